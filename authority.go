@@ -1,0 +1,315 @@
+package certtoken
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Hosts of Entra ID's clouds.
+const (
+	hostEntra      = "login.microsoftonline.com"
+	hostEntraUSGov = "login.microsoftonline.us"
+	hostEntraChina = "login.partner.microsoftonline.cn"
+)
+
+// genericLifetime is short: a server that isn't Entra ID may refuse an exp
+// that's far away, and an assertion is made for one request.
+const genericLifetime = time.Minute
+
+// Authority is a token endpoint and the dialect of client assertion that it
+// takes. Make one with [Entra], [EntraUSGov], [EntraChina], [ADFS] or [Issuer].
+// It is opaque and read-only: if the endpoint could be changed while the
+// audience stays, one server would be handed an assertion that is valid at
+// another. What is wrong with it is reported by [NewClient].
+type Authority struct {
+	host     string // of Entra ID: the tenant makes the URL; "" elsewhere
+	tenant   string
+	tokenURL string
+	issuer   string // the audience, unless WithAudience says otherwise; "": the token URL is
+	audience string
+
+	assertion    Assertion // the dialect: everything but client and audience
+	keyID        func(*Certificate) string
+	pssFallback  bool
+	loopbackHTTP bool
+	errs         []error
+}
+
+// AuthorityOption changes how an [Authority] is addressed: for servers that
+// want something else than the default.
+type AuthorityOption func(*Authority)
+
+// Entra is Microsoft Entra ID's public cloud. The tenant is its GUID or one of
+// its domains; common, organizations and consumers are no tenants for a client
+// that acts as itself. Assertions are signed with PS256 and carry x5t#S256; the
+// audience is the token endpoint.
+func Entra(tenant string, opts ...AuthorityOption) Authority {
+	return newEntra(hostEntra, tenant, opts)
+}
+
+// EntraUSGov is Entra ID's cloud for the US Government; see [Entra].
+func EntraUSGov(tenant string, opts ...AuthorityOption) Authority {
+	return newEntra(hostEntraUSGov, tenant, opts)
+}
+
+// EntraChina is Entra ID's cloud in China, operated by 21Vianet; see [Entra].
+func EntraChina(tenant string, opts ...AuthorityOption) Authority {
+	return newEntra(hostEntraChina, tenant, opts)
+}
+
+// ADFS is an Active Directory Federation Services server, named by its host
+// and, where it isn't 443, port. Assertions are signed with RS256 and carry
+// x5t, the only form that it takes.
+func ADFS(host string, opts ...AuthorityOption) Authority {
+	a := Authority{
+		tokenURL:  "https://" + host + "/adfs/oauth2/token",
+		assertion: Assertion{Algorithm: RS256, Thumbprint: ThumbprintSHA1},
+	}
+	if host == "" || strings.ContainsAny(host, "/?#@\\") {
+		a.fail("ADFS host %q: give the host name only", host)
+	}
+	return a.finish(opts)
+}
+
+// Issuer is any authorization server that takes client assertions by RFC 7523:
+// its issuer identifier, as its metadata states it, and its token endpoint.
+// Assertions are signed with RS256, live for a minute, name the issuer as their
+// audience and are typed client-authentication+jwt, as
+// draft-ietf-oauth-rfc7523bis asks; [WithAudience] and [WithAssertionType] serve
+// servers that follow the older custom.
+func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
+	a := Authority{
+		issuer:   issuer,
+		tokenURL: tokenURL,
+		assertion: Assertion{
+			Algorithm: RS256,
+			Lifetime:  genericLifetime,
+			Type:      "client-authentication+jwt",
+		},
+	}
+	if issuer == "" {
+		a.fail("no issuer: it is the audience of the assertion")
+	}
+	return a.finish(opts)
+}
+
+func newEntra(host, tenant string, opts []AuthorityOption) Authority {
+	a := Authority{host: host, tenant: tenant}
+	if err := checkTenant(tenant); err != nil {
+		a.errs = append(a.errs, err)
+	} else {
+		a.tokenURL = entraURL(host, tenant)
+	}
+	return a.finish(opts)
+}
+
+func entraURL(host, tenant string) string {
+	return "https://" + host + "/" + tenant + "/oauth2/v2.0/token"
+}
+
+func (a Authority) finish(opts []AuthorityOption) Authority {
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&a)
+		}
+	}
+	return a
+}
+
+func (a *Authority) fail(format string, args ...any) {
+	a.errs = append(a.errs, fmt.Errorf("certtoken: authority: "+format, args...))
+}
+
+// WithAlgorithm sets the algorithm of the signature.
+func WithAlgorithm(alg Algorithm) AuthorityOption {
+	return func(a *Authority) { a.assertion.Algorithm = alg }
+}
+
+// WithThumbprintHeader sets which thumbprints the assertion's header carries.
+func WithThumbprintHeader(t Thumbprint) AuthorityOption {
+	return func(a *Authority) { a.assertion.Thumbprint = t }
+}
+
+// WithAudience sets the assertion's audience, for servers that want another
+// than the default (the token endpoint for Entra ID and ADFS, the issuer
+// elsewhere). A client with [WithTenants] can't have one.
+func WithAudience(audience string) AuthorityOption {
+	return func(a *Authority) {
+		if audience == "" {
+			a.fail("empty audience")
+		}
+		a.audience = audience
+	}
+}
+
+// WithAssertionType sets the typ of the assertion's header.
+func WithAssertionType(typ string) AuthorityOption {
+	return func(a *Authority) { a.assertion.Type = typ }
+}
+
+// WithLifetime sets how long an assertion is valid: 1 s to 1 h.
+func WithLifetime(d time.Duration) AuthorityOption {
+	return func(a *Authority) {
+		if d == 0 { // which Assertion would take for its default
+			a.fail("lifetime 0 is not within %v and %v", minLifetime, maxLifetime)
+		}
+		a.assertion.Lifetime = d
+	}
+}
+
+// WithKeyID sets the kid header, for servers that look keys up by it. Servers
+// refuse one that they don't know. A key id usually belongs to one key: a
+// source that rotates wants [WithKeyIDFunc].
+func WithKeyID(kid string) AuthorityOption {
+	return WithKeyIDFunc(func(*Certificate) string { return kid })
+}
+
+// WithKeyIDFunc sets the kid header by the certificate that signs.
+func WithKeyIDFunc(kid func(*Certificate) string) AuthorityOption {
+	return func(a *Authority) { a.keyID = kid }
+}
+
+// WithX5C sends the certificate and its chain in the assertion, which
+// subject-name/issuer trust needs: the server then trusts a certificate by its
+// subject and issuer, and a renewed one needs no registration.
+func WithX5C() AuthorityOption {
+	return func(a *Authority) { a.assertion.SendChain = true }
+}
+
+// WithFAPI sets what the FAPI 2.0 security profile asks of a client assertion:
+// PS256, the issuer as audience.
+func WithFAPI() AuthorityOption { return WithAlgorithm(PS256) }
+
+// WithPSSFallback signs with the RS algorithm of the same hash when the signer
+// says that it can't do PSS, by an error that wraps [errors.ErrUnsupported].
+// Some hardware can't. No other error makes it fall back.
+func WithPSSFallback() AuthorityOption {
+	return func(a *Authority) { a.pssFallback = true }
+}
+
+// WithLoopbackHTTP allows plain http to a token endpoint on this machine
+// (localhost, 127.0.0.0/8, ::1), for development. Elsewhere http is refused.
+func WithLoopbackHTTP() AuthorityOption {
+	return func(a *Authority) { a.loopbackHTTP = true }
+}
+
+// validate reports everything that is wrong with the authority.
+func (a Authority) validate() error {
+	errs := a.errs
+	if a.tokenURL == "" && len(errs) == 0 {
+		errs = append(errs, errors.New("certtoken: authority: make one with Entra, ADFS or Issuer"))
+	}
+	if a.tokenURL != "" {
+		errs = append(errs, checkEndpoint(a.tokenURL, a.loopbackHTTP))
+	}
+	probe := a.assertion
+	probe.ClientID, probe.Audience = "probe", "probe"
+	errs = append(errs, probe.withDefaults().validate())
+	return errors.Join(errs...)
+}
+
+// forTenant is the authority of another tenant of the same cloud.
+func (a Authority) forTenant(tenant string) (Authority, error) {
+	if tenant == "" || tenant == a.tenant {
+		return a, nil
+	}
+	if a.host == "" {
+		return a, errors.New("certtoken: only an Entra authority has tenants")
+	}
+	if err := checkTenant(tenant); err != nil {
+		return a, err
+	}
+	a.tenant, a.tokenURL = tenant, entraURL(a.host, tenant)
+	return a, nil
+}
+
+// assertionFor is the assertion that this authority wants of a client whose
+// certificate is cert.
+func (a Authority) assertionFor(clientID string, cert *Certificate) Assertion {
+	as := a.assertion
+	as.ClientID = clientID
+	as.Audience = a.tokenURL
+	switch {
+	case a.audience != "":
+		as.Audience = a.audience
+	case a.issuer != "":
+		as.Audience = a.issuer
+	}
+	if a.keyID != nil {
+		as.KeyID = a.keyID(cert)
+	}
+	return as
+}
+
+// checkScopes are what Client.Check asks for when it isn't told: Microsoft
+// Graph, for which Entra ID grants a token to every app.
+func (a Authority) checkScopes() []string {
+	switch a.host {
+	case hostEntra:
+		return []string{"https://graph.microsoft.com/.default"}
+	case hostEntraUSGov:
+		return []string{"https://graph.microsoft.us/.default"}
+	case hostEntraChina:
+		return []string{"https://microsoftgraph.chinacloudapi.cn/.default"}
+	}
+	return nil
+}
+
+var (
+	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	domainPattern = regexp.MustCompile(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`)
+)
+
+// checkTenant accepts a GUID or a domain, so that a tenant from a stranger's
+// request can't turn into another path of the endpoint.
+func checkTenant(tenant string) error {
+	switch strings.ToLower(tenant) {
+	case "":
+		return errors.New("certtoken: no tenant: give its GUID or a domain such as contoso.onmicrosoft.com")
+	case "common", "organizations", "consumers":
+		return fmt.Errorf("certtoken: tenant %q stands for many: a client that acts as itself names one, by GUID or domain", tenant)
+	}
+	if guidPattern.MatchString(tenant) || len(tenant) <= 253 && domainPattern.MatchString(tenant) {
+		return nil
+	}
+	return fmt.Errorf("certtoken: tenant %q is neither a GUID nor a domain", shorten(tenant))
+}
+
+// checkEndpoint accepts an https URL without user and fragment (RFC 6749 §3.2),
+// and plain http to this machine where that was asked for.
+func checkEndpoint(raw string, loopbackHTTP bool) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return errors.New("certtoken: the token endpoint is not a URL")
+	}
+	switch {
+	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
+		return fmt.Errorf("certtoken: token endpoint %q has no host: give the whole URL", shorten(raw))
+	case u.User != nil:
+		return errors.New("certtoken: the token endpoint's URL must not hold a user or password")
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		return fmt.Errorf("certtoken: token endpoint %q must not have a fragment", shorten(raw))
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme != "http":
+		return fmt.Errorf("certtoken: token endpoint %q is not https", shorten(raw))
+	case !isLoopback(u.Hostname()):
+		return fmt.Errorf("certtoken: token endpoint %q is plain http: only https keeps assertion and token from being read", shorten(raw))
+	case !loopbackHTTP:
+		return fmt.Errorf("certtoken: token endpoint %q is plain http: for development on this machine, WithLoopbackHTTP allows it", shorten(raw))
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}

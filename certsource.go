@@ -1,0 +1,234 @@
+package certtoken
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/certtoken/certtoken/internal/certfile"
+)
+
+// RSA moduli outside these bounds are refused: Entra ID and RFC 7518 §3.3 ask
+// for 2048 bits, and one far above 16384 would let a certificate stall us.
+const (
+	minKeyBits = 2048
+	maxKeyBits = 16384
+)
+
+// Certificate is a certificate with the signer of its private key. They travel
+// together so that a rotation can't pair one's thumbprint with another's
+// signature. A Certificate is read-only after it was made, may be used from
+// many goroutines, and is its own [CertSource].
+type Certificate struct {
+	Leaf   *x509.Certificate
+	Chain  []*x509.Certificate // issuers of Leaf, nearest first; may be empty
+	Signer crypto.Signer       // RSA; a key in memory, an HSM, a vault
+}
+
+// CertSource supplies the certificate that signs. It is asked once for each
+// signature, from many goroutines; what it returns is only read. A pair that
+// doesn't match is an error at every use. The context ends with the token
+// request, so a source that does I/O must watch it.
+//
+// A source may also implement [Reloader], and its signer [ContextSigner].
+type CertSource interface {
+	Certificate(ctx context.Context) (*Certificate, error)
+}
+
+// CertSourceFunc makes a [CertSource] of a function.
+type CertSourceFunc func(context.Context) (*Certificate, error)
+
+// Certificate calls f.
+func (f CertSourceFunc) Certificate(ctx context.Context) (*Certificate, error) { return f(ctx) }
+
+// Reloader is a [CertSource] that can be told that the token endpoint refused
+// its certificate. Reload gets another one if there is one (reads the file
+// again, asks the vault, falls back to the previous one) and is called at most
+// once for a token request; the source is then asked again, and the request
+// repeated only if the thumbprint changed.
+type Reloader interface {
+	Reload(ctx context.Context, refused *Certificate) error
+}
+
+// ContextSigner is a signer whose work can be cancelled, such as a key in a
+// remote vault. Where a [Certificate]'s Signer implements it, SignContext is
+// called instead of Sign, with the context of the token request. A signer that
+// lacks an algorithm returns an error that wraps [errors.ErrUnsupported].
+type ContextSigner interface {
+	crypto.Signer
+	SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
+}
+
+var (
+	_ CertSource = (*Certificate)(nil)
+	_ CertSource = CertSourceFunc(nil)
+)
+
+// NewCertificate joins a signer with its certificate. It refuses a nil part, a
+// key that isn't RSA ([ErrNotRSA]) or is shorter than 2048 bits ([ErrKeySize]),
+// and a signer whose public key isn't the leaf's ([ErrKeyMismatch]). An expired
+// certificate is accepted here and refused when it would sign.
+func NewCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate) (*Certificate, error) {
+	c := &Certificate{Leaf: leaf, Chain: chain, Signer: signer}
+	if _, err := c.publicKey(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// ParseCertificate reads a certificate with its private key from the content
+// of a file: PEM, DER or PFX (PKCS #12), or base64 of them as Azure Key Vault
+// and CI secret stores hold it. It goes by content, never by name. The leaf is
+// the certificate that the key belongs to, wherever it stands in the file.
+//
+// Errors wrap one of [ErrWrongPassword], [ErrPasswordRequired],
+// [ErrNoPrivateKey], [ErrNoCertificate], [ErrKeyMismatch], [ErrNotRSA],
+// [ErrKeySize], [ErrSeveralKeys], [ErrUnsupported], [ErrFormat] and
+// [ErrTooLarge], and say what to do. No error holds the password or the key.
+func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
+	cfg := newCertConfig(opts)
+	if cfg.keyFile != "" {
+		key, err := readCertFile(cfg.keyFile)
+		if err != nil {
+			return nil, err
+		}
+		cfg.parse.Key = key
+	}
+	return parseCertificate(data, cfg.parse)
+}
+
+func parseCertificate(data []byte, opts certfile.Options) (*Certificate, error) {
+	pair, err := certfile.Parse(data, opts)
+	if err != nil {
+		return nil, fmt.Errorf("certtoken: %w", err)
+	}
+	return NewCertificate(pair.Key, pair.Leaf, pair.Chain)
+}
+
+// CertOption says how a certificate file is read.
+type CertOption func(*certConfig)
+
+type certConfig struct {
+	parse   certfile.Options
+	keyFile string
+}
+
+func newCertConfig(opts []CertOption) certConfig {
+	var cfg certConfig
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&cfg)
+		}
+	}
+	return cfg
+}
+
+// WithPassword gives the password of a PFX or of an encrypted key. No password
+// and an empty one differ; one that turns out not to be needed is ignored.
+func WithPassword(password string) CertOption {
+	return func(c *certConfig) { c.parse.Password, c.parse.HasPassword = password, true }
+}
+
+// WithKeyFile names a second file that holds the private key.
+func WithKeyFile(path string) CertOption {
+	return func(c *certConfig) { c.keyFile = path }
+}
+
+// WithThumbprint selects one of several certificates in a file, by the SHA-1
+// or SHA-256 of its DER form in hex (colons and spaces are ignored) or base64url.
+func WithThumbprint(thumbprint string) CertOption {
+	return func(c *certConfig) { c.parse.Thumbprint = thumbprint }
+}
+
+// Certificate returns c itself.
+func (c *Certificate) Certificate(context.Context) (*Certificate, error) { return c, nil }
+
+// String describes the certificate by subject, thumbprint and end. It shows
+// nothing of the private key.
+func (c *Certificate) String() string {
+	if c == nil || c.Leaf == nil {
+		return "certtoken.Certificate(none)"
+	}
+	return fmt.Sprintf("certtoken.Certificate(%q, SHA-256 %s, valid until %s)",
+		c.Leaf.Subject, c.thumbprintHex(), c.Leaf.NotAfter.UTC().Format(time.RFC3339))
+}
+
+// Format prints c as String does whatever the verb, so that no %+v walks into
+// the key.
+func (c *Certificate) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
+
+// publicKey checks that c is a pair that can sign, and returns its key.
+func (c *Certificate) publicKey() (*rsa.PublicKey, error) {
+	switch {
+	case c == nil:
+		return nil, errors.New("certtoken: nil certificate")
+	case c.Leaf == nil:
+		return nil, fmt.Errorf("certtoken: %w: Leaf is nil", ErrNoCertificate)
+	case c.Signer == nil || isNilKey(c.Signer):
+		return nil, fmt.Errorf("certtoken: %w: Signer is nil", ErrNoPrivateKey)
+	}
+	for _, issuer := range c.Chain {
+		if issuer == nil {
+			return nil, errors.New("certtoken: nil certificate in Chain")
+		}
+	}
+	pub, ok := c.Signer.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("certtoken: %w: the signer's key is %T", ErrNotRSA, c.Signer.Public())
+	}
+	if pub == nil || pub.N == nil {
+		return nil, fmt.Errorf("certtoken: %w: the signer has no public key", ErrNoPrivateKey)
+	}
+	if bits := pub.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
+		return nil, fmt.Errorf("certtoken: %w: %d bits, must be %d to %d", ErrKeySize, bits, minKeyBits, maxKeyBits)
+	}
+	if !pub.Equal(c.Leaf.PublicKey) {
+		return nil, fmt.Errorf("certtoken: %w: the certificate is %q, SHA-256 %s; the key's public half has SHA-256 %s",
+			ErrKeyMismatch, c.Leaf.Subject, c.thumbprintHex(), keyThumbprintHex(pub))
+	}
+	return pub, nil
+}
+
+// isNilKey catches the typed nil that a failed key lookup leaves behind.
+func isNilKey(s crypto.Signer) bool {
+	key, ok := s.(*rsa.PrivateKey)
+	return ok && key == nil
+}
+
+// usable tells whether the certificate may sign at the given time.
+func (c *Certificate) usable(now time.Time) error {
+	switch {
+	case now.Before(c.Leaf.NotBefore):
+		return fmt.Errorf("certtoken: %w: %q is valid from %s; check the clock of this machine",
+			ErrNotYetValid, c.Leaf.Subject, c.Leaf.NotBefore.UTC().Format(time.RFC3339))
+	case now.After(c.Leaf.NotAfter):
+		return fmt.Errorf("certtoken: %w: %q ended on %s; make or fetch a new one and register it",
+			ErrExpired, c.Leaf.Subject, c.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (c *Certificate) sha256() [sha256.Size]byte { return sha256.Sum256(c.Leaf.Raw) }
+
+// thumbprintHex is the name by which errors and events call a certificate.
+func (c *Certificate) thumbprintHex() string {
+	sum := c.sha256()
+	return hex.EncodeToString(sum[:])
+}
+
+// keyThumbprintHex names a public key, for errors: the SHA-256 of its
+// SubjectPublicKeyInfo, as "openssl pkey -pubout -outform DER | openssl sha256" prints it.
+func keyThumbprintHex(pub *rsa.PublicKey) string {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return "unknown"
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}

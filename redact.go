@@ -1,0 +1,52 @@
+package certtoken
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// How much of a foreign text goes into an error.
+const (
+	maxDescription = 1 << 10
+	maxShort       = 64
+)
+
+// jwtShape matches the beginning of a JWT in compact form: a JSON object in
+// base64url, a dot and what follows. The whole run goes.
+var jwtShape = regexp.MustCompile(`(?:eyJ|ey[A-Za-z0-9])[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_=-]*){0,4}`)
+
+// redact makes a text from outside fit for an error or a log: nothing shaped
+// like a JWT, no control characters, no more than max bytes.
+func redact(text string, max int) string {
+	// Cut first, so that a megabyte isn't searched, but leave room for the
+	// replaced part, so that a JWT can't survive as a stump at the cut.
+	if len(text) > 4*max {
+		text = text[:4*max]
+	}
+	text = jwtShape.ReplaceAllString(text, "[removed]")
+	text = escapeControls(text)
+	if len(text) > max {
+		text = strings.ToValidUTF8(text[:max], "") + "…"
+	}
+	return text
+}
+
+// escapeControls keeps a foreign text on its line and in its reading direction:
+// control and formatting characters become Go escapes such as \n.
+func escapeControls(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == ' ' || unicode.IsGraphic(r) && r != utf8.RuneError {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+	}
+	return b.String()
+}
+
+// shorten is redact for a value that should have been short.
+func shorten(text string) string { return redact(text, maxShort) }
