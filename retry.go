@@ -1,0 +1,158 @@
+package certtoken
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	maxAttempts = 3
+	baseBackoff = time.Second // of the first pause; doubles, full jitter
+)
+
+// request gets a token from the endpoint: up to three attempts at what may
+// pass, and one more each for a clock and for a certificate that the endpoint
+// blamed and that could be mended. Every attempt is signed anew, with a new jti.
+func (c *Client) request(ctx context.Context, authority Authority, k key, claims string) (*Token, error) {
+	claims, err := mergeCapabilities(claims, c.cfg.capabilities)
+	if err != nil {
+		return nil, err
+	}
+	run := requestRun{client: c, authority: authority, key: k, claims: claims, correlationID: newUUID()}
+	for attempt := 1; ; {
+		t, err := run.attempt(ctx)
+		if err == nil {
+			return t, nil
+		}
+		if run.mend(ctx, err) {
+			continue
+		}
+		pause, again := retryPause(err, attempt)
+		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !sleep(ctx, pause) {
+			return nil, err
+		}
+		attempt++
+	}
+}
+
+// requestRun is what the attempts of one token request have in common.
+type requestRun struct {
+	client        *Client
+	authority     Authority
+	key           key
+	claims        string
+	correlationID string
+
+	sent     int
+	cert     *Certificate
+	reloaded bool // the source was asked for another certificate
+	reset    bool // the clock was corrected
+}
+
+// attempt signs an assertion and sends it.
+func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
+	c := r.client
+	cert, err := c.certificate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.cert = cert
+	assertion, err := c.sign(ctx, r.authority, cert)
+	if err != nil {
+		return nil, err
+	}
+	r.sent++
+	event := Event{
+		Tenant: r.key.tenant, Scopes: r.key.scopes, Attempt: r.sent,
+		CorrelationID: r.correlationID, Thumbprint: c.thumbprint(), NotAfter: cert.Leaf.NotAfter,
+	}
+	if c.hooks.RequestStart != nil {
+		if next := c.hooks.RequestStart(ctx, event); next != nil {
+			ctx = next
+		}
+	}
+	asked := c.clock.look()
+	form := clientCredentials(c.id, r.key.scopes, r.claims, assertion)
+	g, err := c.exchanger.post(ctx, r.authority.tokenURL, form, r.correlationID)
+
+	var t *Token
+	var te *TokenError
+	if err == nil {
+		t = newToken(g, r.key.scopes, asked)
+		event.ExpiresAt = t.ExpiresAt()
+	} else if errors.As(err, &te) {
+		te.Thumbprint = event.Thumbprint
+	}
+	event.Err, event.Elapsed = err, c.clock.mono()-asked.mono
+	if c.hooks.RequestEnd != nil {
+		c.hooks.RequestEnd(ctx, event)
+	}
+	return t, err
+}
+
+// mend tries to remove the cause of a refusal, each at most once in a request,
+// and tells whether it makes sense to ask again at once.
+func (r *requestRun) mend(ctx context.Context, err error) bool {
+	var te *TokenError
+	if !errors.As(err, &te) {
+		return false
+	}
+	if te.blamesClock() && !r.reset && r.client.correctClock(te.date) {
+		r.reset = true
+		return true
+	}
+	if te.blamesCertificate() && !r.reloaded {
+		r.reloaded = true
+		return r.client.reload(ctx, r.cert, te)
+	}
+	return false
+}
+
+// retryPause tells whether a failed attempt is worth another, and after what
+// pause: the server's, or exponential with full jitter.
+func retryPause(err error, attempt int) (time.Duration, bool) {
+	var te *TokenError
+	if errors.As(err, &te) {
+		if !te.Temporary() {
+			return 0, false
+		}
+	} else if !isConnectionFailure(err) {
+		return 0, false
+	}
+	if attempt >= maxAttempts {
+		return 0, false
+	}
+	if te != nil && te.RetryAfter > 0 {
+		return te.RetryAfter, true
+	}
+	return rand.N(baseBackoff << (attempt - 1)), true
+}
+
+// isConnectionFailure leaves out what a second try can't change: a certificate
+// that isn't trusted.
+func isConnectionFailure(err error) bool {
+	var failure *connectionFailure
+	if !errors.As(err, &failure) {
+		return false
+	}
+	var verification *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	return !errors.As(err, &verification) && !errors.As(err, &authority) && !errors.As(err, &host)
+}
+
+// sleep waits, and reports whether it wasn't cut short.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

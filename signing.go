@@ -1,0 +1,121 @@
+package certtoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// clockTolerance is the drift that the assertion's backdating covers anyway.
+const clockTolerance = 30 * time.Second
+
+// warnEvery is how often the coming end of a certificate is announced.
+const warnEvery = 24 * time.Hour
+
+// inUse is the certificate that signed last.
+type inUse struct {
+	cert       *Certificate
+	thumbprint string
+	warned     time.Time // when its end was announced
+}
+
+// thumbprint is that of the certificate that signed last, or "".
+func (c *Client) thumbprint() string {
+	if u := c.signing.Load(); u != nil {
+		return u.thumbprint
+	}
+	return ""
+}
+
+// certificate asks the source, checks what it gives, and announces what is new
+// about it.
+func (c *Client) certificate(ctx context.Context) (*Certificate, error) {
+	cert, err := c.source.Certificate(ctx)
+	if err != nil {
+		if strings.HasPrefix(err.Error(), "certtoken: ") {
+			return nil, err
+		}
+		return nil, fmt.Errorf("certtoken: certificate source: %w", err)
+	}
+	if _, err := cert.publicKey(); err != nil {
+		return nil, err
+	}
+	c.announce(cert)
+	return cert, nil
+}
+
+// announce tells the hooks of a certificate that is new or ends soon.
+func (c *Client) announce(cert *Certificate) {
+	last := c.signing.Load()
+	next := inUse{cert: cert, thumbprint: cert.thumbprintHex()}
+	event := Event{Thumbprint: next.thumbprint, NotAfter: cert.Leaf.NotAfter}
+	if last != nil && last.thumbprint == next.thumbprint {
+		next.warned = last.warned
+	} else {
+		emit(c.hooks.CertificateLoaded, event)
+	}
+	now := time.Now()
+	if now.After(cert.Leaf.NotAfter.Add(-c.cfg.expiryWarning)) && now.Sub(next.warned) >= warnEvery {
+		next.warned = now
+		emit(c.hooks.CertificateExpiring, event)
+	}
+	c.signing.Store(&next)
+}
+
+// sign makes the assertion that the authority wants, by its clock as far as it
+// is known.
+func (c *Client) sign(ctx context.Context, authority Authority, cert *Certificate) (string, error) {
+	now := time.Now().Add(time.Duration(c.offset.Load()))
+	assertion := authority.assertionFor(c.id, cert).withDefaults()
+	plain, isPSS := withoutPSS[assertion.Algorithm]
+	if isPSS && c.noPSS.Load() {
+		assertion.Algorithm = plain
+		isPSS = false
+	}
+	jwt, err := assertion.signAt(ctx, cert, now)
+	if err == nil || !isPSS || !authority.pssFallback || !errors.Is(err, errors.ErrUnsupported) {
+		return jwt, err
+	}
+	c.noPSS.Store(true)
+	emit(c.hooks.AlgorithmFallback, Event{Algorithm: plain, Err: err})
+	assertion.Algorithm = plain
+	return assertion.signAt(ctx, cert, now)
+}
+
+// withoutPSS is what a signer that can't do PSS signs with instead.
+var withoutPSS = map[Algorithm]Algorithm{PS256: RS256, PS384: RS384, PS512: RS512}
+
+// correctClock follows the endpoint's clock if ours is off. A machine whose
+// clock is put right later is found out in the same way.
+func (c *Client) correctClock(date time.Time) bool {
+	if date.IsZero() {
+		return false
+	}
+	offset := date.Sub(c.clock.look().time)
+	if offset.Abs() <= clockTolerance {
+		offset = 0
+	}
+	if (offset - time.Duration(c.offset.Load())).Abs() <= clockTolerance {
+		return false
+	}
+	c.offset.Store(int64(offset))
+	emit(c.hooks.ClockCorrected, Event{Offset: offset})
+	return true
+}
+
+// reload tells the source that its certificate was refused, and reports whether
+// it has another one now.
+func (c *Client) reload(ctx context.Context, refused *Certificate, why error) bool {
+	source, ok := c.source.(Reloader)
+	if !ok {
+		return false
+	}
+	emit(c.hooks.CertificateRefused, Event{Thumbprint: refused.thumbprintHex(), NotAfter: refused.Leaf.NotAfter, Err: why})
+	if source.Reload(ctx, refused) != nil {
+		return false
+	}
+	cert, err := c.certificate(ctx)
+	return err == nil && cert.sha256() != refused.sha256()
+}
