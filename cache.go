@@ -1,0 +1,312 @@
+package certtoken
+
+import (
+	"hash/maphash"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The cache has a slot for each thing that can be asked for. Reading takes no
+// lock: a table of chains that is only ever extended or relinked, atomically.
+// Whoever doesn't find a slot takes the table's mutex and looks again, so a
+// reader that comes between two steps of a writer loses time and nothing else.
+
+// key is what a token was asked for.
+type key struct {
+	tenant string
+	scopes []string // as given by whoever asked first, without duplicates
+}
+
+// matches tells whether tenant and scopes ask for the same as k, with the
+// scopes in any order. It allocates nothing.
+func (k *key) matches(tenant string, scopes []string) bool {
+	if len(k.scopes) != len(scopes) || k.tenant != tenant {
+		return false
+	}
+	if len(scopes) == 1 {
+		return k.scopes[0] == scopes[0]
+	}
+	if slices.Equal(k.scopes, scopes) {
+		return true
+	}
+	// k has no duplicates and the numbers are equal, so if every scope of k is
+	// asked for, nothing else is.
+	for _, s := range k.scopes {
+		if !slices.Contains(scopes, s) {
+			return false
+		}
+	}
+	return true
+}
+
+// maxUnsorted bounds the comparison above, which is quadratic.
+const maxUnsorted = 32
+
+// hash doesn't depend on the order of the scopes.
+func hashKey(seed maphash.Seed, tenant string, scopes []string) uint64 {
+	var h uint64
+	for _, s := range scopes {
+		h += maphash.String(seed, s)
+	}
+	if tenant != "" {
+		h ^= maphash.String(seed, tenant) * 0x9e3779b97f4a7c15
+	}
+	return h
+}
+
+// slot holds the token for one key, and its one flight.
+type slot struct {
+	hash uint64
+	key  key
+
+	// next has two links, for tables of even and of odd generation: growing
+	// writes the new table's links while readers follow the old one's.
+	next [2]atomic.Pointer[slot]
+
+	token atomic.Pointer[Token] // nil: none yet, or forgotten
+	renew atomic.Int64          // clock reading from which a hit starts a renewal
+	used  atomic.Uint32         // coarse time of the last hit, for eviction
+	dead  atomic.Bool           // evicted: who holds it looks for the new slot
+
+	mu   sync.Mutex // guards work, and dead against a flight that starts; never held over I/O
+	work *work
+}
+
+// work is what a slot knows beyond its token; most slots never need it.
+type work struct {
+	flight   *flight
+	refused  *refusal
+	failures int           // renewals that failed since the last success
+	forcedAt time.Duration // when a resource's 401 last forced a renewal
+	forced   bool
+}
+
+// refusal is an error that is answered again without asking the endpoint.
+type refusal struct {
+	err        error
+	until      time.Duration // clock reading
+	thumbprint string        // void as soon as another certificate is in use; "" isn't
+}
+
+// flight is a token request under way.
+type flight struct {
+	done   chan struct{} // closed when token and err are there
+	claims string
+	token  *Token
+	err    error
+}
+
+// cache is a table of slots.
+type cache struct {
+	seed  maphash.Seed
+	limit int
+
+	table atomic.Pointer[table]
+
+	mu    sync.Mutex // guards writing
+	count int
+	hand  int // where eviction looks next
+}
+
+type table struct {
+	generation int
+	buckets    []atomic.Pointer[slot] // a power of two
+}
+
+const minBuckets = 16
+
+// never is a clock reading that doesn't come.
+const never = time.Duration(math.MaxInt64)
+
+// usedGrain is the coarseness of slot.used: with it a hit writes to shared
+// memory once in a while and not each time.
+const usedGrain = 16 * time.Second
+
+func newCache(limit int) *cache {
+	c := &cache{seed: maphash.MakeSeed(), limit: limit}
+	c.table.Store(&table{buckets: make([]atomic.Pointer[slot], minBuckets)})
+	return c
+}
+
+// find returns the slot of a key, or nil. It takes no lock and allocates
+// nothing; nil may be wrong while the table changes.
+func (c *cache) find(tenant string, scopes []string) *slot {
+	if len(scopes) > maxUnsorted {
+		return nil
+	}
+	return c.lookup(hashKey(c.seed, tenant, scopes), tenant, scopes)
+}
+
+func (c *cache) lookup(hash uint64, tenant string, scopes []string) *slot {
+	t := c.table.Load()
+	side := t.generation & 1
+	s := t.buckets[hash&uint64(len(t.buckets)-1)].Load()
+	for s != nil {
+		if s.hash == hash && s.key.matches(tenant, scopes) {
+			return s
+		}
+		s = s.next[side].Load()
+	}
+	return nil
+}
+
+// slot returns the slot of a key, which must be canonical, and makes it if
+// there is none.
+func (c *cache) slot(k key, now time.Duration) *slot {
+	hash := hashKey(c.seed, k.tenant, k.scopes)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.lookup(hash, k.tenant, k.scopes); s != nil {
+		return s
+	}
+	c.sweep(now)
+	if t := c.table.Load(); c.count >= len(t.buckets) {
+		c.grow(t)
+	}
+	s := &slot{hash: hash, key: k.clone()}
+	s.touch(now)
+	t := c.table.Load()
+	bucket := &t.buckets[hash&uint64(len(t.buckets)-1)]
+	s.next[t.generation&1].Store(bucket.Load())
+	bucket.Store(s)
+	c.count++
+	return s
+}
+
+// grow doubles the table. The slots are linked anew by the other side of next.
+func (c *cache) grow(old *table) {
+	bigger := &table{
+		generation: old.generation + 1,
+		buckets:    make([]atomic.Pointer[slot], 2*len(old.buckets)),
+	}
+	from, to := old.generation&1, bigger.generation&1
+	mask := uint64(len(bigger.buckets) - 1)
+	for i := range old.buckets {
+		for s := old.buckets[i].Load(); s != nil; s = s.next[from].Load() {
+			bucket := &bigger.buckets[s.hash&mask]
+			s.next[to].Store(bucket.Load())
+			bucket.Store(s)
+		}
+	}
+	c.table.Store(bigger)
+}
+
+// How many slots one new slot looks at: enough that the least recently used of
+// them is old and that expired tokens leave faster than new ones come, few
+// enough that a full cache fills as fast as an empty one.
+const (
+	sweepSample = 4
+	evictSample = 16
+)
+
+// sweep removes what is over among the next few slots, and the least recently
+// used of them if the cache is full. A slot with a flight stays.
+func (c *cache) sweep(now time.Duration) {
+	full := c.count >= c.limit
+	sample := sweepSample
+	if full {
+		sample = evictSample
+	}
+	t := c.table.Load()
+	var oldest *slot
+	seen := 0
+	for range t.buckets {
+		if seen >= sample && (!full || c.count < c.limit || oldest != nil) {
+			break
+		}
+		c.hand = (c.hand + 1) & (len(t.buckets) - 1)
+		for s := t.buckets[c.hand].Load(); s != nil; s = s.next[t.generation&1].Load() {
+			seen++
+			switch {
+			case s.over(now):
+				c.remove(t, s, now)
+			case oldest == nil || int32(s.used.Load()-oldest.used.Load()) < 0:
+				oldest = s
+			}
+		}
+	}
+	if full && c.count >= c.limit && oldest != nil {
+		c.remove(t, oldest, never)
+	}
+}
+
+// remove unlinks s unless it is busy. Readers that stand on it go on through
+// its next.
+func (c *cache) remove(t *table, s *slot, now time.Duration) {
+	if !s.retire(now) {
+		return
+	}
+	side := t.generation & 1
+	link := &t.buckets[s.hash&uint64(len(t.buckets)-1)]
+	for at := link.Load(); at != nil; at = link.Load() {
+		if at == s {
+			link.Store(s.next[side].Load())
+			c.count--
+			return
+		}
+		link = &at.next[side]
+	}
+}
+
+// clear forgets everything.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.table.Load()
+	for i := range t.buckets {
+		for s := t.buckets[i].Load(); s != nil; s = s.next[t.generation&1].Load() {
+			s.dead.Store(true)
+			s.token.Store(nil)
+		}
+	}
+	c.table.Store(&table{generation: t.generation + 1, buckets: make([]atomic.Pointer[slot], minBuckets)})
+	c.count = 0
+}
+
+// touch notes that s was used.
+func (s *slot) touch(now time.Duration) {
+	stamp := uint32(now / usedGrain)
+	if s.used.Load() != stamp {
+		s.used.Store(stamp)
+	}
+}
+
+// over tells whether s has no token that is still handed out. A slot that was
+// used lately is spared: its token may be on the way.
+func (s *slot) over(now time.Duration) bool {
+	if t := s.token.Load(); t != nil {
+		return now >= t.life.end
+	}
+	return uint32(now/usedGrain)-s.used.Load() > 1
+}
+
+// retire marks s as dead, unless somebody works on it or it remembers a refusal
+// that holds at the given time.
+func (s *slot) retire(now time.Duration) bool {
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	if w := s.work; w != nil && (w.flight != nil || w.refused != nil && now < w.refused.until) {
+		return false
+	}
+	s.dead.Store(true)
+	return true
+}
+
+// forget drops this very token, so that a newer one stays.
+func (s *slot) forget(t *Token) { s.token.CompareAndSwap(t, nil) }
+
+// clone gives the slot strings of its own: a scope may be a part of a large
+// text of the caller's.
+func (k key) clone() key {
+	scopes := make([]string, len(k.scopes))
+	for i, s := range k.scopes {
+		scopes[i] = strings.Clone(s)
+	}
+	return key{tenant: strings.Clone(k.tenant), scopes: scopes}
+}

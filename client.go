@@ -1,0 +1,264 @@
+package certtoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// version is sent as the User-Agent.
+const version = "0.1.0"
+
+// Bounds of what a request may ask for.
+const (
+	maxScopes    = 256
+	maxScopeText = 16 << 10
+)
+
+// closeLimit is how long Close waits for work that ignores its context.
+const closeLimit = 10 * time.Second
+
+// Client exchanges client assertions for access tokens and keeps the tokens. It
+// is made by [NewClient], may be used from many goroutines, and should be one
+// for each client id and authority in a program: its cache is what saves
+// requests. Without [WithKeepWarm], a Client that is forgotten leaks nothing.
+type Client struct {
+	id        string
+	authority Authority
+	source    CertSource
+	cfg       config
+	hooks     Hooks
+	exchanger *exchanger
+	shared    *sharedStore // nil: none
+	cache     *cache
+	clock     *clock
+
+	offset  atomic.Int64          // how far the endpoint's clock is ahead of ours
+	noPSS   atomic.Bool           // the signer said so, and WithPSSFallback was given
+	signing atomic.Pointer[inUse] // the certificate that signed last
+
+	ctx    context.Context // of flights; ends with Close
+	cancel context.CancelFunc
+	closed atomic.Bool
+	mu     sync.Mutex // guards flights.Add against Close
+	work   sync.WaitGroup
+}
+
+// NewClient makes a client of an authority from its client id (in Entra ID the
+// application id) and the source of its certificate. It does no I/O, and its
+// error holds every mistake at once.
+func NewClient(authority Authority, clientID string, source CertSource, opts ...Option) (*Client, error) {
+	cfg := newConfig(opts)
+	errs := []error{authority.validate(), cfg.validate()}
+	if clientID == "" || !isVisibleASCII(strings.ReplaceAll(clientID, " ", "")) {
+		errs = append(errs, errors.New("certtoken: the client id is empty or not printable"))
+	}
+	if source == nil {
+		errs = append(errs, errors.New("certtoken: no certificate source: give CertFile, a Certificate or a source of your own"))
+	}
+	if len(cfg.tenants) > 0 || cfg.anyTenant {
+		if authority.host == "" {
+			errs = append(errs, errors.New("certtoken: WithTenants is for Entra authorities"))
+		}
+		if authority.audience != "" {
+			errs = append(errs, errors.New("certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
+		}
+	}
+	c := &Client{id: clientID, authority: authority, source: source, cfg: cfg}
+	warm := make([]Request, 0, len(cfg.keepWarm))
+	for _, scopes := range cfg.keepWarm {
+		k, err := c.key(Request{Scopes: scopes})
+		errs = append(errs, err)
+		warm = append(warm, Request{Scopes: k.scopes})
+	}
+	if cfg.store != nil {
+		shared, err := newSharedStore(cfg.store, cfg.storeKeys)
+		errs = append(errs, err)
+		c.shared = shared
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	c.hooks = joinHooks(cfg.hooks)
+	c.clock = newClock()
+	c.cache = newCache(cfg.cacheLimit)
+	c.exchanger = newExchanger(cfg.http, userAgent(cfg.userAgent))
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if len(warm) > 0 {
+		c.work.Go(func() { c.keepWarm(warm) })
+	}
+	return c, nil
+}
+
+func userAgent(program string) string {
+	return strings.TrimSpace(fmt.Sprintf("%s certtoken/%s (%s; %s)", program, version, runtime.Version(), runtime.GOOS))
+}
+
+// Request says what token is wanted. Its zero value apart from Scopes is what
+// [Client.Token] asks for.
+type Request struct {
+	// Scopes are asked for together, in any order. Entra ID takes one resource
+	// for each request, written {resource}/.default.
+	Scopes []string
+
+	// Tenant is the authority's if empty; another must be allowed by [WithTenants].
+	Tenant string
+
+	// Claims is the JSON object of a claims challenge. It goes past the cache,
+	// and the token it brings takes the place of the cached one.
+	Claims string
+
+	// Fresh goes past the cache.
+	Fresh bool
+
+	// MinValidity is how long the token must still be valid, for a long job. If
+	// a new one isn't either, the error wraps [ErrShortLived].
+	MinValidity time.Duration
+}
+
+// Token returns a token for the scopes, from the cache or from the token
+// endpoint. While there is a valid one it doesn't wait for anything, whatever
+// the endpoint does. Otherwise all who ask for the same wait for one request,
+// each until its own context ends; the request goes on without them and its
+// token is kept.
+//
+// Errors are a [*TokenError] where the endpoint refused; they wrap [ErrBadResponse]
+// where its answer was unusable, the context's error, [ErrClosed], or what the
+// certificate source or the network said.
+func (c *Client) Token(ctx context.Context, scopes ...string) (*Token, error) {
+	if s := c.cache.find("", scopes); s != nil {
+		if t := c.hit(s); t != nil {
+			return t, nil
+		}
+	}
+	return c.acquire(ctx, ask{Request: Request{Scopes: slices.Clone(scopes)}})
+}
+
+// Acquire is [Client.Token] with everything that can be asked for.
+func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
+	if req.Claims == "" && !req.Fresh && req.MinValidity == 0 && req.Tenant == "" {
+		return c.Token(ctx, req.Scopes...)
+	}
+	req.Scopes = slices.Clone(req.Scopes)
+	return c.acquire(ctx, ask{Request: req})
+}
+
+// Check finds out whether the client can get a token: it asks the source for
+// the certificate, signs, and acquires a token. Call it at start-up to fail there and
+// not at the first request. Without scopes it asks Entra ID for Microsoft Graph,
+// which every app may ask for, and other servers for their default.
+func (c *Client) Check(ctx context.Context, scopes ...string) error {
+	if c.closed.Load() {
+		return ErrClosed
+	}
+	if len(scopes) == 0 {
+		scopes = c.authority.checkScopes()
+	}
+	cert, err := c.certificate(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := c.sign(ctx, c.authority, cert); err != nil {
+		return err
+	}
+	_, err = c.Token(ctx, scopes...)
+	return err
+}
+
+// Close ends what is under way and forgets the tokens. Whoever waits gets
+// [ErrClosed], and so does everybody afterwards. It waits until the client's
+// goroutines have ended, and reports it if a source or hook that ignores its
+// context keeps one busy for more than 10 s. Closing again does nothing.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	again := c.closed.Swap(true)
+	c.mu.Unlock()
+	c.cancel()
+	if again {
+		return nil
+	}
+	c.cache.clear()
+	done := make(chan struct{})
+	go func() { c.work.Wait(); close(done) }()
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+		return errors.New("certtoken: closed, but a certificate source, signer or hook that ignores its context is still busy")
+	}
+	if c.cfg.http == nil {
+		c.exchanger.http.CloseIdleConnections()
+	}
+	return nil
+}
+
+// begin admits a piece of work that Close waits for.
+func (c *Client) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return false
+	}
+	c.work.Add(1)
+	return true
+}
+
+// key checks what a request asks for and brings it into the form by which it
+// is cached.
+func (c *Client) key(req Request) (key, error) {
+	scopes, err := canonical(req.Scopes)
+	if err != nil {
+		return key{}, err
+	}
+	if len(scopes) == 0 && c.authority.host != "" {
+		return key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
+	}
+	if err := checkClaims(req.Claims); err != nil {
+		return key{}, err
+	}
+	tenant := req.Tenant
+	if tenant == c.authority.tenant {
+		tenant = ""
+	}
+	if tenant != "" && !c.cfg.tenants[tenant] {
+		if !c.cfg.anyTenant {
+			return key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants", shorten(tenant))
+		}
+		if err := checkTenant(tenant); err != nil {
+			return key{}, err
+		}
+	}
+	return key{tenant: tenant, scopes: scopes}, nil
+}
+
+// canonical splits scopes at spaces and drops duplicates. The order stays as
+// given: it is sent so.
+func canonical(scopes []string) ([]string, error) {
+	list := make([]string, 0, len(scopes))
+	length := 0
+	for _, given := range scopes {
+		for _, s := range strings.Fields(given) {
+			if !isScopeToken(s) {
+				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", shorten(s))
+			}
+			if length += len(s); length > maxScopeText || len(list) >= maxScopes {
+				return nil, fmt.Errorf("certtoken: more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
+			}
+			if !slices.Contains(list, s) {
+				list = append(list, s)
+			}
+		}
+	}
+	return list, nil
+}
+
+func isScopeToken(s string) bool {
+	return isVisibleASCII(s) && !strings.ContainsAny(s, `"\`)
+}

@@ -1,0 +1,2 @@
+// Package certtoken turns a certificate into an access token.
+package certtoken

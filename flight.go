@@ -1,0 +1,410 @@
+package certtoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+const (
+	flightLimit = 30 * time.Second // one flight, with all its attempts
+
+	minRenewPause = 30 * time.Second // after a failed renewal, doubling
+	maxRenewPause = 5 * time.Minute
+
+	refusalMemory = time.Second // of a final refusal
+	forcedPause   = time.Minute // between two renewals that a resource's 401 forces
+	freshEnough   = time.Minute // a token this young isn't asked for again by MinValidity
+)
+
+var errFlightLimit = fmt.Errorf("certtoken: no token within %v: %w", flightLimit, context.DeadlineExceeded)
+
+// hit returns the slot's token if it may be handed out, and has it renewed
+// behind the caller if that is due. It waits for nothing and allocates nothing.
+func (c *Client) hit(s *slot) *Token {
+	t := s.token.Load()
+	if t == nil || c.closed.Load() {
+		return nil
+	}
+	now := c.clock.age(c.clock.mono(), &t.life)
+	if now >= t.life.end {
+		return nil
+	}
+	if int64(now) >= s.renew.Load() {
+		if c.cfg.foreground {
+			return nil
+		}
+		c.renewBehind(s, t)
+	}
+	s.touch(now)
+	if c.hooks.Hit != nil {
+		c.hooks.Hit(Event{Tenant: s.key.tenant, Scopes: s.key.scopes, ExpiresAt: t.ExpiresAt()})
+	}
+	return t
+}
+
+// renewBehind starts the renewal of t, once.
+func (c *Client) renewBehind(s *slot, t *Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.busy()
+	if s.token.Load() != t || w.flight != nil || s.dead.Load() || int64(c.now(t)) < s.renew.Load() {
+		return
+	}
+	c.start(context.Background(), s, ask{})
+}
+
+// now is the age of t's clock at this moment.
+func (c *Client) now(t *Token) time.Duration {
+	if t == nil {
+		return c.clock.mono()
+	}
+	return c.clock.age(c.clock.mono(), &t.life)
+}
+
+// ask is a request as the client works on it.
+type ask struct {
+	Request
+
+	// not is a token that a resource refused: any other will do, and no more
+	// than one flight a minute is started for such a reason, so that a resource
+	// which always refuses can't have the endpoint asked in a loop.
+	not *Token
+}
+
+// errForcedLately says that a resource's refusal is left to stand.
+var errForcedLately = errors.New("certtoken: the token was already renewed for this resource within the last minute")
+
+// acquire is the way of everybody whom the cache can't serve at once.
+func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
+	k, err := c.key(req.Request)
+	if err != nil {
+		return nil, err
+	}
+	req.Scopes, req.Tenant = k.scopes, k.tenant
+	if req.plain() { // found under another spelling, or by another tenant
+		if s := c.cache.find(k.tenant, k.scopes); s != nil {
+			if t := c.hit(s); t != nil {
+				return t, nil
+			}
+		}
+	}
+	emit(c.hooks.Miss, Event{Tenant: k.tenant, Scopes: k.scopes})
+	for {
+		if c.closed.Load() {
+			return nil, ErrClosed
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, waitError(err)
+		}
+		s := c.cache.slot(k, c.clock.mono())
+		t, f, err := c.join(ctx, s, req)
+		if t != nil || err != nil {
+			return t, err
+		}
+		if f == nil { // the slot was evicted in between
+			continue
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, waitError(context.Cause(ctx))
+		case <-c.ctx.Done():
+			return nil, ErrClosed
+		}
+		if f.serves(req) {
+			return c.landed(s, f, req)
+		}
+	}
+}
+
+// plain tells whether any valid token will do.
+func (r *ask) plain() bool {
+	return r.Claims == "" && !r.Fresh && r.MinValidity == 0 && r.not == nil
+}
+
+func waitError(cause error) error {
+	return fmt.Errorf("certtoken: gave up waiting for a token: %w", cause)
+}
+
+// serves tells whether the end of f answers req. A flight with claims brings a
+// token that is good for everybody, but its failure may be due to the claims.
+func (f *flight) serves(req ask) bool {
+	if req.Claims != "" {
+		return f.claims == req.Claims
+	}
+	return f.claims == "" || f.err == nil
+}
+
+// landed is what a waiter gets of a flight that served it.
+func (c *Client) landed(s *slot, f *flight, req ask) (*Token, error) {
+	t, err := f.token, f.err
+	if err != nil {
+		if old := s.token.Load(); c.cfg.foreground && req.plain() && c.valid(old, 0) {
+			return old, nil
+		}
+		return nil, err
+	}
+	if req.MinValidity > 0 && !c.valid(t, req.MinValidity) {
+		return nil, shortLived(t, req.MinValidity)
+	}
+	return t, nil
+}
+
+func shortLived(t *Token, want time.Duration) error {
+	return fmt.Errorf("certtoken: %w: a new token ends at %s, wanted is %v from now",
+		ErrShortLived, t.ExpiresAt().UTC().Format(time.RFC3339), want)
+}
+
+// valid tells whether t is handed out now and for a further while.
+func (c *Client) valid(t *Token, further time.Duration) bool {
+	return t != nil && c.now(t)+further < t.life.end
+}
+
+// join gives the caller what is there: a token, a flight to wait for, or the
+// error of a refusal that still holds. If it starts a flight, it returns that.
+// All nil means that the slot is dead.
+func (c *Client) join(ctx context.Context, s *slot, req ask) (*Token, *flight, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead.Load() {
+		return nil, nil, nil
+	}
+	t, w := s.token.Load(), s.busy()
+	if c.suffices(s, t, req) {
+		return t, nil, nil
+	}
+	if w.flight != nil {
+		return nil, w.flight, nil
+	}
+	if err := c.stillRefused(w); err != nil {
+		if c.cfg.foreground && req.plain() && c.valid(t, 0) {
+			return t, nil, nil
+		}
+		return nil, nil, err
+	}
+	if req.MinValidity > 0 && !req.Fresh && req.Claims == "" && c.valid(t, 0) && c.now(t)-t.life.granted < freshEnough {
+		return nil, nil, shortLived(t, req.MinValidity)
+	}
+	if req.not != nil {
+		now := c.clock.mono()
+		if w.forced && now-w.forcedAt < forcedPause {
+			return nil, nil, errForcedLately
+		}
+		w.forced, w.forcedAt = true, now
+		if req.Claims == "" {
+			s.forget(req.not)
+		}
+	}
+	f := c.start(ctx, s, req)
+	if f == nil {
+		return nil, nil, ErrClosed
+	}
+	return nil, f, nil
+}
+
+// suffices tells whether the slot's token answers the request.
+func (c *Client) suffices(s *slot, t *Token, req ask) bool {
+	switch {
+	case !c.valid(t, req.MinValidity):
+		return false
+	case req.not != nil:
+		return t != req.not
+	case c.cfg.foreground && int64(c.now(t)) >= s.renew.Load():
+		return false
+	}
+	return req.Claims == "" && !req.Fresh
+}
+
+// stillRefused returns the error of a refusal that holds, as of now.
+func (c *Client) stillRefused(w *work) error {
+	r := w.refused
+	if r == nil {
+		return nil
+	}
+	left := r.until - c.clock.mono()
+	if left <= 0 || r.thumbprint != "" && r.thumbprint != c.thumbprint() {
+		w.refused = nil
+		return nil
+	}
+	var te *TokenError
+	if errors.As(r.err, &te) {
+		return te.remembered(left)
+	}
+	return r.err
+}
+
+// busy returns the slot's work, made at need. The caller holds s.mu.
+func (s *slot) busy() *work {
+	if s.work == nil {
+		s.work = new(work)
+	}
+	return s.work
+}
+
+// start sends a flight off; nil if the client is closed. The caller holds s.mu
+// and has seen that there is none.
+func (c *Client) start(ctx context.Context, s *slot, req ask) *flight {
+	if !c.begin() {
+		return nil
+	}
+	f := &flight{done: make(chan struct{}), claims: req.Claims}
+	s.work.flight = f
+	s.renew.Store(int64(never)) // no hit tries while the flight is under way
+	go c.fly(context.WithoutCancel(ctx), s, f, req)
+	return f
+}
+
+// fly runs a flight to its end, whoever still waits for it. It lands even when
+// a user's source or hook panics or ends its goroutine.
+func (c *Client) fly(ctx context.Context, s *slot, f *flight, req ask) {
+	defer c.work.Done()
+	ctx, cancel := context.WithTimeoutCause(ctx, flightLimit, errFlightLimit)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+
+	before := s.token.Load()
+	f.err = errors.New("certtoken: a certificate source, signer or hook ended its goroutine")
+	defer func() {
+		if p := recover(); p != nil {
+			f.err = panicError(p)
+		}
+		c.land(s, f, before)
+	}()
+	f.token, f.err = c.fetch(ctx, s.key, req, before)
+}
+
+// panicError tells where a panic was, and not what it said: that could be a
+// secret.
+func panicError(p any) error {
+	what := fmt.Sprintf("%T", p)
+	if e, ok := p.(runtime.Error); ok {
+		what = e.Error()
+	}
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		frame, more := frames.Next()
+		if frame.Function != "runtime.gopanic" && frame.Function != "runtime.sigpanic" && frame.Function != "runtime.panicmem" && frame.Function != "" {
+			return fmt.Errorf("certtoken: a certificate source, signer or hook panicked (%s) in %s", what, frame.Function)
+		}
+		if !more {
+			return fmt.Errorf("certtoken: a certificate source, signer or hook panicked (%s)", what)
+		}
+	}
+}
+
+// land puts a flight's result where it belongs and lets the waiters go.
+func (c *Client) land(s *slot, f *flight, before *Token) {
+	if c.ctx.Err() != nil {
+		f.token, f.err = nil, ErrClosed
+	}
+	s.mu.Lock()
+	w := s.work
+	w.flight = nil
+	var pause time.Duration
+	if f.err == nil {
+		w.failures, w.refused = 0, nil
+		s.token.Store(f.token)
+		s.renew.Store(int64(f.token.life.renew))
+	} else {
+		pause = c.refused(w, f.err)
+		s.renew.Store(int64(c.now(before) + pause))
+	}
+	if w.empty() {
+		s.work = nil
+	}
+	s.mu.Unlock()
+	close(f.done)
+	if f.err != nil && c.valid(before, 0) {
+		c.renewalFailed(s, f, before, pause)
+	}
+}
+
+// renewalFailed tells the hook, which by now can't hurt the waiters any more.
+func (c *Client) renewalFailed(s *slot, f *flight, before *Token, pause time.Duration) {
+	defer func() { _ = recover() }()
+	emit(c.hooks.RenewalFailed, Event{
+		Tenant: s.key.tenant, Scopes: s.key.scopes,
+		Err: f.err, ExpiresAt: before.ExpiresAt(), RetryIn: pause,
+	})
+}
+
+// refused notes a failure and returns the pause before the next renewal.
+func (c *Client) refused(w *work, err error) time.Duration {
+	w.failures++
+	pause := min(minRenewPause<<min(w.failures-1, 8), maxRenewPause)
+	now := c.clock.mono()
+	var te *TokenError
+	switch {
+	case errors.As(err, &te) && te.Temporary():
+		if te.RetryAfter > 0 {
+			w.refused = &refusal{err: err, until: now + te.RetryAfter}
+			pause = max(pause, te.RetryAfter)
+		}
+	case te != nil:
+		w.refused = &refusal{err: err, until: now + refusalMemory, thumbprint: te.Thumbprint}
+	case errors.Is(err, ErrBadResponse):
+		w.refused = &refusal{err: err, until: now + refusalMemory}
+	}
+	return pause
+}
+
+func (w *work) empty() bool {
+	return w.flight == nil && w.refused == nil && w.failures == 0 && !w.forced
+}
+
+// fetch gets a token from the shared store if there is one, or else from the
+// endpoint.
+func (c *Client) fetch(ctx context.Context, k key, req ask, before *Token) (*Token, error) {
+	authority, err := c.authority.forTenant(k.tenant)
+	if err != nil {
+		return nil, err
+	}
+	if c.shared != nil {
+		return c.fetchShared(ctx, authority, k, req, before)
+	}
+	return c.request(ctx, authority, k, req.Claims)
+}
+
+// warmInterval is the longest time for which keepWarm doesn't look at the
+// clocks, so that it notices when the machine was suspended.
+const warmInterval = time.Minute
+
+// keepWarm acquires the tokens that callers must never wait for and renews them
+// in time, until the client is closed.
+func (c *Client) keepWarm(warm []Request) {
+	for {
+		next := warmInterval
+		for _, req := range warm {
+			next = min(next, c.warmUp(req))
+		}
+		if !sleep(c.ctx, next) {
+			return
+		}
+	}
+}
+
+// warmUp has one token acquired or renewed if that is due, and returns how long
+// to let it be. Errors are told to the hooks, as ever.
+func (c *Client) warmUp(req Request) time.Duration {
+	const soon = time.Second
+	s := c.cache.slot(key{scopes: req.Scopes}, c.clock.mono())
+	t := s.token.Load()
+	switch {
+	case !c.valid(t, 0):
+		if _, err := c.acquire(c.ctx, ask{Request: req}); err != nil {
+			return minRenewPause
+		}
+		return soon
+	case int64(c.now(t)) >= s.renew.Load():
+		c.renewBehind(s, t)
+	}
+	s.touch(c.clock.mono())
+	if due := s.renew.Load(); due != int64(never) {
+		return max(soon, time.Duration(due)-c.now(t))
+	}
+	return soon // under way
+}

@@ -1,0 +1,179 @@
+package certtoken
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Defaults that no option changes are where they are used.
+const (
+	defaultCacheLimit    = 100_000
+	defaultExpiryWarning = 30 * 24 * time.Hour
+)
+
+// Option changes a [Client]. The zero value of everything is a good client.
+type Option func(*config)
+
+type config struct {
+	http          *http.Client
+	userAgent     string
+	tenants       map[string]bool
+	anyTenant     bool
+	capabilities  []string
+	cacheLimit    int
+	keepWarm      [][]string
+	foreground    bool
+	expiryWarning time.Duration
+	hooks         []Hooks
+	store         Store
+	storeKeys     [][]byte
+	errs          []error
+}
+
+func newConfig(opts []Option) config {
+	cfg := config{cacheLimit: defaultCacheLimit, expiryWarning: defaultExpiryWarning}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&cfg)
+		}
+	}
+	return cfg
+}
+
+func (c *config) fail(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("certtoken: "+format, args...))
+}
+
+func (c *config) validate() error { return errors.Join(c.errs...) }
+
+// WithHTTPClient sends token requests through a copy of client: for a proxy,
+// other root certificates, tracing. The copy follows no redirects and keeps no
+// cookies. A RoundTripper that retries would send an assertion twice, which
+// servers refuse: the Client retries by itself, with a new assertion.
+func WithHTTPClient(client *http.Client) Option {
+	return func(c *config) {
+		if client == nil {
+			c.fail("WithHTTPClient: nil client")
+		}
+		c.http = client
+	}
+}
+
+// WithUserAgent puts the name of a program, such as "billing/1.4", before the
+// library's in the User-Agent of token requests.
+func WithUserAgent(program string) Option {
+	return func(c *config) {
+		for i := range len(program) {
+			if program[i] < ' ' || program[i] > '~' {
+				c.fail("WithUserAgent: %q is not printable ASCII", shorten(program))
+				return
+			}
+		}
+		c.userAgent = program
+	}
+}
+
+// WithTenants allows further tenants in [Request.Tenant]; tenant names often
+// come from strangers' requests. "*" allows any well-formed one.
+func WithTenants(tenants ...string) Option {
+	return func(c *config) {
+		for _, t := range tenants {
+			if t == "*" {
+				c.anyTenant = true
+				continue
+			}
+			if err := checkTenant(t); err != nil {
+				c.errs = append(c.errs, err)
+				continue
+			}
+			if c.tenants == nil {
+				c.tenants = make(map[string]bool)
+			}
+			c.tenants[t] = true
+		}
+	}
+}
+
+// WithCapabilities declares client capabilities to Entra ID. "cp1" says that
+// the program answers claims challenges, as [Client.Transport] does, and makes
+// its tokens long-lived and revocable (continuous access evaluation).
+func WithCapabilities(capabilities ...string) Option {
+	return func(c *config) { c.capabilities = append(c.capabilities, capabilities...) }
+}
+
+// WithCacheLimit bounds the number of cached tokens; the default is 100,000.
+// Beyond it the expired and then the least recently used leave.
+func WithCacheLimit(n int) Option {
+	return func(c *config) {
+		if n < 1 {
+			c.fail("WithCacheLimit: %d is less than 1", n)
+		}
+		c.cacheLimit = n
+	}
+}
+
+// WithKeepWarm keeps the token for these scopes always renewed, from NewClient
+// on and also while nobody asks, so that no caller ever waits for one. Give the
+// option once for each set of scopes. It takes one goroutine, which ends with
+// [Client.Close].
+func WithKeepWarm(scopes ...string) Option {
+	return func(c *config) { c.keepWarm = append(c.keepWarm, scopes) }
+}
+
+// WithForegroundRenewal renews in the time of a caller instead of behind it: for
+// processes that are frozen between requests, such as functions, where work in
+// the background may never finish. A renewal that fails still gives the caller
+// the token that is valid.
+func WithForegroundRenewal() Option {
+	return func(c *config) { c.foreground = true }
+}
+
+// WithExpiryWarning sets how long before its end a certificate is announced, by
+// [Hooks.CertificateExpiring] and the log, whenever it signs and at most once a
+// day. The default is 30 days; 0 turns it off.
+func WithExpiryWarning(before time.Duration) Option {
+	return func(c *config) { c.expiryWarning = before }
+}
+
+// WithHooks calls the functions of h on what happens. The option may be given
+// several times.
+func WithHooks(h Hooks) Option {
+	return func(c *config) { c.hooks = append(c.hooks, h) }
+}
+
+// WithLogger logs what happens: trouble as warnings, requests as information,
+// hits not at all. No secret is logged.
+func WithLogger(log *slog.Logger) Option {
+	return func(c *config) {
+		if log == nil {
+			c.fail("WithLogger: nil logger")
+			return
+		}
+		c.hooks = append(c.hooks, logHooks(log))
+	}
+}
+
+// WithStore shares tokens with other processes through store. Entries are
+// sealed with AES-256-GCM; their names tell nothing. The keys are secrets of 32
+// bytes or more that all processes have: the first seals, all open, so a new key
+// is put in front and the old one left for as long as tokens live. A store that
+// fails is reported to the hooks and never fails a caller.
+func WithStore(store Store, keys ...[]byte) Option {
+	return func(c *config) {
+		if store == nil {
+			c.fail("WithStore: nil store")
+		}
+		if len(keys) == 0 {
+			c.fail("WithStore: no key: give a secret of at least %d bytes, the same in all processes", minStoreKey)
+		}
+		for _, key := range keys {
+			if len(key) < minStoreKey {
+				c.fail("WithStore: a key has %d bytes, must have at least %d", len(key), minStoreKey)
+			}
+		}
+		c.store, c.storeKeys = store, keys
+	}
+}
