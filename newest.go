@@ -1,0 +1,105 @@
+package certtoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// refusedFor is how long a certificate that an endpoint refused stands back
+// behind the others: long enough for a registration to spread, short enough
+// that the newer one is tried before the older one ends.
+const refusedFor = 10 * time.Minute
+
+// NewestValid joins sources for the time of a rotation, in which the new
+// certificate isn't registered everywhere yet. It uses the certificate that is
+// valid and has the latest NotBefore; one that the endpoint refused stands back
+// for ten minutes. A source that fails is passed over while another works.
+func NewestValid(sources ...CertSource) CertSource {
+	return &newestValid{sources: sources, refused: make(map[[32]byte]time.Time)}
+}
+
+type newestValid struct {
+	sources []CertSource
+
+	mu      sync.Mutex
+	refused map[[32]byte]time.Time // by SHA-256: until when it stands back
+}
+
+var _ Reloader = (*newestValid)(nil)
+
+// Certificate returns the best candidate.
+func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
+	var best *Certificate
+	var errs []error
+	now := time.Now()
+	for i, source := range n.sources {
+		cert, err := checked(ctx, source)
+		if err == nil {
+			err = cert.usable(now)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("certtoken: source %d: %w", i+1, trimPrefix(err)))
+			continue
+		}
+		if best == nil || n.better(cert, best, now) {
+			best = cert
+		}
+	}
+	if best != nil {
+		return best, nil
+	}
+	if len(errs) == 0 {
+		return nil, errors.New("certtoken: NewestValid has no source")
+	}
+	return nil, errors.Join(errs...)
+}
+
+// checked asks a source and makes sure of its pair.
+func checked(ctx context.Context, source CertSource) (*Certificate, error) {
+	if source == nil {
+		return nil, errors.New("the source is nil")
+	}
+	cert, err := source.Certificate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = cert.publicKey()
+	return cert, err
+}
+
+func (n *newestValid) better(a, b *Certificate, now time.Time) bool {
+	if x, y := n.standsBack(a, now), n.standsBack(b, now); x != y {
+		return y
+	}
+	return a.Leaf.NotBefore.After(b.Leaf.NotBefore)
+}
+
+func (n *newestValid) standsBack(c *Certificate, now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return now.Before(n.refused[c.sha256()])
+}
+
+// Reload notes which certificate was refused and has the sources reload too.
+func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
+	now := time.Now()
+	n.mu.Lock()
+	for sum, until := range n.refused { // what is over needs no place
+		if now.After(until) {
+			delete(n.refused, sum)
+		}
+	}
+	n.refused[refused.sha256()] = now.Add(refusedFor)
+	n.mu.Unlock()
+
+	var errs []error
+	for _, source := range n.sources {
+		if r, ok := source.(Reloader); ok {
+			errs = append(errs, r.Reload(ctx, refused))
+		}
+	}
+	return errors.Join(errs...)
+}
