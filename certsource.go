@@ -29,6 +29,8 @@ type Certificate struct {
 	Leaf   *x509.Certificate
 	Chain  []*x509.Certificate // issuers of Leaf, nearest first; may be empty
 	Signer crypto.Signer       // RSA; a key in memory, an HSM, a vault
+
+	format string // of the file it was read from
 }
 
 // CertSource supplies the certificate that signs. It is asked once for each
@@ -108,7 +110,12 @@ func parseCertificate(data []byte, opts certfile.Options) (*Certificate, error) 
 	if err != nil {
 		return nil, fmt.Errorf("certtoken: %w", err)
 	}
-	return NewCertificate(pair.Key, pair.Leaf, pair.Chain)
+	cert, err := NewCertificate(pair.Key, pair.Leaf, pair.Chain)
+	if err != nil {
+		return nil, err
+	}
+	cert.format = pair.Format
+	return cert, nil
 }
 
 // CertOption says how a certificate file is read.
@@ -149,6 +156,10 @@ func WithThumbprint(thumbprint string) CertOption {
 // Certificate returns c itself.
 func (c *Certificate) Certificate(context.Context) (*Certificate, error) { return c, nil }
 
+// FileFormat tells what form of file the certificate was read from: "PFX",
+// "PEM" or "DER"; "" if it wasn't read from one.
+func (c *Certificate) FileFormat() string { return c.format }
+
 // String describes the certificate by subject, thumbprint and end. It shows
 // nothing of the private key.
 func (c *Certificate) String() string {
@@ -188,7 +199,7 @@ func (c *Certificate) publicKey() (*rsa.PublicKey, error) {
 	if bits := pub.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
 		return nil, fmt.Errorf("certtoken: %w: %d bits, must be %d to %d", ErrKeySize, bits, minKeyBits, maxKeyBits)
 	}
-	if !pub.Equal(c.Leaf.PublicKey) {
+	if leaf, ok := c.Leaf.PublicKey.(*rsa.PublicKey); !ok || leaf.E != pub.E || leaf.N.Cmp(pub.N) != 0 {
 		return nil, fmt.Errorf("certtoken: %w: the certificate is %q, SHA-256 %s; the key's public half has SHA-256 %s",
 			ErrKeyMismatch, c.Leaf.Subject, c.thumbprintHex(), keyThumbprintHex(pub))
 	}

@@ -1,0 +1,309 @@
+package certtoken
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	minStoreKey   = 32
+	maxStoreEntry = 2 * maxBody
+	storeLimit    = time.Second     // for one call of a Store
+	storePause    = 5 * time.Second // without calls, after one that failed
+	lockLife      = 12 * time.Second
+	lockWait      = 10 * time.Second // then the request is made without the lock
+	lockPoll      = 50 * time.Millisecond
+	storeVersion  = 1
+)
+
+// sharedStore is a Store with our names and seals. It never fails its caller:
+// while the store is broken, it has nothing.
+type sharedStore struct {
+	store Store
+	keys  []storeKey // the first seals, all open
+
+	downUntil atomic.Int64  // clock reading until which the store is left alone
+	calls     chan struct{} // one token for each call that may be under way
+}
+
+// maxStoreCalls bounds the goroutines that a store which ignores its context
+// can hold.
+const maxStoreCalls = 64
+
+// storeKey is what is derived from one of the user's secrets.
+type storeKey struct {
+	name []byte // HMAC of entries' names
+	seal cipher.AEAD
+}
+
+func newSharedStore(store Store, secrets [][]byte) (*sharedStore, error) {
+	s := &sharedStore{store: store, calls: make(chan struct{}, maxStoreCalls)}
+	for _, secret := range secrets {
+		k, err := newStoreKey(secret)
+		if err != nil {
+			return nil, fmt.Errorf("certtoken: WithStore: %w", err)
+		}
+		s.keys = append(s.keys, k)
+	}
+	return s, nil
+}
+
+func newStoreKey(secret []byte) (storeKey, error) {
+	name, err := hkdf.Key(sha256.New, secret, nil, "certtoken store: names, 1", sha256.Size)
+	if err != nil {
+		return storeKey{}, err
+	}
+	seal, err := hkdf.Key(sha256.New, secret, nil, "certtoken store: seals, 1", 32)
+	if err != nil {
+		return storeKey{}, err
+	}
+	block, err := aes.NewCipher(seal)
+	if err != nil {
+		return storeKey{}, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return storeKey{}, err
+	}
+	return storeKey{name: name, seal: aead}, nil
+}
+
+// entryName names what a token was asked for, so that who reads the store
+// learns nothing from it.
+func (k storeKey) entryName(parts ...string) string {
+	mac := hmac.New(sha256.New, k.name)
+	for _, part := range parts {
+		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		mac.Write([]byte(part))
+	}
+	return "certtoken-" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// storedToken is an entry before it is sealed.
+type storedToken struct {
+	Access  string   `json:"access_token"`
+	Type    string   `json:"token_type"`
+	Scopes  []string `json:"scopes,omitempty"`
+	Extra   string   `json:"extra,omitempty"`
+	Granted int64    `json:"granted"` // Unix nanoseconds
+	Renew   int64    `json:"renew"`
+	Expires int64    `json:"expires"`
+}
+
+func newStoredToken(t *Token) storedToken {
+	access, extra := t.secret()
+	return storedToken{
+		Access: access, Type: t.typ, Scopes: t.scopes, Extra: extra,
+		Granted: t.granted().UnixNano(), Renew: t.renew, Expires: t.expires,
+	}
+}
+
+// token is the entry as a token of this process, or nil if it is over or makes
+// no sense.
+func (st storedToken) token(asked []string, at reading) *Token {
+	granted, expires := time.Unix(0, st.Granted), time.Unix(0, st.Expires)
+	lifetime := expires.Sub(granted)
+	if !isVisibleASCII(st.Access) || st.Access == "" || lifetime <= 0 || lifetime > maxTokenLife || granted.After(at.time.Add(maxBackdate)) {
+		return nil
+	}
+	if !granted.Add(usable(lifetime)).After(at.time) {
+		return nil
+	}
+	g := grant{access: st.Access, typ: st.Type, scopes: st.Scopes, lifetime: lifetime, extra: st.Extra}
+	// The grant lies back by so much on this process's clocks too.
+	past := reading{mono: at.mono - at.time.Sub(granted), ahead: at.ahead, time: granted}
+	t := newToken(g, asked, past)
+	t.renew = st.Renew
+	t.life.renew = past.mono + time.Duration(st.Renew-st.Granted)
+	return t
+}
+
+func (k storeKey) sealEntry(name string, st storedToken) ([]byte, error) {
+	plain, err := json.Marshal(st)
+	if err != nil {
+		return nil, err
+	}
+	return k.seal.Seal([]byte{storeVersion}, nil, plain, []byte(name)), nil
+}
+
+// openEntry refuses what wasn't sealed by the same key for the same name.
+func (k storeKey) openEntry(name string, sealed []byte) (storedToken, error) {
+	var st storedToken
+	if len(sealed) > maxStoreEntry {
+		return st, errors.New("an entry is too large")
+	}
+	if len(sealed) == 0 || sealed[0] != storeVersion {
+		return st, errors.New("an entry has an unknown version")
+	}
+	plain, err := k.seal.Open(nil, nil, sealed[1:], []byte(name))
+	if err != nil {
+		return st, errors.New("an entry doesn't open: it was sealed by another key or changed")
+	}
+	if err := json.Unmarshal(plain, &st); err != nil {
+		return st, errors.New("an entry can't be read")
+	}
+	return st, nil
+}
+
+// entryParts is what makes one token different from another.
+func (c *Client) entryParts(authority Authority, k key) []string {
+	scopes := slices.Sorted(slices.Values(k.scopes))
+	return append([]string{authority.tokenURL, c.id}, scopes...)
+}
+
+// fetchShared gets a token from the store, or else from the endpoint while the
+// other processes wait for it.
+func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, req ask, before *Token) (*Token, error) {
+	parts := c.entryParts(authority, k)
+	past := req.Claims != "" || req.Fresh || req.not != nil // the cache
+	if !past {
+		if t := c.load(ctx, k, parts, before); t != nil && c.valid(t, req.MinValidity) {
+			return t, nil
+		}
+		t, unlock := c.lock(ctx, k, parts, before)
+		if t != nil && c.valid(t, req.MinValidity) {
+			return t, nil
+		}
+		defer unlock()
+	}
+	t, err := c.request(ctx, authority, k, req.Claims)
+	if err == nil {
+		c.save(ctx, k, parts, t)
+	}
+	return t, err
+}
+
+// load looks for a token that is newer than the one the slot has.
+func (c *Client) load(ctx context.Context, k key, parts []string, before *Token) *Token {
+	for _, sk := range c.shared.keys {
+		name := sk.entryName(parts...)
+		var sealed []byte
+		err := c.callStore(ctx, k, func(ctx context.Context) (err error) {
+			sealed, err = c.shared.store.Get(ctx, name)
+			return err
+		})
+		if err != nil {
+			continue
+		}
+		st, err := sk.openEntry(name, sealed)
+		if err != nil {
+			c.storeFailed(k, err)
+			continue
+		}
+		t := st.token(k.scopes, c.clock.look())
+		if t != nil && c.now(t) < t.life.renew && (before == nil || t.expires > before.expires) {
+			return t
+		}
+	}
+	return nil
+}
+
+func (c *Client) save(ctx context.Context, k key, parts []string, t *Token) {
+	sk := c.shared.keys[0]
+	name := sk.entryName(parts...)
+	sealed, err := sk.sealEntry(name, newStoredToken(t))
+	if err != nil {
+		c.storeFailed(k, err)
+		return
+	}
+	_ = c.callStore(ctx, k, func(ctx context.Context) error {
+		return c.shared.store.Set(ctx, name, sealed, t.life.end-t.life.granted)
+	})
+}
+
+// lock takes the key's lock, or waits until its holder has stored a token. If
+// neither happens in time, the request is made all the same.
+func (c *Client) lock(ctx context.Context, k key, parts []string, before *Token) (t *Token, unlock func()) {
+	unlock = func() {}
+	locker, ok := c.shared.store.(Locker)
+	if !ok {
+		return nil, unlock
+	}
+	name := c.shared.keys[0].entryName(append(parts, "lock")...)
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	for {
+		var release func(context.Context) error
+		err := c.callStore(ctx, k, func(ctx context.Context) (err error) {
+			release, err = locker.TryLock(ctx, name, lockLife)
+			return err
+		})
+		if err != nil {
+			return nil, unlock
+		}
+		if t := c.load(ctx, k, parts, before); t != nil {
+			if release != nil {
+				c.release(k, release)
+			}
+			return t, unlock
+		}
+		if release != nil {
+			return nil, func() { c.release(k, release) }
+		}
+		if !sleep(ctx, lockPoll) {
+			return nil, unlock
+		}
+	}
+}
+
+// release gives a lock back, also when the flight's time is over.
+func (c *Client) release(k key, release func(context.Context) error) {
+	_ = c.callStore(context.Background(), k, release)
+}
+
+var errStoreDown = errors.New("certtoken: the store is left alone for a moment after a failure")
+
+// callStore runs one call of the user's store within its time, whatever that
+// does: it may hang, panic, or be down. A miss is no failure.
+func (c *Client) callStore(ctx context.Context, k key, call func(context.Context) error) error {
+	s := c.shared
+	if int64(c.clock.mono()) < s.downUntil.Load() {
+		return errStoreDown
+	}
+	select {
+	case s.calls <- struct{}{}:
+	default:
+		return errStoreDown // full of calls that don't return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	done := make(chan error, 1)
+	c.work.Go(func() { // within a flight, so never after Close has waited
+		defer func() { <-s.calls }()
+		err := errors.New("certtoken: the store ended its goroutine")
+		defer func() {
+			if recover() != nil {
+				err = errors.New("certtoken: the store panicked")
+			}
+			done <- err
+		}()
+		err = call(ctx)
+	})
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("no answer within %v: %w", storeLimit, context.Cause(ctx))
+	}
+	if err != nil && !errors.Is(err, ErrStoreMiss) {
+		s.downUntil.Store(int64(c.clock.mono() + storePause))
+		c.storeFailed(k, err)
+	}
+	return err
+}
+
+func (c *Client) storeFailed(k key, err error) {
+	emit(c.hooks.StoreFailed, Event{Tenant: k.tenant, Scopes: k.scopes, Err: fmt.Errorf("certtoken: store: %w", err)})
+}
