@@ -80,23 +80,30 @@ type slot struct {
 type work struct {
 	flight   *flight
 	refused  *refusal
-	failures int           // renewals that failed since the last success
-	forcedAt time.Duration // when a resource's 401 last forced a renewal
+	failures int    // renewals that failed since the last success
+	claims   string // that the token was asked for with
 	forced   bool
+	forcedAt time.Duration // when a resource's 401 last forced a renewal
 }
 
 // refusal is an error that is answered again without asking the endpoint.
 type refusal struct {
 	err        error
-	until      time.Duration // clock reading
+	until      time.Duration // clock reading,
+	ahead      time.Duration // when the wall clock was so far ahead
 	thumbprint string        // void as soon as another certificate is in use; "" isn't
 }
 
 // flight is a token request under way.
 type flight struct {
-	done   chan struct{} // closed when token and err are there
+	done   chan struct{}   // closed when the results are there
+	over   <-chan struct{} // closed when its time is over
 	claims string
+
+	renewBefore int64 // slot.renew as it was
+
 	token  *Token
+	shared bool // the token is from the store
 	err    error
 }
 
@@ -163,7 +170,11 @@ func (c *cache) slot(k key, now time.Duration) *slot {
 	if s := c.lookup(hash, k.tenant, k.scopes); s != nil {
 		return s
 	}
-	c.sweep(now)
+	for range maxEvictions {
+		if c.sweep(now); c.count < c.limit {
+			break
+		}
+	}
 	if t := c.table.Load(); c.count >= len(t.buckets) {
 		c.grow(t)
 	}
@@ -201,6 +212,10 @@ func (c *cache) grow(old *table) {
 const (
 	sweepSample = 4
 	evictSample = 16
+
+	// maxEvictions for one new slot brings a cache back to its limit that had
+	// to exceed it because all its slots were busy.
+	maxEvictions = 4
 )
 
 // sweep removes what is over among the next few slots, and the least recently

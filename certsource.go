@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/certfile"
@@ -172,7 +173,14 @@ func (c *Certificate) String() string {
 
 // Format prints c as String does whatever the verb, so that no %+v walks into
 // the key.
-func (c *Certificate) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
+func (c Certificate) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
+
+// LogValue logs c as String does.
+func (c Certificate) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText makes encoders write c as String does: encoding/json would write
+// the private key.
+func (c Certificate) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // publicKey checks that c is a pair that can sign, and returns its key.
 func (c *Certificate) publicKey() (*rsa.PublicKey, error) {

@@ -81,6 +81,7 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 		shared, err := newSharedStore(cfg.store, cfg.storeKeys)
 		errs = append(errs, err)
 		c.shared = shared
+		c.cfg.storeKeys = nil // secrets lie in one place
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -90,11 +91,19 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 	c.cache = newCache(cfg.cacheLimit)
 	c.exchanger = newExchanger(cfg.http, userAgent(cfg.userAgent))
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if len(warm) > 0 {
-		c.work.Go(func() { c.keepWarm(warm) })
+	for _, req := range warm {
+		c.work.Go(func() { c.keepWarm(req) })
 	}
 	return c, nil
 }
+
+// String names the client by its id and token endpoint.
+func (c *Client) String() string {
+	return fmt.Sprintf("certtoken.Client(%s at %s)", c.id, endpointName(c.authority.tokenURL))
+}
+
+// Format prints c as String does, whatever the verb.
+func (c *Client) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
 
 func userAgent(program string) string {
 	return strings.TrimSpace(fmt.Sprintf("%s certtoken/%s (%s; %s)", program, version, runtime.Version(), runtime.GOOS))
@@ -117,8 +126,8 @@ type Request struct {
 	// Fresh goes past the cache.
 	Fresh bool
 
-	// MinValidity is how long the token must still be valid, for a long job. If
-	// a new one isn't either, the error wraps [ErrShortLived].
+	// MinValidity is how long the token must still be handed out, for a long
+	// job; not negative. If a new one isn't either, the error wraps [ErrShortLived].
 	MinValidity time.Duration
 }
 
@@ -132,21 +141,27 @@ type Request struct {
 // where its answer was unusable, the context's error, [ErrClosed], or what the
 // certificate source or the network said.
 func (c *Client) Token(ctx context.Context, scopes ...string) (*Token, error) {
-	if s := c.cache.find("", scopes); s != nil {
-		if t := c.hit(s); t != nil {
-			return t, nil
-		}
+	if t := c.cached("", scopes, 0); t != nil {
+		return t, nil
 	}
 	return c.acquire(ctx, ask{Request: Request{Scopes: slices.Clone(scopes)}})
 }
 
 // Acquire is [Client.Token] with everything that can be asked for.
 func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
-	if req.Claims == "" && !req.Fresh && req.MinValidity == 0 && req.Tenant == "" {
-		return c.Token(ctx, req.Scopes...)
+	want := ask{Request: req}
+	if want.cacheable() {
+		tenant := req.Tenant
+		if tenant == c.authority.tenant {
+			tenant = ""
+		}
+		// There is a slot only for a tenant that was found to be allowed.
+		if t := c.cached(tenant, req.Scopes, req.MinValidity); t != nil {
+			return t, nil
+		}
 	}
-	req.Scopes = slices.Clone(req.Scopes)
-	return c.acquire(ctx, ask{Request: req})
+	want.Scopes = slices.Clone(req.Scopes)
+	return c.acquire(ctx, want)
 }
 
 // Check finds out whether the client can get a token: it asks the source for
@@ -160,14 +175,25 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 	if len(scopes) == 0 {
 		scopes = c.authority.checkScopes()
 	}
+	if err := c.checkSigning(ctx); err != nil {
+		return err
+	}
+	_, err := c.Token(ctx, scopes...)
+	return err
+}
+
+// checkSigning runs the user's source and signer once, outside of a flight.
+func (c *Client) checkSigning(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicError(p)
+		}
+	}()
 	cert, err := c.certificate(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := c.sign(ctx, c.authority, cert); err != nil {
-		return err
-	}
-	_, err = c.Token(ctx, scopes...)
+	_, _, err = c.sign(ctx, c.authority, cert)
 	return err
 }
 
@@ -223,8 +249,11 @@ func (c *Client) key(req Request) (key, error) {
 	if err := checkClaims(req.Claims); err != nil {
 		return key{}, err
 	}
-	tenant := req.Tenant
-	if tenant == c.authority.tenant {
+	if req.MinValidity < 0 {
+		return key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
+	}
+	tenant := strings.ToLower(req.Tenant)
+	if tenant == strings.ToLower(c.authority.tenant) {
 		tenant = ""
 	}
 	if tenant != "" && !c.cfg.tenants[tenant] {

@@ -48,7 +48,10 @@ func newExchanger(user *http.Client, userAgent string) *exchanger {
 // defaultTransport is net/http's, with its proxies from the environment, and
 // limits of our own.
 func defaultTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
+	if std, ok := http.DefaultTransport.(*http.Transport); ok { // some programs put another in its place
+		t = std.Clone()
+	}
 	t.MaxResponseHeaderBytes = maxHeaderBytes
 	t.MaxIdleConnsPerHost = 4
 	return t
@@ -93,6 +96,8 @@ func (x *exchanger) post(ctx context.Context, endpoint string, form url.Values, 
 	defer resp.Body.Close()
 	body, err := readLimited(resp.Body, maxBody)
 	switch {
+	case errors.Is(err, errTooLong) && resp.StatusCode >= 400:
+		body = nil // the status and Retry-After still count
 	case errors.Is(err, errTooLong):
 		return grant{}, badResponse(endpoint, resp, fmt.Sprintf("it is larger than %d bytes", maxBody))
 	case err != nil:
@@ -332,9 +337,8 @@ func parseTokenError(endpoint string, resp *http.Response, body []byte, correlat
 	e.Description = redact(description, maxDescription)
 	e.URI = redact(text(fields, "error_uri"), maxDescription)
 	e.Suberror = shorten(text(fields, "suberror"))
-	e.Claims = text(fields, "claims")
-	if len(e.Claims) > maxClaims {
-		e.Claims = ""
+	if claims := text(fields, "claims"); checkClaims(claims) == nil && !jwtShape.MatchString(claims) {
+		e.Claims = claims
 	}
 	e.TraceID = shorten(text(fields, "trace_id"))
 	if id := shorten(text(fields, "correlation_id")); id != "" {

@@ -87,6 +87,12 @@ func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	return state.cert, nil
 }
 
+// String names the source by its path. It shows nothing of the password.
+func (s *FileSource) String() string { return "certtoken.FileSource(" + s.path + ")" }
+
+// Format prints s as String does, whatever the verb.
+func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
+
 // Reload reads the files again even if they seem unchanged.
 func (s *FileSource) Reload(ctx context.Context, _ *Certificate) error {
 	state, err := s.look(ctx, true)

@@ -14,12 +14,13 @@ const (
 	minRenewPause = 30 * time.Second // after a failed renewal, doubling
 	maxRenewPause = 5 * time.Minute
 
+	landingGrace  = time.Second // that a flight whose time is over has to land
 	refusalMemory = time.Second // of a final refusal
 	forcedPause   = time.Minute // between two renewals that a resource's 401 forces
 	freshEnough   = time.Minute // a token this young isn't asked for again by MinValidity
 )
 
-var errFlightLimit = fmt.Errorf("certtoken: no token within %v: %w", flightLimit, context.DeadlineExceeded)
+var errFlightLimit = fmt.Errorf("no token within %v: %w", flightLimit, context.DeadlineExceeded)
 
 // hit returns the slot's token if it may be handed out, and has it renewed
 // behind the caller if that is due. It waits for nothing and allocates nothing.
@@ -28,7 +29,8 @@ func (c *Client) hit(s *slot) *Token {
 	if t == nil || c.closed.Load() {
 		return nil
 	}
-	now := c.clock.age(c.clock.mono(), &t.life)
+	mono := c.clock.mono()
+	now := c.clock.age(mono, &t.life)
 	if now >= t.life.end {
 		return nil
 	}
@@ -38,7 +40,7 @@ func (c *Client) hit(s *slot) *Token {
 		}
 		c.renewBehind(s, t)
 	}
-	s.touch(now)
+	s.touch(mono)
 	if c.hooks.Hit != nil {
 		c.hooks.Hit(Event{Tenant: s.key.tenant, Scopes: s.key.scopes, ExpiresAt: t.ExpiresAt()})
 	}
@@ -53,7 +55,7 @@ func (c *Client) renewBehind(s *slot, t *Token) {
 	if s.token.Load() != t || w.flight != nil || s.dead.Load() || int64(c.now(t)) < s.renew.Load() {
 		return
 	}
-	c.start(context.Background(), s, ask{})
+	c.start(context.Background(), s, ask{behind: true})
 }
 
 // now is the age of t's clock at this moment.
@@ -72,7 +74,15 @@ type ask struct {
 	// than one flight a minute is started for such a reason, so that a resource
 	// which always refuses can't have the endpoint asked in a loop.
 	not *Token
+
+	behind bool // a renewal behind the callers
 }
+
+// plain tells whether any valid token will do.
+func (r *ask) plain() bool { return r.cacheable() && r.MinValidity == 0 }
+
+// cacheable tells whether a token from the cache will do.
+func (r *ask) cacheable() bool { return r.Claims == "" && !r.Fresh && r.not == nil }
 
 // errForcedLately says that a resource's refusal is left to stand.
 var errForcedLately = errors.New("certtoken: the token was already renewed for this resource within the last minute")
@@ -84,11 +94,9 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 		return nil, err
 	}
 	req.Scopes, req.Tenant = k.scopes, k.tenant
-	if req.plain() { // found under another spelling, or by another tenant
-		if s := c.cache.find(k.tenant, k.scopes); s != nil {
-			if t := c.hit(s); t != nil {
-				return t, nil
-			}
+	if req.cacheable() { // found under another spelling
+		if t := c.cached(k.tenant, k.scopes, req.MinValidity); t != nil {
+			return t, nil
 		}
 	}
 	emit(c.hooks.Miss, Event{Tenant: k.tenant, Scopes: k.scopes})
@@ -96,10 +104,15 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 		if c.closed.Load() {
 			return nil, ErrClosed
 		}
-		if err := context.Cause(ctx); err != nil {
-			return nil, waitError(err)
+		if ctx.Err() != nil {
+			return nil, waitError(ctx)
 		}
 		s := c.cache.slot(k, c.clock.mono())
+		if len(k.scopes) > maxUnsorted && req.plain() { // too many for the way without a lock
+			if t := c.hit(s); t != nil {
+				return t, nil
+			}
+		}
 		t, f, err := c.join(ctx, s, req)
 		if t != nil || err != nil {
 			return t, err
@@ -107,12 +120,8 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 		if f == nil { // the slot was evicted in between
 			continue
 		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return nil, waitError(context.Cause(ctx))
-		case <-c.ctx.Done():
-			return nil, ErrClosed
+		if err := c.wait(ctx, f); err != nil {
+			return c.orValid(s, req, err)
 		}
 		if f.serves(req) {
 			return c.landed(s, f, req)
@@ -120,37 +129,83 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 	}
 }
 
-// plain tells whether any valid token will do.
-func (r *ask) plain() bool {
-	return r.Claims == "" && !r.Fresh && r.MinValidity == 0 && r.not == nil
+// cached is the token in the cache, if there is one that may be handed out now
+// and for a further while.
+func (c *Client) cached(tenant string, scopes []string, further time.Duration) *Token {
+	s := c.cache.find(tenant, scopes)
+	if s == nil || further > 0 && !c.valid(s.token.Load(), further) {
+		return nil
+	}
+	return c.hit(s)
 }
 
-func waitError(cause error) error {
-	return fmt.Errorf("certtoken: gave up waiting for a token: %w", cause)
+// wait waits for a flight, and returns why it was left before its end.
+func (c *Client) wait(ctx context.Context, f *flight) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return waitError(ctx)
+	case <-c.ctx.Done():
+		return ErrClosed
+	case <-f.over:
+	}
+	// The flight's time is over. It lands at once, unless a source or signer
+	// ignores its context; then it is left to itself.
+	grace := time.NewTimer(landingGrace)
+	defer grace.Stop()
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return waitError(ctx)
+	case <-grace.C:
+		return fmt.Errorf("certtoken: a certificate source, signer or hook has not returned in time: %w", errFlightLimit)
+	}
+}
+
+// waitError is the end of the caller's own context: its error, and its cause if
+// that is another.
+func waitError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return fmt.Errorf("certtoken: gave up waiting for a token: %w", cause)
+	}
+	return fmt.Errorf("certtoken: gave up waiting for a token: %w: %w", err, cause)
 }
 
 // serves tells whether the end of f answers req. A flight with claims brings a
-// token that is good for everybody, but its failure may be due to the claims.
+// token that is good for everybody, but its failure may be due to the claims. A
+// token that other processes share may be the one that the caller won't have.
 func (f *flight) serves(req ask) bool {
-	if req.Claims != "" {
+	switch {
+	case req.Claims != "":
 		return f.claims == req.Claims
+	case f.claims != "" && f.err != nil:
+		return false
 	}
-	return f.claims == "" || f.err == nil
+	return req.cacheable() || !f.shared
 }
 
 // landed is what a waiter gets of a flight that served it.
 func (c *Client) landed(s *slot, f *flight, req ask) (*Token, error) {
 	t, err := f.token, f.err
 	if err != nil {
-		if old := s.token.Load(); c.cfg.foreground && req.plain() && c.valid(old, 0) {
-			return old, nil
-		}
-		return nil, err
+		return c.orValid(s, req, err)
 	}
 	if req.MinValidity > 0 && !c.valid(t, req.MinValidity) {
 		return nil, shortLived(t, req.MinValidity)
 	}
 	return t, nil
+}
+
+// orValid answers an error by the valid token, where a renewal in the caller's
+// time failed and the caller could do with the old one.
+func (c *Client) orValid(s *slot, req ask, err error) (*Token, error) {
+	if t := s.token.Load(); c.cfg.foreground && req.cacheable() && !c.closed.Load() && c.valid(t, req.MinValidity) {
+		return t, nil
+	}
+	return nil, err
 }
 
 func shortLived(t *Token, want time.Duration) error {
@@ -160,7 +215,7 @@ func shortLived(t *Token, want time.Duration) error {
 
 // valid tells whether t is handed out now and for a further while.
 func (c *Client) valid(t *Token, further time.Duration) bool {
-	return t != nil && c.now(t)+further < t.life.end
+	return t != nil && further < t.life.end-c.now(t)
 }
 
 // join gives the caller what is there: a token, a flight to wait for, or the
@@ -173,19 +228,17 @@ func (c *Client) join(ctx context.Context, s *slot, req ask) (*Token, *flight, e
 		return nil, nil, nil
 	}
 	t, w := s.token.Load(), s.busy()
-	if c.suffices(s, t, req) {
+	if c.suffices(s, w, t, req) {
 		return t, nil, nil
 	}
 	if w.flight != nil {
 		return nil, w.flight, nil
 	}
 	if err := c.stillRefused(w); err != nil {
-		if c.cfg.foreground && req.plain() && c.valid(t, 0) {
-			return t, nil, nil
-		}
-		return nil, nil, err
+		t, err = c.orValid(s, req, err)
+		return t, nil, err
 	}
-	if req.MinValidity > 0 && !req.Fresh && req.Claims == "" && c.valid(t, 0) && c.now(t)-t.life.granted < freshEnough {
+	if req.MinValidity > 0 && req.cacheable() && c.valid(t, 0) && c.now(t)-t.life.granted < freshEnough {
 		return nil, nil, shortLived(t, req.MinValidity)
 	}
 	if req.not != nil {
@@ -206,12 +259,12 @@ func (c *Client) join(ctx context.Context, s *slot, req ask) (*Token, *flight, e
 }
 
 // suffices tells whether the slot's token answers the request.
-func (c *Client) suffices(s *slot, t *Token, req ask) bool {
+func (c *Client) suffices(s *slot, w *work, t *Token, req ask) bool {
 	switch {
 	case !c.valid(t, req.MinValidity):
 		return false
 	case req.not != nil:
-		return t != req.not
+		return t != req.not && (req.Claims == "" || w.claims == req.Claims)
 	case c.cfg.foreground && int64(c.now(t)) >= s.renew.Load():
 		return false
 	}
@@ -224,7 +277,7 @@ func (c *Client) stillRefused(w *work) error {
 	if r == nil {
 		return nil
 	}
-	left := r.until - c.clock.mono()
+	left := r.until - c.clock.age(c.clock.mono(), &span{ahead: r.ahead})
 	if left <= 0 || r.thumbprint != "" && r.thumbprint != c.thumbprint() {
 		w.refused = nil
 		return nil
@@ -250,19 +303,21 @@ func (c *Client) start(ctx context.Context, s *slot, req ask) *flight {
 	if !c.begin() {
 		return nil
 	}
-	f := &flight{done: make(chan struct{}), claims: req.Claims}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), flightLimit, errFlightLimit)
+	f := &flight{done: make(chan struct{}), over: ctx.Done(), claims: req.Claims}
 	s.work.flight = f
-	s.renew.Store(int64(never)) // no hit tries while the flight is under way
-	go c.fly(context.WithoutCancel(ctx), s, f, req)
+	f.renewBefore = s.renew.Swap(int64(never)) // no hit tries while the flight is under way
+	go func() {
+		defer cancel()
+		c.fly(ctx, cancel, s, f, req)
+	}()
 	return f
 }
 
 // fly runs a flight to its end, whoever still waits for it. It lands even when
 // a user's source or hook panics or ends its goroutine.
-func (c *Client) fly(ctx context.Context, s *slot, f *flight, req ask) {
+func (c *Client) fly(ctx context.Context, cancel func(), s *slot, f *flight, req ask) {
 	defer c.work.Done()
-	ctx, cancel := context.WithTimeoutCause(ctx, flightLimit, errFlightLimit)
-	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
 
 	before := s.token.Load()
@@ -271,9 +326,9 @@ func (c *Client) fly(ctx context.Context, s *slot, f *flight, req ask) {
 		if p := recover(); p != nil {
 			f.err = panicError(p)
 		}
-		c.land(s, f, before)
+		c.land(s, f, req, before)
 	}()
-	f.token, f.err = c.fetch(ctx, s.key, req, before)
+	f.token, f.shared, f.err = c.fetch(ctx, s.key, req, before)
 }
 
 // panicError tells where a panic was, and not what it said: that could be a
@@ -297,7 +352,7 @@ func panicError(p any) error {
 }
 
 // land puts a flight's result where it belongs and lets the waiters go.
-func (c *Client) land(s *slot, f *flight, before *Token) {
+func (c *Client) land(s *slot, f *flight, req ask, before *Token) {
 	if c.ctx.Err() != nil {
 		f.token, f.err = nil, ErrClosed
 	}
@@ -306,19 +361,19 @@ func (c *Client) land(s *slot, f *flight, before *Token) {
 	w.flight = nil
 	var pause time.Duration
 	if f.err == nil {
-		w.failures, w.refused = 0, nil
+		w.failures, w.refused, w.claims = 0, nil, f.claims
 		s.token.Store(f.token)
 		s.renew.Store(int64(f.token.life.renew))
 	} else {
-		pause = c.refused(w, f.err)
-		s.renew.Store(int64(c.now(before) + pause))
+		pause = c.refused(w, f, before)
+		s.renew.Store(max(f.renewBefore, int64(c.now(before)+pause)))
 	}
 	if w.empty() {
 		s.work = nil
 	}
 	s.mu.Unlock()
 	close(f.done)
-	if f.err != nil && c.valid(before, 0) {
+	if req.behind && f.err != nil && !errors.Is(f.err, ErrClosed) {
 		c.renewalFailed(s, f, before, pause)
 	}
 }
@@ -332,58 +387,69 @@ func (c *Client) renewalFailed(s *slot, f *flight, before *Token, pause time.Dur
 	})
 }
 
-// refused notes a failure and returns the pause before the next renewal.
-func (c *Client) refused(w *work, err error) time.Duration {
+// refused notes a failure and returns the pause before the next renewal. What
+// came of a request with claims may be due to them: of that only throttling
+// concerns the others.
+func (c *Client) refused(w *work, f *flight, before *Token) time.Duration {
+	now := c.clock.look()
+	remember := func(d time.Duration, thumbprint string) {
+		w.refused = &refusal{err: f.err, until: now.mono + d, ahead: now.ahead, thumbprint: thumbprint}
+	}
+	var te *TokenError
+	if errors.As(f.err, &te) && te.Temporary() {
+		if te.RetryAfter > 0 {
+			remember(te.RetryAfter, "")
+		}
+		return max(c.renewPause(w, f, before), te.RetryAfter)
+	}
+	if f.claims == "" && te != nil {
+		remember(refusalMemory, te.Thumbprint)
+	} else if f.claims == "" && errors.Is(f.err, ErrBadResponse) {
+		remember(refusalMemory, "")
+	}
+	return c.renewPause(w, f, before)
+}
+
+// renewPause counts a failed renewal and is the pause after it, in proportion
+// for a token that lives shortly.
+func (c *Client) renewPause(w *work, f *flight, before *Token) time.Duration {
+	if f.claims != "" {
+		return 0
+	}
 	w.failures++
 	pause := min(minRenewPause<<min(w.failures-1, 8), maxRenewPause)
-	now := c.clock.mono()
-	var te *TokenError
-	switch {
-	case errors.As(err, &te) && te.Temporary():
-		if te.RetryAfter > 0 {
-			w.refused = &refusal{err: err, until: now + te.RetryAfter}
-			pause = max(pause, te.RetryAfter)
-		}
-	case te != nil:
-		w.refused = &refusal{err: err, until: now + refusalMemory, thumbprint: te.Thumbprint}
-	case errors.Is(err, ErrBadResponse):
-		w.refused = &refusal{err: err, until: now + refusalMemory}
+	if before != nil {
+		pause = min(pause, max(time.Second, (before.life.end-before.life.granted)/10))
 	}
 	return pause
 }
 
 func (w *work) empty() bool {
-	return w.flight == nil && w.refused == nil && w.failures == 0 && !w.forced
+	return w.flight == nil && w.refused == nil && w.failures == 0 && !w.forced && w.claims == ""
 }
 
 // fetch gets a token from the shared store if there is one, or else from the
 // endpoint.
-func (c *Client) fetch(ctx context.Context, k key, req ask, before *Token) (*Token, error) {
+func (c *Client) fetch(ctx context.Context, k key, req ask, before *Token) (t *Token, shared bool, err error) {
 	authority, err := c.authority.forTenant(k.tenant)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if c.shared != nil {
 		return c.fetchShared(ctx, authority, k, req, before)
 	}
-	return c.request(ctx, authority, k, req.Claims)
+	t, err = c.request(ctx, authority, k, req.Claims)
+	return t, false, err
 }
 
-// warmInterval is the longest time for which keepWarm doesn't look at the
-// clocks, so that it notices when the machine was suspended.
-const warmInterval = time.Minute
+// warmInterval is the longest time for which keepWarm doesn't look, so that it
+// notices when the machine was suspended, and its slot stays the most used.
+const warmInterval = usedGrain
 
-// keepWarm acquires the tokens that callers must never wait for and renews them
-// in time, until the client is closed.
-func (c *Client) keepWarm(warm []Request) {
-	for {
-		next := warmInterval
-		for _, req := range warm {
-			next = min(next, c.warmUp(req))
-		}
-		if !sleep(c.ctx, next) {
-			return
-		}
+// keepWarm acquires a token that callers must never wait for and renews it in
+// time, until the client is closed.
+func (c *Client) keepWarm(req Request) {
+	for sleep(c.ctx, min(warmInterval, c.warmUp(req))) {
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 
 // Hooks are functions that a [Client] calls on what happens; any may be nil.
 // They are called from many goroutines, in the time of whoever caused the
-// event, and must not call the Client's Close. No Event holds a secret.
+// event, and must neither wait for a token of the same Client nor close it. No
+// Event holds a secret.
 type Hooks struct {
 	Hit  func(Event) // a token from the cache; called for every one, so be quick
 	Miss func(Event) // a caller has to wait for a token

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -92,7 +93,7 @@ func WithTenants(tenants ...string) Option {
 			if c.tenants == nil {
 				c.tenants = make(map[string]bool)
 			}
-			c.tenants[t] = true
+			c.tenants[strings.ToLower(t)] = true
 		}
 	}
 }
@@ -117,7 +118,7 @@ func WithCacheLimit(n int) Option {
 
 // WithKeepWarm keeps the token for these scopes always renewed, from NewClient
 // on and also while nobody asks, so that no caller ever waits for one. Give the
-// option once for each set of scopes. It takes one goroutine, which ends with
+// option once for each set of scopes. Each takes one goroutine, which ends with
 // [Client.Close].
 func WithKeepWarm(scopes ...string) Option {
 	return func(c *config) { c.keepWarm = append(c.keepWarm, scopes) }

@@ -49,8 +49,9 @@ type requestRun struct {
 
 	sent     int
 	cert     *Certificate
-	reloaded bool // the source was asked for another certificate
-	reset    bool // the clock was corrected
+	offset   time.Duration // of the clock that the assertion was signed by
+	reloaded bool          // the source was asked for another certificate
+	reset    bool          // the clock was corrected
 }
 
 // attempt signs an assertion and sends it.
@@ -61,14 +62,15 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 		return nil, err
 	}
 	r.cert = cert
-	assertion, err := c.sign(ctx, r.authority, cert)
+	assertion, offset, err := c.sign(ctx, r.authority, cert)
 	if err != nil {
 		return nil, err
 	}
+	r.offset = offset
 	r.sent++
 	event := Event{
 		Tenant: r.key.tenant, Scopes: r.key.scopes, Attempt: r.sent,
-		CorrelationID: r.correlationID, Thumbprint: c.thumbprint(), NotAfter: cert.Leaf.NotAfter,
+		CorrelationID: r.correlationID, Thumbprint: cert.thumbprintHex(), NotAfter: cert.Leaf.NotAfter,
 	}
 	if c.hooks.RequestStart != nil {
 		if next := c.hooks.RequestStart(ctx, event); next != nil {
@@ -101,7 +103,7 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 	if !errors.As(err, &te) {
 		return false
 	}
-	if te.blamesClock() && !r.reset && r.client.correctClock(te.date) {
+	if te.blamesClock() && !r.reset && r.client.correctClock(te.date, r.offset) {
 		r.reset = true
 		return true
 	}

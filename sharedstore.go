@@ -165,24 +165,23 @@ func (c *Client) entryParts(authority Authority, k key) []string {
 
 // fetchShared gets a token from the store, or else from the endpoint while the
 // other processes wait for it.
-func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, req ask, before *Token) (*Token, error) {
+func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, req ask, before *Token) (t *Token, shared bool, err error) {
 	parts := c.entryParts(authority, k)
-	past := req.Claims != "" || req.Fresh || req.not != nil // the cache
-	if !past {
+	if req.cacheable() {
 		if t := c.load(ctx, k, parts, before); t != nil && c.valid(t, req.MinValidity) {
-			return t, nil
+			return t, true, nil
 		}
 		t, unlock := c.lock(ctx, k, parts, before)
 		if t != nil && c.valid(t, req.MinValidity) {
-			return t, nil
+			return t, true, nil
 		}
 		defer unlock()
 	}
-	t, err := c.request(ctx, authority, k, req.Claims)
+	t, err = c.request(ctx, authority, k, req.Claims)
 	if err == nil {
 		c.save(ctx, k, parts, t)
 	}
-	return t, err
+	return t, false, err
 }
 
 // load looks for a token that is newer than the one the slot has.

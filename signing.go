@@ -16,7 +16,6 @@ const warnEvery = 24 * time.Hour
 
 // inUse is the certificate that signed last.
 type inUse struct {
-	cert       *Certificate
 	thumbprint string
 	warned     time.Time // when its end was announced
 }
@@ -48,26 +47,46 @@ func (c *Client) certificate(ctx context.Context) (*Certificate, error) {
 
 // announce tells the hooks of a certificate that is new or ends soon.
 func (c *Client) announce(cert *Certificate) {
+	now := time.Now()
+	next := inUse{thumbprint: cert.thumbprintHex()}
+	ends := c.cfg.expiryWarning > 0 && now.After(cert.Leaf.NotAfter.Add(-c.cfg.expiryWarning))
 	last := c.signing.Load()
-	next := inUse{cert: cert, thumbprint: cert.thumbprintHex()}
-	event := Event{Thumbprint: next.thumbprint, NotAfter: cert.Leaf.NotAfter}
-	if last != nil && last.thumbprint == next.thumbprint {
+	isNew := last == nil || last.thumbprint != next.thumbprint
+	if !isNew {
 		next.warned = last.warned
-	} else {
+	}
+	warn := ends && now.Sub(next.warned) >= warnEvery
+	if warn {
+		next.warned = now
+	}
+	if !isNew && !warn || !c.signing.CompareAndSwap(last, &next) { // else another flight tells
+		return
+	}
+	event := Event{Thumbprint: next.thumbprint, NotAfter: cert.Leaf.NotAfter}
+	if isNew {
 		emit(c.hooks.CertificateLoaded, event)
 	}
-	now := time.Now()
-	if now.After(cert.Leaf.NotAfter.Add(-c.cfg.expiryWarning)) && now.Sub(next.warned) >= warnEvery {
-		next.warned = now
+	if warn {
 		emit(c.hooks.CertificateExpiring, event)
 	}
-	c.signing.Store(&next)
 }
 
-// sign makes the assertion that the authority wants, by its clock as far as it
-// is known.
-func (c *Client) sign(ctx context.Context, authority Authority, cert *Certificate) (string, error) {
-	now := time.Now().Add(time.Duration(c.offset.Load()))
+// sign makes the assertion that the authority wants, by its clock as far as that
+// is known, and returns the offset that it used.
+func (c *Client) sign(ctx context.Context, authority Authority, cert *Certificate) (jwt string, offset time.Duration, err error) {
+	now := time.Now()
+	offset = time.Duration(c.offset.Load())
+	if offset != 0 && cert.usable(now.Add(offset)) != nil && cert.usable(now) == nil {
+		// The machine's clock was put right since: to sign by an offset that no
+		// longer holds would be refused here, and nobody would ever be asked.
+		offset = 0
+	}
+	jwt, err = c.signAt(ctx, authority, cert, now.Add(offset))
+	return jwt, offset, err
+}
+
+// signAt falls back to an algorithm without PSS where that was allowed.
+func (c *Client) signAt(ctx context.Context, authority Authority, cert *Certificate, now time.Time) (string, error) {
 	assertion := authority.assertionFor(c.id, cert).withDefaults()
 	plain, isPSS := withoutPSS[assertion.Algorithm]
 	if isPSS && c.noPSS.Load() {
@@ -87,9 +106,10 @@ func (c *Client) sign(ctx context.Context, authority Authority, cert *Certificat
 // withoutPSS is what a signer that can't do PSS signs with instead.
 var withoutPSS = map[Algorithm]Algorithm{PS256: RS256, PS384: RS384, PS512: RS512}
 
-// correctClock follows the endpoint's clock if ours is off. A machine whose
-// clock is put right later is found out in the same way.
-func (c *Client) correctClock(date time.Time) bool {
+// correctClock follows the endpoint's clock if an assertion that was signed with
+// the given offset was off, and reports whether another one will be better. A
+// machine whose clock is put right later is found out in the same way.
+func (c *Client) correctClock(date time.Time, signedWith time.Duration) bool {
 	if date.IsZero() {
 		return false
 	}
@@ -97,12 +117,10 @@ func (c *Client) correctClock(date time.Time) bool {
 	if offset.Abs() <= clockTolerance {
 		offset = 0
 	}
-	if (offset - time.Duration(c.offset.Load())).Abs() <= clockTolerance {
-		return false
+	if known := c.offset.Load(); (offset-time.Duration(known)).Abs() > clockTolerance && c.offset.CompareAndSwap(known, int64(offset)) {
+		emit(c.hooks.ClockCorrected, Event{Offset: offset})
 	}
-	c.offset.Store(int64(offset))
-	emit(c.hooks.ClockCorrected, Event{Offset: offset})
-	return true
+	return (offset - signedWith).Abs() > clockTolerance
 }
 
 // reload tells the source that its certificate was refused, and reports whether

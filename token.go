@@ -102,17 +102,35 @@ func (t *Token) AccessToken() string {
 }
 
 // Type returns the scheme of the Authorization header, "Bearer" as a rule.
-func (t *Token) Type() string { return t.typ }
+func (t *Token) Type() string {
+	if t == nil {
+		return ""
+	}
+	return t.typ
+}
 
 // Scopes returns the granted scopes, which may be fewer than those asked for
 // (RFC 6749 §5.1).
-func (t *Token) Scopes() []string { return slices.Clone(t.scopes) }
+func (t *Token) Scopes() []string {
+	if t == nil {
+		return nil
+	}
+	return slices.Clone(t.scopes)
+}
 
 // ExpiresAt returns when the token ends, by what the server said.
-func (t *Token) ExpiresAt() time.Time { return time.Unix(0, t.expires) }
+func (t *Token) ExpiresAt() time.Time { return t.moment(func(t *Token) int64 { return t.expires }) }
 
 // RenewAt returns when a [Client] starts to look for a newer one.
-func (t *Token) RenewAt() time.Time { return time.Unix(0, t.renew) }
+func (t *Token) RenewAt() time.Time { return t.moment(func(t *Token) int64 { return t.renew }) }
+
+// moment is a point of the token's life, or the zero time of none.
+func (t *Token) moment(of func(*Token) int64) time.Time {
+	if t == nil || t.secret == nil {
+		return time.Time{}
+	}
+	return time.Unix(0, of(t))
+}
 
 // granted is when the token was asked for.
 func (t *Token) granted() time.Time {

@@ -47,28 +47,52 @@ func (c *Client) TokenSource(scopes ...string) *TokenSource {
 // Token returns a valid token. The interface has no context: a caller without
 // a cached token waits up to 30 s. Callers share the result and must not change it.
 func (s *TokenSource) Token() (*oauth2.Token, error) {
-	if b := s.bound.Load(); b != nil {
-		if t := s.client.hit(b.slot); t != nil && t == b.token && !b.slot.dead.Load() {
-			return b.oauth, nil
-		}
+	if t := s.cached(); t != nil {
+		return t, nil
 	}
-	return s.TokenContext(context.Background())
+	return s.acquire(context.Background())
 }
 
 // TokenContext is Token with a context for the wait.
 func (s *TokenSource) TokenContext(ctx context.Context) (*oauth2.Token, error) {
+	if t := s.cached(); t != nil {
+		return t, nil
+	}
+	return s.acquire(ctx)
+}
+
+// cached is the token of the slot that s is bound to, or nil.
+func (s *TokenSource) cached() *oauth2.Token {
+	b := s.bound.Load()
+	if b == nil || b.slot.dead.Load() {
+		return nil
+	}
+	t := s.client.hit(b.slot)
+	if t == nil {
+		return nil
+	}
+	if t != b.token {
+		b = s.bind(b.slot, t)
+	}
+	return b.oauth
+}
+
+// acquire gets a token and binds s to its slot.
+func (s *TokenSource) acquire(ctx context.Context) (*oauth2.Token, error) {
 	t, err := s.client.Token(ctx, s.scopes...)
 	if err != nil {
 		return nil, oauthError(err)
 	}
-	if b := s.bound.Load(); b != nil && b.token == t && !b.slot.dead.Load() {
-		return b.oauth, nil
+	if found := s.client.slotOf(s.scopes); found != nil {
+		return s.bind(found, t).oauth, nil
 	}
-	b := &bound{token: t, oauth: oauthToken(t)}
-	if b.slot = s.client.slotOf(s.scopes); b.slot != nil {
-		s.bound.Store(b)
-	}
-	return b.oauth, nil
+	return oauthToken(t), nil
+}
+
+func (s *TokenSource) bind(to *slot, t *Token) *bound {
+	b := &bound{slot: to, token: t, oauth: oauthToken(t)}
+	s.bound.Store(b)
+	return b
 }
 
 // slotOf finds the slot of scopes as a user spells them, or nil.
@@ -139,10 +163,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.base.RoundTrip(req)
 	}
 	if err := t.checkScheme(req); err != nil {
-		closeBody(req)
 		if redirected(req) {
 			return t.base.RoundTrip(req)
 		}
+		closeBody(req)
 		return nil, err
 	}
 	token, err := t.client.Token(req.Context(), t.scopes...)
@@ -183,6 +207,9 @@ func (t *transport) answer(req *http.Request, resp *http.Response, token *Token)
 
 func (t *transport) send(req *http.Request, token *Token) (*http.Response, error) {
 	signed := req.Clone(req.Context())
+	if signed.Header == nil {
+		signed.Header = make(http.Header)
+	}
 	signed.Header.Set("Authorization", token.Type()+" "+token.AccessToken())
 	resp, err := t.base.RoundTrip(signed)
 	if resp != nil {
@@ -213,13 +240,15 @@ func (t *transport) checkScheme(req *http.Request) error {
 func redirected(req *http.Request) bool { return req.Response != nil }
 
 // leftHost tells whether a redirect took the request away from the host that
-// the caller named. net/http strips Authorization then, and it must stay so.
+// the caller named, be it that it came back. net/http strips Authorization from
+// then on, and it must stay so.
 func leftHost(req *http.Request) bool {
-	first := req
-	for first.Response != nil && first.Response.Request != nil {
-		first = first.Response.Request
+	for at := req; at.Response != nil && at.Response.Request != nil; at = at.Response.Request {
+		if !strings.EqualFold(at.Response.Request.URL.Host, req.URL.Host) {
+			return true
+		}
 	}
-	return !strings.EqualFold(first.URL.Host, req.URL.Host)
+	return false
 }
 
 func closeBody(req *http.Request) {
