@@ -1,0 +1,188 @@
+package certtoken_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
+)
+
+func Example() {
+	ctx, password := context.Background(), os.Getenv("PFX_PASSWORD")
+
+	client, err := certtoken.NewClient(
+		certtoken.Entra("contoso.onmicrosoft.com"),
+		"7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f", // client id
+		certtoken.CertFile("private.pfx", certtoken.WithPassword(password)),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := client.Token(ctx, "https://graph.microsoft.com/.default")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.Type(), token.ExpiresAt()) // token.AccessToken() is the secret
+}
+
+// The transport puts the token on each request, renews it in time, and answers
+// claims challenges.
+func ExampleClient_Transport() {
+	var client *certtoken.Client // from NewClient
+
+	graph := &http.Client{Transport: client.Transport(nil, "https://graph.microsoft.com/.default")}
+	resp, err := graph.Get("https://graph.microsoft.com/v1.0/users")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+}
+
+// For libraries that take an oauth2.TokenSource. Don't use oauth2.NewClient: it
+// puts a cache of its own before the source, and every renewal then happens in
+// a caller's time.
+func ExampleClient_TokenSource() {
+	var client *certtoken.Client // from NewClient
+
+	ts := client.TokenSource("https://graph.microsoft.com/.default")
+	hc := &http.Client{Transport: &oauth2.Transport{Source: ts}}
+	_ = hc
+}
+
+// Any server that takes client assertions by RFC 7523.
+func ExampleIssuer() {
+	var cert *certtoken.Certificate
+
+	client, err := certtoken.NewClient(
+		certtoken.Issuer("https://issuer.example", "https://issuer.example/oauth2/token"),
+		"my-service",
+		cert,
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+}
+
+// A service tells at start-up what is wrong, and not at its first request.
+func ExampleClient_Check() {
+	var client *certtoken.Client // from NewClient
+
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := client.Check(ctx); err != nil {
+		log.Fatal(err) // says what to do about it
+	}
+}
+
+func ExampleTokenError() {
+	var client *certtoken.Client // from NewClient
+	ctx := context.Background()
+
+	_, err := client.Token(ctx, "https://graph.microsoft.com/.default")
+	var refused *certtoken.TokenError
+	switch {
+	case errors.As(err, &refused):
+		log.Printf("%s %v: %s", refused.Code, refused.AADSTS, refused.Advice())
+	case errors.Is(err, certtoken.ErrExpired):
+		log.Print("renew the certificate")
+	}
+}
+
+// A source of one's own: whatever holds the certificate and can sign. It is
+// asked for each signature, so it keeps what it fetched.
+func ExampleCertSourceFunc() {
+	var hsm crypto.Signer      // any RSA key: in an HSM, a vault, an agent
+	var leaf *x509.Certificate // its certificate
+
+	source := certtoken.CertSourceFunc(func(ctx context.Context) (*certtoken.Certificate, error) {
+		return certtoken.NewCertificate(hsm, leaf, nil)
+	})
+	client, err := certtoken.NewClient(certtoken.Entra("contoso.onmicrosoft.com"), "client-id", source)
+	_, _ = client, err
+}
+
+// While a new certificate isn't registered everywhere yet, the old one helps out.
+func ExampleNewestValid() {
+	source := certtoken.NewestValid(
+		certtoken.CertFile("certs/current.pfx"),
+		certtoken.CertFile("certs/next.pfx"),
+	)
+	_ = source
+}
+
+func ExampleWithLogger() {
+	client, err := certtoken.NewClient(
+		certtoken.Entra("contoso.onmicrosoft.com"),
+		"client-id",
+		certtoken.CertFile("tls.crt", certtoken.WithKeyFile("tls.key")),
+		certtoken.WithLogger(slog.Default()),
+		certtoken.WithKeepWarm("https://graph.microsoft.com/.default"),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+}
+
+// Several processes share tokens: one of them asks, all have the answer.
+func ExampleWithStore() {
+	var secret []byte         // 32 bytes or more, the same in all processes
+	var store certtoken.Store // Redis, Memcached, a database …
+
+	client, err := certtoken.NewClient(
+		certtoken.Entra("contoso.onmicrosoft.com"),
+		"client-id",
+		certtoken.CertFile("private.pem"),
+		certtoken.WithStore(store, secret),
+	)
+	_, _ = client, err
+}
+
+// The assertion alone, for a request that another library makes. These are the
+// header and claims of the article that this library began with.
+func ExampleAssertion() {
+	ctx := context.Background()
+	var cert *certtoken.Certificate
+
+	jwt, err := certtoken.Assertion{
+		ClientID:   "7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f",
+		Audience:   "https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token",
+		Algorithm:  certtoken.RS512,
+		Thumbprint: certtoken.ThumbprintSHA1,
+		Lifetime:   30 * time.Second,
+	}.Sign(ctx, cert)
+	_, _ = jwt, err
+}
+
+// The test of a program that uses certtoken, with a token endpoint that checks
+// everything and needs no network.
+func ExampleNewClient_test() {
+	test := func(t *testing.T) {
+		srv := certtokentest.New()
+		cert := certtokentest.NewCertificate(t)
+		srv.Register("client-id", cert.Leaf)
+
+		client, err := certtoken.NewClient(certtoken.Entra("contoso.com"), "client-id", cert,
+			certtoken.WithHTTPClient(srv.Client()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Token(t.Context(), "https://graph.microsoft.com/.default"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = test
+}
