@@ -170,11 +170,7 @@ func (c *cache) slot(k key, now time.Duration) *slot {
 	if s := c.lookup(hash, k.tenant, k.scopes); s != nil {
 		return s
 	}
-	for range maxEvictions {
-		if c.sweep(now); c.count < c.limit {
-			break
-		}
-	}
+	c.makeRoom(now, 1)
 	if t := c.table.Load(); c.count >= len(t.buckets) {
 		c.grow(t)
 	}
@@ -186,6 +182,23 @@ func (c *cache) slot(k key, now time.Duration) *slot {
 	bucket.Store(s)
 	c.count++
 	return s
+}
+
+// tidy lets a few expired tokens leave, for a client that needs no new slots.
+func (c *cache) tidy(now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.makeRoom(now, 0)
+}
+
+// makeRoom removes what is over among a few slots, and what was used least
+// recently as far as there is no room for so many new ones.
+func (c *cache) makeRoom(now time.Duration, slots int) {
+	for range maxEvictions {
+		if c.sweep(now, c.limit-slots); c.count <= c.limit-slots {
+			return
+		}
+	}
 }
 
 // grow doubles the table. The slots are linked anew by the other side of next.
@@ -219,9 +232,9 @@ const (
 )
 
 // sweep removes what is over among the next few slots, and the least recently
-// used of them if the cache is full. A slot with a flight stays.
-func (c *cache) sweep(now time.Duration) {
-	full := c.count >= c.limit
+// used of them if there are more than the limit. A slot with a flight stays.
+func (c *cache) sweep(now time.Duration, limit int) {
+	full := c.count > limit
 	sample := sweepSample
 	if full {
 		sample = evictSample
@@ -230,7 +243,7 @@ func (c *cache) sweep(now time.Duration) {
 	var oldest *slot
 	seen := 0
 	for range t.buckets {
-		if seen >= sample && (!full || c.count < c.limit || oldest != nil) {
+		if seen >= sample && (!full || c.count <= limit || oldest != nil) {
 			break
 		}
 		c.hand = (c.hand + 1) & (len(t.buckets) - 1)
@@ -244,7 +257,7 @@ func (c *cache) sweep(now time.Duration) {
 			}
 		}
 	}
-	if full && c.count >= c.limit && oldest != nil {
+	if c.count > limit && oldest != nil {
 		c.remove(t, oldest, never)
 	}
 }

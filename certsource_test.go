@@ -176,7 +176,7 @@ func TestCertificatePrintsNoKey(t *testing.T) {
 		assert.NotContains(t, out, fmt.Sprintf("%x", key.D.Bytes())[:40], verb)
 		assert.Contains(t, out, "certtoken-test", verb)
 	}
-	assert.Equal(t, "certtoken.Certificate(none)", fmt.Sprint((*certtoken.Certificate)(nil)))
+	assert.Equal(t, "certtoken.Certificate(none)", (*certtoken.Certificate)(nil).String())
 }
 
 func TestCertSources(t *testing.T) {

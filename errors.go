@@ -147,13 +147,14 @@ func (e *TokenError) remembered(left time.Duration) *TokenError {
 
 // codeAdvice is for servers that aren't Entra ID.
 var codeAdvice = map[string]string{
-	"invalid_client":         "register the certificate's public key for this client id, and compare audience (WithAudience), algorithm (WithAlgorithm), typ (WithAssertionType) and kid (WithKeyID) with what the server wants",
+	"invalid_client":         "register the certificate's public key for this client id, and compare audience (WithAudience), algorithm (WithAlgorithm), typ (WithAssertionType) and kid (WithKeyID) with what the server wants, and this machine's clock with the server's",
 	"unauthorized_client":    "allow the client credentials grant for this client",
 	"invalid_scope":          "the scope is unknown to the server or not granted to this client",
 	"invalid_target":         "the resource is unknown to the server or not granted to this client",
 	"invalid_request":        "the server misses something in the request, or found it malformed; its description says what",
 	"unsupported_grant_type": "the server doesn't offer this grant to this client",
 	"slow_down":              "ask less often",
+	"jti_known":              "the assertion was sent twice: is there a RoundTripper in WithHTTPClient that retries?",
 }
 
 type aadstsEntry struct {

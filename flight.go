@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -78,9 +79,6 @@ type ask struct {
 	behind bool // a renewal behind the callers
 }
 
-// plain tells whether any valid token will do.
-func (r *ask) plain() bool { return r.cacheable() && r.MinValidity == 0 }
-
 // cacheable tells whether a token from the cache will do.
 func (r *ask) cacheable() bool { return r.Claims == "" && !r.Fresh && r.not == nil }
 
@@ -108,8 +106,8 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 			return nil, waitError(ctx)
 		}
 		s := c.cache.slot(k, c.clock.mono())
-		if len(k.scopes) > maxUnsorted && req.plain() { // too many for the way without a lock
-			if t := c.hit(s); t != nil {
+		if len(k.scopes) > maxUnsorted && req.cacheable() { // too many for the way without a lock
+			if t := c.handOut(s, req.MinValidity); t != nil {
 				return t, nil
 			}
 		}
@@ -133,7 +131,15 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 // and for a further while.
 func (c *Client) cached(tenant string, scopes []string, further time.Duration) *Token {
 	s := c.cache.find(tenant, scopes)
-	if s == nil || further > 0 && !c.valid(s.token.Load(), further) {
+	if s == nil {
+		return nil
+	}
+	return c.handOut(s, further)
+}
+
+// handOut is hit for a token that must be valid for a further while.
+func (c *Client) handOut(s *slot, further time.Duration) *Token {
+	if further > 0 && !c.valid(s.token.Load(), further) {
 		return nil
 	}
 	return c.hit(s)
@@ -159,6 +165,8 @@ func (c *Client) wait(ctx context.Context, f *flight) error {
 		return nil
 	case <-ctx.Done():
 		return waitError(ctx)
+	case <-c.ctx.Done():
+		return ErrClosed
 	case <-grace.C:
 		return fmt.Errorf("certtoken: a certificate source, signer or hook has not returned in time: %w", errFlightLimit)
 	}
@@ -321,14 +329,17 @@ func (c *Client) fly(ctx context.Context, cancel func(), s *slot, f *flight, req
 	defer context.AfterFunc(c.ctx, cancel)()
 
 	before := s.token.Load()
+	var out fetched
 	f.err = errors.New("certtoken: a certificate source, signer or hook ended its goroutine")
 	defer func() {
 		if p := recover(); p != nil {
 			f.err = panicError(p)
 		}
 		c.land(s, f, req, before)
+		c.settle(out)
 	}()
-	f.token, f.shared, f.err = c.fetch(ctx, s.key, req, before)
+	out = c.fetch(ctx, s.key, req, before)
+	f.token, f.shared, f.err = out.token, out.shared, out.err
 }
 
 // panicError tells where a panic was, and not what it said: that could be a
@@ -342,7 +353,7 @@ func panicError(p any) error {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
 	for {
 		frame, more := frames.Next()
-		if frame.Function != "runtime.gopanic" && frame.Function != "runtime.sigpanic" && frame.Function != "runtime.panicmem" && frame.Function != "" {
+		if frame.Function != "" && !strings.HasPrefix(frame.Function, "runtime.") {
 			return fmt.Errorf("certtoken: a certificate source, signer or hook panicked (%s) in %s", what, frame.Function)
 		}
 		if !more {
@@ -373,6 +384,7 @@ func (c *Client) land(s *slot, f *flight, req ask, before *Token) {
 	}
 	s.mu.Unlock()
 	close(f.done)
+	c.cache.tidy(c.clock.mono())
 	if req.behind && f.err != nil && !errors.Is(f.err, ErrClosed) {
 		c.renewalFailed(s, f, before, pause)
 	}
@@ -428,18 +440,35 @@ func (w *work) empty() bool {
 	return w.flight == nil && w.refused == nil && w.failures == 0 && !w.forced && w.claims == ""
 }
 
+// fetched is what fetch found.
+type fetched struct {
+	token  *Token
+	err    error
+	shared bool   // the token is from the store
+	settle func() // what is left to do when the waiters have gone; may be nil
+}
+
 // fetch gets a token from the shared store if there is one, or else from the
 // endpoint.
-func (c *Client) fetch(ctx context.Context, k key, req ask, before *Token) (t *Token, shared bool, err error) {
+func (c *Client) fetch(ctx context.Context, k key, req ask, before *Token) fetched {
 	authority, err := c.authority.forTenant(k.tenant)
 	if err != nil {
-		return nil, false, err
+		return fetched{err: err}
 	}
 	if c.shared != nil {
 		return c.fetchShared(ctx, authority, k, req, before)
 	}
-	t, err = c.request(ctx, authority, k, req.Claims)
-	return t, false, err
+	t, err := c.request(ctx, authority, k, req.Claims)
+	return fetched{token: t, err: err}
+}
+
+// settle does what a flight has left for after its landing. A hook's panic
+// there has nobody to be told to.
+func (c *Client) settle(out fetched) {
+	defer func() { _ = recover() }()
+	if out.settle != nil {
+		out.settle()
+	}
 }
 
 // warmInterval is the longest time for which keepWarm doesn't look, so that it
@@ -449,7 +478,7 @@ const warmInterval = usedGrain
 // keepWarm acquires a token that callers must never wait for and renews it in
 // time, until the client is closed.
 func (c *Client) keepWarm(req Request) {
-	for sleep(c.ctx, min(warmInterval, c.warmUp(req))) {
+	for sleep(c.ctx, c.warmUp(req)) {
 	}
 }
 
@@ -470,7 +499,7 @@ func (c *Client) warmUp(req Request) time.Duration {
 	}
 	s.touch(c.clock.mono())
 	if due := s.renew.Load(); due != int64(never) {
-		return max(soon, time.Duration(due)-c.now(t))
+		return max(soon, min(warmInterval, time.Duration(due)-c.now(t)))
 	}
 	return soon // under way
 }

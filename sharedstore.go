@@ -164,24 +164,28 @@ func (c *Client) entryParts(authority Authority, k key) []string {
 }
 
 // fetchShared gets a token from the store, or else from the endpoint while the
-// other processes wait for it.
-func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, req ask, before *Token) (t *Token, shared bool, err error) {
+// other processes wait for it. It is stored when the callers have it, so that a
+// slow store costs them nothing.
+func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, req ask, before *Token) (out fetched) {
 	parts := c.entryParts(authority, k)
+	unlock := func() {}
 	if req.cacheable() {
 		if t := c.load(ctx, k, parts, before); t != nil && c.valid(t, req.MinValidity) {
-			return t, true, nil
+			return fetched{token: t, shared: true}
 		}
-		t, unlock := c.lock(ctx, k, parts, before)
+		var t *Token
+		t, unlock = c.lock(ctx, k, parts, before)
 		if t != nil && c.valid(t, req.MinValidity) {
-			return t, true, nil
+			return fetched{token: t, shared: true, settle: unlock}
 		}
-		defer unlock()
 	}
-	t, err = c.request(ctx, authority, k, req.Claims)
-	if err == nil {
-		c.save(ctx, k, parts, t)
+	out.settle = unlock
+	out.token, out.err = c.request(ctx, authority, k, req.Claims)
+	if t := out.token; t != nil {
+		ctx := context.WithoutCancel(ctx)
+		out.settle = func() { c.save(ctx, k, parts, t); unlock() }
 	}
-	return t, false, err
+	return out
 }
 
 // load looks for a token that is newer than the one the slot has.

@@ -109,8 +109,8 @@ func (t *Token) Type() string {
 	return t.typ
 }
 
-// Scopes returns the granted scopes, which may be fewer than those asked for
-// (RFC 6749 §5.1).
+// Scopes returns the granted scopes, which may be fewer than those asked for.
+// Where the server says nothing, they are those (RFC 6749 §5.1).
 func (t *Token) Scopes() []string {
 	if t == nil {
 		return nil

@@ -1,0 +1,261 @@
+package certtoken
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseGrant(t *testing.T) {
+	const hour = time.Hour
+	cases := map[string]struct {
+		body string
+		want grant
+		err  string
+	}{
+		"Entra": {body: `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"abc"}`,
+			want: grant{access: "abc", typ: "Bearer", lifetime: 3599 * time.Second, extra: `{"ext_expires_in":3599}`}},
+		"long-lived":       {body: `{"access_token":"abc","expires_in":86399,"refresh_in":43199}`, want: grant{access: "abc", typ: "Bearer", lifetime: 86399 * time.Second, refreshIn: 43199 * time.Second}},
+		"strings":          {body: `{"access_token":"abc","token_type":"bearer","expires_in":"3600","refresh_in":"1800"}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour, refreshIn: hour / 2}},
+		"a fraction":       {body: `{"access_token":"abc","expires_in":1.5}`, want: grant{access: "abc", typ: "Bearer", lifetime: 1500 * time.Millisecond}},
+		"scopes":           {body: `{"access_token":"abc","expires_in":3600,"scope":"a  b"}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour, scopes: []string{"a", "b"}}},
+		"empty scope":      {body: `{"access_token":"abc","expires_in":3600,"scope":""}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour}},
+		"scope not a text": {body: `{"access_token":"abc","expires_in":3600,"scope":["a"]}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour}},
+		"another type":     {body: `{"access_token":"abc","token_type":"mtls_pop","expires_in":3600}`, want: grant{access: "abc", typ: "mtls_pop", lifetime: hour}},
+		"no expires_in":    {body: `{"access_token":"abc"}`, want: grant{access: "abc", typ: "Bearer", lifetime: assumedLife}},
+		"null expires_in":  {body: `{"access_token":"abc","expires_in":null}`, want: grant{access: "abc", typ: "Bearer", lifetime: assumedLife}},
+		"secrets":          {body: `{"access_token":"abc","expires_in":3600,"refresh_token":"r","id_token":"i"}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour}},
+		"absurd refresh":   {body: `{"access_token":"abc","expires_in":3600,"refresh_in":"soon"}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour}},
+
+		"empty":              {body: ``, err: "not a JSON object"},
+		"HTML":               {body: `<html>Sign in</html>`, err: "not a JSON object"},
+		"a list":             {body: `[]`, err: "not a JSON object"},
+		"null":               {body: `null`, err: "null"},
+		"two values":         {body: `{"access_token":"abc","expires_in":1}{}`, err: "not a JSON object"},
+		"no token":           {body: `{"expires_in":3600}`, err: "no access_token"},
+		"empty token":        {body: `{"access_token":"","expires_in":3600}`, err: "no access_token"},
+		"token not a text":   {body: `{"access_token":17,"expires_in":3600}`, err: "no access_token"},
+		"another's spelling": {body: `{"Access_Token":"abc","expires_in":3600}`, err: "no access_token"},
+		"newline in token":   {body: `{"access_token":"a\r\nX-Admin: 1","expires_in":3600}`, err: "characters"},
+		"type is a header":   {body: `{"access_token":"abc","token_type":"a\r\nb","expires_in":3600}`, err: "token_type"},
+		"negative":           {body: `{"access_token":"abc","expires_in":-1}`, err: "expires_in"},
+		"zero":               {body: `{"access_token":"abc","expires_in":0}`, err: "expires_in"},
+		"absurd":             {body: `{"access_token":"abc","expires_in":1e300}`, err: "expires_in"},
+		"a thousand years":   {body: `{"access_token":"abc","expires_in":31536000000}`, err: "expires_in"},
+		"a word":             {body: `{"access_token":"abc","expires_in":"soon"}`, err: "expires_in"},
+		"NaN":                {body: `{"access_token":"abc","expires_in":"NaN"}`, err: "expires_in"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseGrant([]byte(c.body))
+			if c.err != "" {
+				require.ErrorContains(t, err, c.err)
+				assert.NotContains(t, err.Error(), "abc", "an error never repeats the body")
+				assert.Zero(t, got)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestParseTokenError(t *testing.T) {
+	const entra = `{"error":"invalid_client","error_description":"AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1",` +
+		`"error_codes":[700027],"timestamp":"2026-01-01 00:00:00Z","trace_id":"t-1","correlation_id":"c-1","error_uri":"https://login.microsoftonline.com/error?code=700027","suberror":"s-1","claims":"{\"access_token\":{}}"}`
+	response := func(status int, header ...string) *http.Response {
+		r := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		return r
+	}
+	const endpoint = "https://login.microsoftonline.com/t/oauth2/v2.0/token?secret=1"
+
+	t.Run("Entra", func(t *testing.T) {
+		e := parseTokenError(endpoint, response(401, "Date", "Mon, 23 Nov 2026 10:00:00 GMT"), []byte(entra), "sent")
+		assert.Equal(t, 401, e.StatusCode)
+		assert.Equal(t, "invalid_client", e.Code)
+		assert.Equal(t, `AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1`, e.Description, "control characters are escaped")
+		assert.Equal(t, []int{700027}, e.AADSTS)
+		assert.Equal(t, "t-1", e.TraceID)
+		assert.Equal(t, "c-1", e.CorrelationID)
+		assert.Equal(t, "s-1", e.Suberror)
+		assert.JSONEq(t, `{"access_token":{}}`, e.Claims)
+		assert.Equal(t, "https://login.microsoftonline.com/error?code=700027", e.URI)
+		assert.False(t, e.Temporary())
+		assert.True(t, e.blamesCertificate())
+		assert.Contains(t, e.Advice(), "upload")
+		text := e.Error()
+		for _, part := range []string{"https://login.microsoftonline.com/t/oauth2/v2.0/token answered 401 invalid_client", "c-1", "upload"} {
+			assert.Contains(t, text, part)
+		}
+		assert.NotContains(t, text, "secret=1")
+		assert.NotContains(t, text, "\n")
+	})
+	t.Run("codes only in the text", func(t *testing.T) {
+		e := parseTokenError(endpoint, response(400), []byte(`{"error":"invalid_client","error_description":"AADSTS700024: clock"}`), "")
+		assert.Equal(t, []int{700024}, e.AADSTS)
+		assert.True(t, e.blamesClock())
+	})
+	t.Run("a proxy's page", func(t *testing.T) {
+		e := parseTokenError(endpoint, response(502, "Content-Type", "text/html"), []byte("<html>Bad gateway</html>"), "sent")
+		assert.Equal(t, "sent", e.CorrelationID)
+		assert.Contains(t, e.Description, "text/html")
+		assert.NotContains(t, e.Error(), "Bad gateway")
+		assert.True(t, e.Temporary())
+	})
+	t.Run("an echo of the assertion", func(t *testing.T) {
+		jwt := "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiJodHRwczovLyJ9.c2lnbmF0dXJl"
+		body, err := json.Marshal(map[string]string{"error": jwt, "error_description": "what is " + jwt + " supposed to be", "claims": `{"a":"` + jwt + `"}`, "suberror": jwt, "trace_id": jwt, "correlation_id": jwt, "error_uri": jwt})
+		require.NoError(t, err)
+		e := parseTokenError(endpoint, response(400), body, "sent")
+		dump, err := json.Marshal(e)
+		require.NoError(t, err)
+		for _, part := range strings.Split(jwt, ".") {
+			assert.NotContains(t, e.Error(), part)
+			assert.NotContains(t, string(dump), part)
+		}
+		assert.Contains(t, e.Description, "what is [removed] supposed to be")
+	})
+	t.Run("a long text", func(t *testing.T) {
+		body, err := json.Marshal(map[string]string{"error": "invalid_request", "error_description": strings.Repeat("ä", 5000)})
+		require.NoError(t, err)
+		e := parseTokenError(endpoint, response(400), body, "sent")
+		assert.LessOrEqual(t, len(e.Description), maxDescription+len("…"))
+	})
+}
+
+// Every code of PROTOCOL.md's table has advice.
+func TestAdviceForEveryCode(t *testing.T) {
+	for _, code := range []int{
+		5002723, 5002738, 5002727, 50027, 90014, 700021, 700023, 700024, 700027, 7000274, 700030,
+		1000502, 7000214, 7000277, 7000215, 7000222, 7000218, 700025, 700016, 90002, 900023, 7000112,
+		500011, 70011, 1002012, 700022, 53003, 50196, 90033, 90006, 90024, 90055, 50194, 9001023, 100007,
+	} {
+		assert.NotEmpty(t, (&TokenError{AADSTS: []int{code}}).Advice(), code)
+	}
+	reload := map[int]bool{700027: true, 700024: true, 7000214: true, 1000502: true, 7000274: true, 7000277: true}
+	for code, entry := range aadsts {
+		assert.Equal(t, reload[code], entry.certificate, code)
+		assert.Equal(t, reload[code], (&TokenError{Code: "invalid_client", AADSTS: []int{code}}).blamesCertificate(), code)
+	}
+	assert.Empty(t, (&TokenError{AADSTS: []int{1}}).Advice())
+}
+
+func TestRetryAfter(t *testing.T) {
+	date := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"":                              0,
+		"7":                             7 * time.Second,
+		" 7 ":                           7 * time.Second,
+		"0":                             0,
+		"3600":                          maxRetryAfter,
+		"99999999999999999999":          maxRetryAfter,
+		"-1":                            0,
+		"1.5":                           0,
+		"soon":                          0,
+		"Mon, 23 Nov 2026 10:00:09 GMT": 9 * time.Second,
+		"Mon, 23 Nov 2026 09:00:00 GMT": 0,
+		"Mon, 23 Nov 2076 09:00:00 GMT": maxRetryAfter,
+	} {
+		assert.Equal(t, want, retryAfter(value, date), value)
+	}
+	assert.InDelta(t, 9, retryAfter(time.Now().Add(10*time.Second).UTC().Format(http.TimeFormat), time.Time{}).Seconds(), 1.01, "without a Date, by our clock")
+}
+
+func TestRedact(t *testing.T) {
+	for name, c := range map[string]struct{ in, want string }{
+		"plain":          {"as it is: ä", "as it is: ä"},
+		"lines":          {"a\r\nb\tc\x00", `a\r\nb\tc\x00`},
+		"direction":      {"a\u202eb", `a\u202eb`},
+		"JWT":            {"x eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0. y", "x [removed] y"},
+		"JWT at the end": {"x eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln", "x [removed]"},
+		"half a JWT":     {"eyJhbGciOiJub25lIn0", "[removed]"},
+		"broken UTF-8":   {"a\xffb", `a\ufffdb`},
+	} {
+		assert.Equal(t, c.want, redact(c.in, maxDescription), name)
+	}
+	// A JWT that begins just before the cut doesn't survive as a stump.
+	long := strings.Repeat("a", maxDescription-10) + " eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln"
+	assert.NotContains(t, redact(long, maxDescription), "eyJ")
+}
+
+func seeds(f *testing.F, pattern string) {
+	f.Helper()
+	files, err := filepath.Glob(pattern)
+	require.NoError(f, err)
+	require.NotEmpty(f, files, "the seeds are missing")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(data)
+	}
+}
+
+func FuzzTokenResponse(f *testing.F) {
+	seeds(f, "testdata/response/*")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		g, err := parseGrant(body)
+		if err != nil {
+			assert.Zero(t, g)
+			return
+		}
+		assert.True(t, isVisibleASCII(g.access) && g.access != "")
+		assert.True(t, g.lifetime > 0 && g.lifetime <= maxTokenLife)
+		token := newToken(g, []string{"scope"}, newClock().look())
+		assert.LessOrEqual(t, token.life.renew, token.life.end)
+		assert.False(t, token.ExpiresAt().Before(token.RenewAt()))
+		assert.NotContains(t, token.String(), "access_token")
+		token.Extra("anything")
+	})
+}
+
+func FuzzErrorResponse(f *testing.F) {
+	seeds(f, "testdata/response/*")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e := parseTokenError("https://issuer.example/token", &http.Response{StatusCode: 400, Header: http.Header{}}, body, "sent")
+		text := e.Error()
+		assert.Less(t, len(text), 3*maxDescription)
+		assert.NotContains(t, text, "\n")
+		assert.LessOrEqual(t, len(e.AADSTS), 16)
+	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, seed := range []string{"", "7", "-1", "Mon, 23 Nov 2026 10:00:09 GMT", "99999999999999999999", "Monday, 23-Nov-26 10:00:09 GMT"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		d := retryAfter(value, time.Unix(1e9, 0))
+		assert.True(t, d >= 0 && d <= maxRetryAfter)
+	})
+}
+
+// Lifetimes and margins of a token are in proportion, from seconds to days.
+func TestTokenMargins(t *testing.T) {
+	for _, life := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, time.Hour, 28 * time.Hour, maxTokenLife} {
+		for _, refresh := range []time.Duration{0, life / 2, life, 2 * life} {
+			for range 20 {
+				at := newClock().look()
+				token := newToken(grant{access: "x", lifetime: life, refreshIn: refresh}, nil, at)
+				renew, end := token.life.renew-at.mono, token.life.end-at.mono
+				want := float64(life) * 0.75
+				if refresh == life/2 {
+					want = float64(life) / 2
+				}
+				assert.InDelta(t, want, float64(renew), 0.1*want+1, "%v %v", life, refresh)
+				margin := math.Min(float64(30*time.Second), 0.05*float64(life))
+				assert.InDelta(t, float64(life)-margin, float64(end), 2, "%v", life)
+			}
+		}
+	}
+}
