@@ -1,0 +1,150 @@
+package certtokentest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// authorize checks everything about a well-formed request.
+func (c *call) authorize() *refusal {
+	for _, check := range []func() *refusal{
+		c.checkTenant, c.checkGrant, c.checkClient, c.checkScope, c.checkClaims,
+	} {
+		if refused := check(); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+func (c *call) checkTenant() *refusal {
+	if c.route.dialect.tenants {
+		return c.server.refuseTenant(c.route.tenant)
+	}
+	return nil
+}
+
+func (c *call) checkGrant() *refusal {
+	form := c.request.Form
+	switch grant := form.Get("grant_type"); {
+	case grant == "":
+		return missing("grant_type")
+	case grant != "client_credentials":
+		return refuse(70003, "The app requested an unsupported grant type '%s'.", grant)
+	case form.Get("client_secret") != "":
+		return refuse(7000215, "Invalid client secret provided. This server knows certificates only.")
+	case c.request.ClientID == "":
+		return missing("client_id")
+	case form.Get("client_assertion") == "":
+		return refuse(7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
+	case form.Get("client_assertion_type") == "":
+		return missing("client_assertion_type")
+	case form.Get("client_assertion_type") != assertionKind:
+		return refuse(90023, "The client_assertion_type '%s' is not supported; it must be '%s'.", form.Get("client_assertion_type"), assertionKind)
+	}
+	return nil
+}
+
+func missing(parameter string) *refusal {
+	return refuse(900144, "The request body must contain the following parameter: '%s'.", parameter)
+}
+
+func (c *call) checkClient() *refusal {
+	client := c.server.clients.lookup(c.request.ClientID)
+	if client == nil {
+		f := refuse(700016, "Application with identifier '%s' was not found in the directory '%s'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.",
+			c.request.ClientID, c.route.tenant)
+		if !c.route.dialect.aadsts { // RFC 6749 §5.2: an unknown client is invalid_client
+			f.err, f.status = "invalid_client", http.StatusUnauthorized
+		}
+		return f
+	}
+	c.proof = &proof{
+		raw:       c.request.Form.Get("client_assertion"),
+		dialect:   c.route.dialect,
+		clientID:  c.request.ClientID,
+		audiences: c.audiences(),
+		now:       c.now,
+		leeway:    c.tune.leeway,
+	}
+	refused := c.server.verify(c.proof, client)
+	c.request.Certificate = c.proof.cert
+	return refused
+}
+
+// audiences are those that an assertion may have at this endpoint.
+func (c *call) audiences() []string {
+	own := c.request.URL
+	if c.route.dialect.issuerAudience {
+		own = c.server.issuerOf(c.route)
+	}
+	return append([]string{own}, c.server.cfg.audiences...)
+}
+
+func (c *call) checkScope() *refusal {
+	asked := strings.Fields(c.request.Scope)
+	if !c.route.dialect.defaultScope {
+		return c.checkPlainScope(asked)
+	}
+	if len(asked) == 0 {
+		return missing("scope")
+	}
+	for _, scope := range asked {
+		if slices.Contains([]string{"openid", "profile", "offline_access", "email"}, scope) {
+			continue // some clients add them, and Entra ID lets them
+		}
+		if refused := c.checkDefaultScope(scope); refused != nil {
+			return refused
+		}
+	}
+	if len(c.scopes) == 0 {
+		return refuse(70011, "The provided request must include a 'scope' input parameter that names a resource. The scope '%s' is not valid.", c.request.Scope)
+	}
+	return nil
+}
+
+// checkDefaultScope wants {resource}/.default, of one resource.
+func (c *call) checkDefaultScope(scope string) *refusal {
+	resource, ok := strings.CutSuffix(scope, "/.default")
+	switch {
+	case !ok:
+		return refuse(1002012, "The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", scope)
+	case resource == "":
+		return refuse(70011, "The provided value for the input parameter 'scope' is not valid. The scope '%s' does not exist.", scope)
+	case len(c.scopes) > 0 && c.scopes[0] != scope:
+		return refuse(700022, "The provided value for the input parameter scope is not valid because it contains more than one resource: %s.", c.request.Scope)
+	case !c.server.grantsScope(scope):
+		return refuse(500011, "The resource principal named %s was not found in the tenant named %s. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant.", resource, c.route.tenant)
+	}
+	c.scopes, c.resource = []string{scope}, resource
+	return nil
+}
+
+// checkPlainScope is RFC 6749 §3.3.
+func (c *call) checkPlainScope(asked []string) *refusal {
+	for _, scope := range asked {
+		if !c.server.grantsScope(scope) {
+			return refuse(70011, "The scope '%s' is not known.", scope)
+		}
+	}
+	c.scopes = asked
+	if len(asked) > 0 {
+		c.resource = asked[0]
+	}
+	return nil
+}
+
+func (s *Server) grantsScope(scope string) bool {
+	return len(s.cfg.scopes) == 0 || slices.Contains(s.cfg.scopes, scope)
+}
+
+func (c *call) checkClaims() *refusal {
+	claims := c.request.Form.Get("claims")
+	var object map[string]any
+	if claims != "" && (json.Unmarshal([]byte(claims), &object) != nil || object == nil) {
+		return refuse(90023, "The parameter 'claims' is no JSON object.")
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package certtokentest
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/certtoken/certtoken"
+)
+
+// The validity of a certificate by default. It is wide, so that the certificate
+// is valid inside a testing/synctest bubble too, whose clock starts in 2000.
+var (
+	defaultNotBefore = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
+	defaultNotAfter  = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// CertOption changes a certificate of [NewCertificate] from its defaults.
+type CertOption func(*certTemplate)
+
+type certTemplate struct {
+	subject             string
+	notBefore, notAfter time.Time
+	bits                int
+	signer              crypto.Signer
+	shared              bool
+	issuer              *certtoken.Certificate
+	isCA                bool
+}
+
+// WithSubject sets the subject's common name; by default certtokentest.
+func WithSubject(commonName string) CertOption {
+	return func(c *certTemplate) { c.subject = commonName }
+}
+
+// WithValidity sets when the certificate is valid, in whole seconds; by default
+// from 1999 to 2099, so that it is inside a testing/synctest bubble too.
+func WithValidity(notBefore, notAfter time.Time) CertOption {
+	return func(c *certTemplate) { c.notBefore, c.notAfter = notBefore, notAfter }
+}
+
+// WithKeyBits sets the length of the RSA key; by default 2048.
+func WithKeyBits(bits int) CertOption {
+	return func(c *certTemplate) { c.bits = bits }
+}
+
+// WithKey takes this key instead of a new one: for a renewal that keeps its
+// key, and for keys that only a signer of one's own can use.
+func WithKey(signer crypto.Signer) CertOption {
+	return func(c *certTemplate) { c.signer = signer }
+}
+
+// WithSharedKey takes one key that is made once in a process, for tests that
+// need many certificates and don't care about their keys.
+func WithSharedKey() CertOption {
+	return func(c *certTemplate) { c.shared = true }
+}
+
+// SignedBy lets another certificate, made with [AsCA], issue this one. Its
+// chain is added.
+func SignedBy(ca *certtoken.Certificate) CertOption {
+	return func(c *certTemplate) { c.issuer = ca }
+}
+
+// AsCA makes a certificate that can issue others.
+func AsCA() CertOption {
+	return func(c *certTemplate) { c.isCA = true }
+}
+
+// NewCertificate makes a certificate with a new key, self-signed by default. A
+// failure ends the test.
+func NewCertificate(t testing.TB, opts ...CertOption) *certtoken.Certificate {
+	t.Helper()
+	cert, err := MakeCertificate(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// MakeCertificate is [NewCertificate] without a test. Errors are an issuer that
+// is no CA, and a key that [certtoken.NewCertificate] refuses.
+func MakeCertificate(opts ...CertOption) (*certtoken.Certificate, error) {
+	c := certTemplate{subject: "certtokentest", notBefore: defaultNotBefore, notAfter: defaultNotAfter, bits: 2048}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&c)
+		}
+	}
+	signer, err := c.key()
+	if err != nil {
+		return nil, fmt.Errorf("certtokentest: %w", err)
+	}
+	leaf, err := c.sign(signer)
+	if err != nil {
+		return nil, fmt.Errorf("certtokentest: %w", err)
+	}
+	var chain []*x509.Certificate
+	if c.issuer != nil {
+		chain = append([]*x509.Certificate{c.issuer.Leaf}, c.issuer.Chain...)
+	}
+	return certtoken.NewCertificate(signer, leaf, chain)
+}
+
+func (c *certTemplate) key() (crypto.Signer, error) {
+	switch {
+	case c.signer != nil:
+		return c.signer, nil
+	case c.shared:
+		return sharedCertKey()
+	}
+	return rsa.GenerateKey(rand.Reader, c.bits)
+}
+
+var sharedCertKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
+	return rsa.GenerateKey(rand.Reader, 2048)
+})
+
+func (c *certTemplate) sign(signer crypto.Signer) (*x509.Certificate, error) {
+	template := &x509.Certificate{
+		SerialNumber:          newSerial(),
+		Subject:               pkix.Name{CommonName: c.subject},
+		NotBefore:             c.notBefore,
+		NotAfter:              c.notAfter,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: c.isCA,
+		IsCA:                  c.isCA,
+	}
+	if c.isCA {
+		template.KeyUsage |= x509.KeyUsageCertSign
+		template.ExtKeyUsage = nil
+	}
+	parent, parentKey := template, signer
+	if c.issuer != nil {
+		if !c.issuer.Leaf.IsCA {
+			return nil, errors.New("the issuer is no CA: make it with AsCA")
+		}
+		parent, parentKey = c.issuer.Leaf, c.issuer.Signer
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, signer.Public(), parentKey)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+// newSerial is a random positive number of up to 127 bits (RFC 5280 §4.1.2.2).
+func newSerial() *big.Int {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	b[0] = b[0]&0x7f | 0x40
+	return new(big.Int).SetBytes(b[:])
+}

@@ -1,0 +1,240 @@
+package certtokentest
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certtoken/certtoken"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// remote is a key as a vault has it: slow, and cancellable.
+type remote struct {
+	key   *rsa.PrivateKey
+	noPSS bool
+	slow  time.Duration
+}
+
+func (r remote) Public() crypto.PublicKey { return r.key.Public() }
+
+func (r remote) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return r.key.Sign(random, digest, opts)
+}
+
+func (r remote) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if err := wait(ctx, r.slow); err != nil {
+		return nil, err
+	}
+	if _, ok := opts.(*rsa.PSSOptions); ok && r.noPSS {
+		return nil, errors.ErrUnsupported
+	}
+	return r.key.Sign(rand.Reader, digest, opts)
+}
+
+type reloading struct {
+	certtoken.CertSource
+	reload func(context.Context, *certtoken.Certificate) error
+}
+
+func (r reloading) Reload(ctx context.Context, refused *certtoken.Certificate) error {
+	return r.reload(ctx, refused)
+}
+
+func remoteCert(t *testing.T, r remote) *certtoken.Certificate {
+	t.Helper()
+	cert := NewCertificate(t, WithSharedKey())
+	r.key = cert.Signer.(*rsa.PrivateKey)
+	cert, err := certtoken.NewCertificate(r, cert.Leaf, nil)
+	require.NoError(t, err)
+	return cert
+}
+
+func TestSourcesThatConform(t *testing.T) {
+	cert := NewCertificate(t)
+	root := NewCertificate(t, AsCA())
+	path := filepath.Join(t.TempDir(), "pair.pem")
+	key, err := x509.MarshalPKCS8PrivateKey(cert.Signer)
+	require.NoError(t, err)
+	data := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), encodeCertPEM(cert.Leaf)...)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+
+	for name, source := range map[string]certtoken.CertSource{
+		"certificate":   cert,
+		"with chain":    NewCertificate(t, SignedBy(root)),
+		"function":      certtoken.CertSourceFunc(cert.Certificate),
+		"file":          certtoken.CertFile(path),
+		"remote":        remoteCert(t, remote{}),
+		"no PSS":        remoteCert(t, remote{noPSS: true}),
+		"with a reload": reloading{cert, func(context.Context, *certtoken.Certificate) error { return errors.New("no other") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			TestCertSource(t, func(*testing.T) certtoken.CertSource { return source })
+		})
+	}
+}
+
+// Each way to break the promises, and the check that notices.
+func TestSourcesThatDont(t *testing.T) {
+	a, b := NewCertificate(t), NewCertificate(t)
+	now := time.Now()
+	function := func(f func(context.Context) (*certtoken.Certificate, error)) certtoken.CertSource {
+		return certtoken.CertSourceFunc(f)
+	}
+	give := func(cert *certtoken.Certificate) certtoken.CertSource {
+		return function(func(context.Context) (*certtoken.Certificate, error) { return cert, nil })
+	}
+	var calls atomic.Int32
+	shared := *a
+	tests := []struct {
+		name   string
+		check  func(context.Context, certtoken.CertSource) error
+		source certtoken.CertSource
+		err    string
+	}{
+		{"nothing", checkPair, give(nil), "nil and no error"},
+		{"mismatch", checkPair, give(&certtoken.Certificate{Leaf: a.Leaf, Signer: b.Signer}), "no pair"},
+		{"error", checkPair, function(func(context.Context) (*certtoken.Certificate, error) { return nil, errors.New("down") }), "down"},
+		{"expired", checkPair, NewCertificate(t, WithSharedKey(), WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour))), "not valid now"},
+		{"leaf in chain", checkPair, give(&certtoken.Certificate{Leaf: a.Leaf, Signer: a.Signer, Chain: []*x509.Certificate{a.Leaf}}), "is the leaf"},
+		{"signs for another key", checkSigns(certtoken.RS256), give(&certtoken.Certificate{Leaf: a.Leaf, Signer: liar{a.Signer, b.Signer}}), "doesn't verify"},
+		{"fails under load", checkManyGoroutines, function(func(context.Context) (*certtoken.Certificate, error) {
+			if calls.Add(1) > 10 {
+				return nil, errors.New("too many")
+			}
+			return a, nil
+		}), "too many"},
+		{"changes what it gave", checkReadOnly, function(func(context.Context) (*certtoken.Certificate, error) {
+			if calls.Add(1)%2 == 0 {
+				shared.Leaf, shared.Signer = b.Leaf, b.Signer
+			} else {
+				shared.Leaf, shared.Signer = a.Leaf, a.Signer
+			}
+			return &shared, nil
+		}), "changed"},
+		{"another error when cancelled", checkCancelled, function(func(ctx context.Context) (*certtoken.Certificate, error) {
+			if ctx.Err() != nil {
+				return nil, errors.New("aborted")
+			}
+			return a, nil
+		}), "doesn't wrap"},
+		{"nothing when cancelled", checkCancelled, function(func(ctx context.Context) (*certtoken.Certificate, error) {
+			if ctx.Err() != nil {
+				return nil, nil
+			}
+			return a, nil
+		}), "nil and no error"},
+		{"broken by a cancelled call", checkCancelled, function(func() func(context.Context) (*certtoken.Certificate, error) {
+			var broken bool
+			return func(ctx context.Context) (*certtoken.Certificate, error) {
+				broken = broken || ctx.Err() != nil
+				if broken {
+					return nil, context.Canceled
+				}
+				return a, nil
+			}
+		}()), "after a cancelled call"},
+		{"breaks by reload", checkReloader, func() certtoken.CertSource {
+			current := a
+			source := function(func(context.Context) (*certtoken.Certificate, error) {
+				return current, nil
+			})
+			return reloading{source, func(context.Context, *certtoken.Certificate) error { current = nil; return nil }}
+		}(), "after Reload"},
+		{"shows its key", checkSecrecy, talkative{a}, "shows the private key"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			calls.Store(0)
+			assert.ErrorContains(t, tt.check(t.Context(), tt.source), tt.err)
+		})
+	}
+}
+
+// liar says it has one key and signs with another.
+type liar struct{ says, has crypto.Signer }
+
+func (l liar) Public() crypto.PublicKey { return l.says.Public() }
+
+func (l liar) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return l.has.Sign(random, digest, opts)
+}
+
+// talkative prints its key.
+type talkative struct{ certtoken.CertSource }
+
+func (s talkative) String() string {
+	cert, err := s.Certificate(context.Background())
+	if err != nil {
+		return err.Error()
+	}
+	return cert.Signer.(*rsa.PrivateKey).D.String()
+}
+
+// A call that never comes back is noticed.
+func TestWithin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		err := within(func(context.Context) error { <-release; return nil })
+		assert.ErrorContains(t, err, "not back")
+	})
+}
+
+func TestGoroutinesLeft(t *testing.T) {
+	cert := NewCertificate(t, WithSharedKey())
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		source := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+			go func() { <-release }()
+			return cert, nil
+		})
+		assert.ErrorContains(t, checkGoroutines(t.Context(), source), "left")
+	})
+}
+
+func TestSkips(t *testing.T) {
+	var skip skipError
+	cert := NewCertificate(t, WithSharedKey())
+	assert.ErrorAs(t, checkReloader(t.Context(), cert), &skip)
+	assert.ErrorAs(t, checkContextSigner(t.Context(), cert), &skip)
+	assert.ErrorAs(t, checkSigns(certtoken.PS256)(t.Context(), remoteCert(t, remote{noPSS: true})), &skip)
+	assert.NoError(t, checkContextSigner(t.Context(), remoteCert(t, remote{slow: time.Millisecond})))
+}
+
+func TestUsedSetIsBounded(t *testing.T) {
+	var used usedSet
+	now := time.Now()
+	for i := range maxUsed + 10 {
+		require.True(t, used.add(string(rune(i))+"\x00"+time.Duration(i).String(), now.Add(time.Hour), now))
+	}
+	assert.Len(t, used.ends, maxUsed)
+	assert.Len(t, used.order, maxUsed)
+	assert.True(t, used.add("later", now.Add(3*time.Hour), now.Add(2*time.Hour)))
+	assert.Len(t, used.ends, 1, "what has ended is forgotten")
+}
+
+func TestGrantLogIsBounded(t *testing.T) {
+	var log grantLog
+	for i := range maxGrants + 10 {
+		log.add(time.Duration(i).String(), &grant{})
+	}
+	assert.Len(t, log.known, maxGrants)
+	_, ok := log.find(time.Duration(0).String())
+	assert.False(t, ok)
+	_, ok = log.find(time.Duration(maxGrants).String())
+	assert.True(t, ok)
+}

@@ -1,0 +1,31 @@
+// Package certtokentest is a token endpoint, certificates and a conformance
+// test for the tests of programs that use certtoken, as net/http/httptest is
+// for HTTP.
+//
+// A [Server] is a tenant of Entra ID, or with [WithIssuer] any authorization
+// server by RFC 6749 and RFC 7523. It checks a client assertion for real:
+// signature, algorithm, thumbprint, audience, times, replay. What it refuses, it
+// refuses with the codes and bodies that the real thing answers with, so that a
+// test that passes here means something.
+//
+//	srv := certtokentest.New()
+//	cert := certtokentest.NewCertificate(t)
+//	srv.Register("client-id", cert.Leaf)
+//	client, err := certtoken.NewClient(certtoken.Entra("contoso.com"), "client-id", cert,
+//		certtoken.WithHTTPClient(srv.Client()))
+//
+// # Two forms
+//
+// [New] makes a server without a socket: its Client answers in the goroutine of
+// the caller, whatever host is asked for, so it works inside a testing/synctest
+// bubble, where time is free. [NewServer] and [Start] listen on loopback with
+// TLS, for programs that are told an address, and for everything that depends on
+// a real connection. Both are the same [Server].
+//
+// # Misbehaving
+//
+// [Server.Fail] makes the next requests fail: throttled, slow, reset, cut off,
+// answered with a web page and so on; see [Fault].
+//
+// The package is for tests and for trying things out. Its keys protect nothing.
+package certtokentest
