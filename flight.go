@@ -23,42 +23,6 @@ const (
 
 var errFlightLimit = fmt.Errorf("no token within %v: %w", flightLimit, context.DeadlineExceeded)
 
-// hit returns the slot's token if it may be handed out, and has it renewed
-// behind the caller if that is due. It waits for nothing and allocates nothing.
-func (c *Client) hit(s *slot) *Token {
-	t := s.token.Load()
-	if t == nil || c.closed.Load() {
-		return nil
-	}
-	mono := c.clock.mono()
-	now := c.clock.age(mono, &t.life)
-	if now >= t.life.end {
-		return nil
-	}
-	if int64(now) >= s.renew.Load() {
-		if c.cfg.foreground {
-			return nil
-		}
-		c.renewBehind(s, t)
-	}
-	s.touch(mono)
-	if c.hooks.Hit != nil {
-		c.hooks.Hit(Event{Tenant: s.key.tenant, Scopes: s.key.scopes, ExpiresAt: t.ExpiresAt()})
-	}
-	return t
-}
-
-// renewBehind starts the renewal of t, once.
-func (c *Client) renewBehind(s *slot, t *Token) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w := s.busy()
-	if s.token.Load() != t || w.flight != nil || s.dead.Load() || int64(c.now(t)) < s.renew.Load() {
-		return
-	}
-	c.start(context.Background(), s, ask{behind: true})
-}
-
 // now is the age of t's clock at this moment.
 func (c *Client) now(t *Token) time.Duration {
 	if t == nil {
@@ -469,37 +433,4 @@ func (c *Client) settle(out fetched) {
 	if out.settle != nil {
 		out.settle()
 	}
-}
-
-// warmInterval is the longest time for which keepWarm doesn't look, so that it
-// notices when the machine was suspended, and its slot stays the most used.
-const warmInterval = usedGrain
-
-// keepWarm acquires a token that callers must never wait for and renews it in
-// time, until the client is closed.
-func (c *Client) keepWarm(req Request) {
-	for sleep(c.ctx, c.warmUp(req)) {
-	}
-}
-
-// warmUp has one token acquired or renewed if that is due, and returns how long
-// to let it be. Errors are told to the hooks, as ever.
-func (c *Client) warmUp(req Request) time.Duration {
-	const soon = time.Second
-	s := c.cache.slot(key{scopes: req.Scopes}, c.clock.mono())
-	t := s.token.Load()
-	switch {
-	case !c.valid(t, 0):
-		if _, err := c.acquire(c.ctx, ask{Request: req}); err != nil {
-			return minRenewPause
-		}
-		return soon
-	case int64(c.now(t)) >= s.renew.Load():
-		c.renewBehind(s, t)
-	}
-	s.touch(c.clock.mono())
-	if due := s.renew.Load(); due != int64(never) {
-		return max(soon, min(warmInterval, time.Duration(due)-c.now(t)))
-	}
-	return soon // under way
 }
