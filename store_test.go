@@ -241,15 +241,17 @@ func TestABrokenStoreNeverFailsACaller(t *testing.T) {
 		store  hostile
 		silent bool // a miss, which is nothing to report
 	}{
-		"miss":                 {hostile{get: func(context.Context, string) ([]byte, error) { return nil, certtoken.ErrStoreMiss }}, true},
-		"get fails":            {hostile{get: func(context.Context, string) ([]byte, error) { return nil, broken }}, false},
-		"set fails":            {hostile{set: func(context.Context) error { return broken }}, false},
-		"nothing, no error":    {hostile{get: func(context.Context, string) ([]byte, error) { return nil, nil }}, false},
-		"garbage":              {hostile{get: func(context.Context, string) ([]byte, error) { return []byte("garbage"), nil }}, false},
-		"version alone":        {hostile{get: func(context.Context, string) ([]byte, error) { return []byte{1}, nil }}, false},
-		"an unknown version":   {hostile{get: func(context.Context, string) ([]byte, error) { return append([]byte{9}, other[1:]...), nil }}, false},
-		"another key's entry":  {hostile{get: func(context.Context, string) ([]byte, error) { return other, nil }}, false},
-		"a changed entry":      {hostile{get: func(context.Context, string) ([]byte, error) { return append(bytes.Clone(other[:len(other)-1]), 0), nil }}, false},
+		"miss":                {hostile{get: func(context.Context, string) ([]byte, error) { return nil, certtoken.ErrStoreMiss }}, true},
+		"get fails":           {hostile{get: func(context.Context, string) ([]byte, error) { return nil, broken }}, false},
+		"set fails":           {hostile{set: func(context.Context) error { return broken }}, false},
+		"nothing, no error":   {hostile{get: func(context.Context, string) ([]byte, error) { return nil, nil }}, false},
+		"garbage":             {hostile{get: func(context.Context, string) ([]byte, error) { return []byte("garbage"), nil }}, false},
+		"version alone":       {hostile{get: func(context.Context, string) ([]byte, error) { return []byte{1}, nil }}, false},
+		"an unknown version":  {hostile{get: func(context.Context, string) ([]byte, error) { return append([]byte{9}, other[1:]...), nil }}, false},
+		"another key's entry": {hostile{get: func(context.Context, string) ([]byte, error) { return other, nil }}, false},
+		"a changed entry": {hostile{get: func(context.Context, string) ([]byte, error) {
+			return append(bytes.Clone(other[:len(other)-1]), 0), nil
+		}}, false},
 		"far too large":        {hostile{get: func(context.Context, string) ([]byte, error) { return make([]byte, 5<<20), nil }}, false},
 		"panics":               {hostile{get: func(context.Context, string) ([]byte, error) { panic("boom") }}, false},
 		"hangs":                {hostile{get: func(ctx context.Context, _ string) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }}, false},

@@ -1,0 +1,115 @@
+package certfile
+
+import "fmt"
+
+// Limits. A certificate file comes from outside, and PKCS #12 and PKCS #8 let
+// its writer say how much work its reader does.
+const (
+	// maxFileSize: the largest real files, PFX with the chains of dozens of
+	// certificates, stay below 100 KiB.
+	maxFileSize = 1 << 20
+
+	// maxLayers counts encodings around the content: base64 of base64 (a
+	// Kubernetes secret of a CI secret) in UTF-16 is three.
+	maxLayers = 4
+
+	// maxItems bounds certificates, keys and bags of all files together. A CA
+	// bundle has about 150 certificates.
+	maxItems = 256
+
+	// maxSafes bounds the parts of a PFX, each of which can be encrypted on its
+	// own. Real ones have one to three.
+	maxSafes = 32
+
+	// maxSafeDepth bounds safes within safes, which nobody is known to write.
+	maxSafeDepth = 16
+
+	// maxBERDepth bounds nested BER values: three for each nested safe, and
+	// those of the deepest algorithm parameters.
+	maxBERDepth = 64
+
+	// maxRounds bounds one derivation. NSS and GnuTLS write 600,000, the most
+	// of all tools on their own (OpenSSL: 2048; Windows: 2000; Java: 10,000).
+	// Five million take half a second to two seconds.
+	maxRounds = 5_000_000
+
+	// maxTotalRounds bounds all derivations of one call: MAC, safes, keys, and
+	// every form of the password that is tried. GnuTLS encrypts each
+	// certificate on its own: a chain of four is 3.6 million. A MAC, a safe and
+	// a key of a million each fit with their alternatives.
+	maxTotalRounds = 10_000_000
+
+	// maxScryptMemory and maxScryptCost bound 128·N·r bytes and N·r·p. OpenSSL
+	// writes N=16384, r=8, p=1: 16 MiB and 2^17.
+	maxScryptMemory = 64 << 20
+	maxScryptCost   = 1 << 20
+
+	// scryptRounds is the price of one N·r·p in rounds, about what it takes in
+	// time: scrypt at its limit costs a fifth of the budget.
+	scryptRounds = 2
+
+	// PBMAC1 keys: RFC 9579 §8 warns of short keys (a one-byte key makes any
+	// password right for one file in 256) and no HMAC uses more than 64 bytes
+	// of them well.
+	minPBMAC1Key = 20
+	maxPBMAC1Key = 64
+
+	// RSA keys: RFC 7518 §3.3 asks for 2048 bits; far above 16384 one signature
+	// takes seconds.
+	minKeyBits = 2048
+	maxKeyBits = 16384
+
+	// maxKeyDER is the size of a PKCS #1 key of maxKeyBits (four and a half
+	// times the modulus) with room for more primes. Go's check of a key takes
+	// time that grows faster than its size.
+	maxKeyDER = 16 << 10
+
+	// maxSignatureChecks bounds the signatures verified to sort a chain, so
+	// that hundreds of issuers of the same name don't cost a verification each.
+	maxSignatureChecks = 64
+
+	// maxChain is longer than any chain that validates in practice.
+	maxChain = 16
+
+	// maxNamed is how many certificates an error names before it says "and
+	// more".
+	maxNamed = 8
+)
+
+// budget is the work that is left for one call of Parse, in rounds.
+type budget struct {
+	left int64
+}
+
+// covers reports whether rounds can still be paid for.
+func (b *budget) covers(rounds int64) bool { return rounds <= b.left }
+
+// spend pays for one derivation before it is made.
+func (b *budget) spend(rounds int64) error {
+	if !b.covers(rounds) {
+		return fmt.Errorf("%w: more than %d rounds of key derivation in all", ErrTooLarge, maxTotalRounds)
+	}
+	b.left -= rounds
+	return nil
+}
+
+// plan refuses work that is known beforehand to exceed the budget, before any
+// of it is done.
+func (b *budget) plan(rounds int64) error {
+	ahead := *b
+	return ahead.spend(rounds)
+}
+
+// errNoRounds: some readers take 0 for 1. No tool writes it.
+var errNoRounds = formatError("key derivation with an iteration count below 1")
+
+// checkRounds refuses an iteration count that is out of bounds.
+func checkRounds(rounds int64) error {
+	switch {
+	case rounds < 1:
+		return errNoRounds
+	case rounds > maxRounds:
+		return fmt.Errorf("%w: %d rounds of key derivation; the limit is %d", ErrTooLarge, rounds, maxRounds)
+	}
+	return nil
+}

@@ -1,0 +1,302 @@
+package certfile
+
+import (
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// PKCS #12 (RFC 7292): a MAC over a list of safes, each of which is plain or
+// encrypted and holds bags with a key or a certificate each. Attributes such as
+// localKeyID aren't looked at: they are missing or wrong too often, and the
+// keys themselves say what belongs together.
+
+// pfx is the outer structure, nothing of it decrypted.
+type pfx struct {
+	content []byte // what the MAC protects: the safes
+	mac     *macData
+}
+
+// encryptedSafe is a safe that needs the password.
+type encryptedSafe struct {
+	scheme     scheme
+	ciphertext []byte
+}
+
+// readPFX adds what is in a PFX. Its errors are final: nothing is used of a
+// file whose MAC is wrong.
+func (r *reader) readPFX(der []byte) error {
+	p, err := parsePFX(der)
+	if err != nil {
+		return err
+	}
+	locked, err := r.readSafes(p.content)
+	if err != nil {
+		return err
+	}
+	if err := r.planPFX(p.mac, locked); err != nil {
+		return err
+	}
+	if p.mac != nil {
+		if err := r.verifyMAC(p.mac, p.content); err != nil {
+			return err
+		}
+	}
+	for _, safe := range locked {
+		if err := r.openSafe(safe); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// planPFX adds up the work that is in sight before any of it is done.
+func (r *reader) planPFX(mac *macData, locked []encryptedSafe) error {
+	sum := r.lockedRounds()
+	if mac != nil {
+		sum += mac.rounds
+	}
+	for _, safe := range locked {
+		sum += safe.scheme.rounds
+	}
+	return r.budget.plan(sum)
+}
+
+func parsePFX(der []byte) (*pfx, error) {
+	s := cryptobyte.String(der)
+	var seq, macSeq cryptobyte.String
+	var version int64
+	if !s.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.ReadASN1Integer(&version) {
+		return nil, errPFX
+	}
+	if version != 3 {
+		return nil, fmt.Errorf("%w: PKCS #12 version %d", ErrUnsupported, version)
+	}
+	info, err := readContentInfo(&seq)
+	if err != nil {
+		return nil, err
+	}
+	if info.oid == oidSignedData {
+		return nil, fmt.Errorf("%w: a PFX that is signed with a certificate instead of protected by a password", ErrUnsupported)
+	}
+	if info.oid != oidData {
+		return nil, errPFX
+	}
+	p := &pfx{}
+	if p.content, err = info.octets(); err != nil {
+		return nil, err
+	}
+	if seq.Empty() {
+		return p, nil
+	}
+	if !seq.ReadASN1(&macSeq, cbasn1.SEQUENCE) {
+		return nil, errPFX
+	}
+	p.mac, err = newMAC(macSeq)
+	return p, err
+}
+
+// contentInfo is what PKCS #7 wraps everything in (RFC 2315 §7).
+type contentInfo struct {
+	oid     string
+	content cryptobyte.String
+}
+
+func readContentInfo(s *cryptobyte.String) (contentInfo, error) {
+	var seq cryptobyte.String
+	if !s.ReadASN1(&seq, cbasn1.SEQUENCE) {
+		return contentInfo{}, errPFX
+	}
+	oid, ok := readOID(&seq)
+	if !ok {
+		return contentInfo{}, errPFX
+	}
+	info := contentInfo{oid: oid}
+	if !seq.Empty() && !seq.ReadASN1(&info.content, context0Constructed) {
+		return contentInfo{}, errPFX
+	}
+	return info, nil
+}
+
+// octets is the content of type data.
+func (c contentInfo) octets() ([]byte, error) {
+	var octets cryptobyte.String
+	if !c.content.ReadASN1(&octets, cbasn1.OCTET_STRING) {
+		return nil, errPFX
+	}
+	return octets, nil
+}
+
+// readSafes reads the plain safes and returns the encrypted ones. It is done
+// before the MAC is verified, so that the work for the file is known.
+func (r *reader) readSafes(content []byte) ([]encryptedSafe, error) {
+	seq, err := readSequence(content)
+	if err != nil {
+		return nil, err
+	}
+	var locked []encryptedSafe
+	for n := 0; !seq.Empty(); n++ {
+		if n == maxSafes {
+			return nil, fmt.Errorf("%w: more than %d safes", ErrTooLarge, maxSafes)
+		}
+		info, err := readContentInfo(&seq)
+		if err != nil {
+			return nil, err
+		}
+		switch info.oid {
+		case oidData:
+			plain, err := info.octets()
+			if err != nil {
+				return nil, err
+			}
+			if err := r.readBags(plain, maxSafeDepth); err != nil {
+				return nil, err
+			}
+		case oidEncryptedData:
+			safe, err := readEncryptedData(info.content)
+			if err != nil {
+				if err := r.problem(err); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			locked = append(locked, safe)
+		case oidEnvelopedData:
+			err := r.problem(fmt.Errorf("%w: a part of the PFX is encrypted for a certificate instead of with a password", ErrUnsupported))
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return locked, nil
+}
+
+// readEncryptedData reads EncryptedData (RFC 5652 §8).
+func readEncryptedData(content cryptobyte.String) (encryptedSafe, error) {
+	var seq, info cryptobyte.String
+	if !content.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipASN1(cbasn1.INTEGER) ||
+		!seq.ReadASN1(&info, cbasn1.SEQUENCE) || !info.SkipASN1(cbasn1.OBJECT_IDENTIFIER) {
+		return encryptedSafe{}, errPFX
+	}
+	alg, ok := readAlgorithm(&info)
+	if !ok {
+		return encryptedSafe{}, errPFX
+	}
+	ciphertext, ok := readOctets(&info, context0)
+	if !ok {
+		return encryptedSafe{}, errPFX
+	}
+	s, err := newScheme(alg)
+	return encryptedSafe{s, ciphertext}, err
+}
+
+// openSafe decrypts a safe and reads its bags.
+func (r *reader) openSafe(safe encryptedSafe) error {
+	plain, err := r.decrypt(safe.scheme, safe.ciphertext, true, isSafeContents)
+	if err != nil {
+		return r.problem(err)
+	}
+	return r.readBags(plain, maxSafeDepth)
+}
+
+// isSafeContents recognises a decrypted safe: a sequence of bags that is as
+// long as what was decrypted.
+func isSafeContents(plain []byte) bool {
+	if _, rest, err := derOf(plain); err != nil || len(rest) > 0 {
+		return false
+	}
+	seq, err := readSequence(plain)
+	for err == nil && !seq.Empty() {
+		_, _, err = nextBag(&seq)
+	}
+	return err == nil
+}
+
+// nextBag reads the identifier and value of a SafeBag.
+func nextBag(seq *cryptobyte.String) (oid string, value cryptobyte.String, err error) {
+	var bag cryptobyte.String
+	if !seq.ReadASN1(&bag, cbasn1.SEQUENCE) {
+		return "", nil, errPFX
+	}
+	oid, ok := readOID(&bag)
+	if !ok || !bag.ReadASN1(&value, context0Constructed) {
+		return "", nil, errPFX
+	}
+	return oid, value, nil
+}
+
+// readBags reads SafeContents.
+func (r *reader) readBags(content []byte, depth int) error {
+	if depth == 0 {
+		return fmt.Errorf("%w: more than %d safes in each other", ErrTooLarge, maxSafeDepth)
+	}
+	seq, err := readSequence(content)
+	if err != nil {
+		return err
+	}
+	for !seq.Empty() {
+		if err := r.count(); err != nil {
+			return err
+		}
+		oid, value, err := nextBag(&seq)
+		if err != nil {
+			return err
+		}
+		if err := r.readBag(oid, value, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBag reads one bag; those with revocation lists, secrets or what nobody
+// knows are passed over.
+func (r *reader) readBag(oid string, value cryptobyte.String, depth int) error {
+	switch oid {
+	case oidKeyBag:
+		return r.addKey(value)
+	case oidShroudedKeyBag:
+		return r.addEncryptedKey(value, true)
+	case oidCertBag:
+		return r.readCertBag(value)
+	case oidSafeContentsBag:
+		return r.readBags(value, depth-1)
+	}
+	return nil
+}
+
+func (r *reader) readCertBag(value cryptobyte.String) error {
+	var bag, wrapped, cert cryptobyte.String
+	if !value.ReadASN1(&bag, cbasn1.SEQUENCE) {
+		return errPFX
+	}
+	oid, ok := readOID(&bag)
+	if !ok {
+		return errPFX
+	}
+	if oid != oidX509Certificate {
+		return nil
+	}
+	if !bag.ReadASN1(&wrapped, context0Constructed) || !wrapped.ReadASN1(&cert, cbasn1.OCTET_STRING) {
+		return errPFX
+	}
+	return r.addCertificate(cert)
+}
+
+// readSequence reads a SEQUENCE that may be BER: PKCS #12 encodes its layers
+// one by one.
+func readSequence(content []byte) (cryptobyte.String, error) {
+	der, _, err := derOf(content)
+	if err != nil {
+		return nil, errPFX
+	}
+	s := cryptobyte.String(der)
+	var seq cryptobyte.String
+	if !s.ReadASN1(&seq, cbasn1.SEQUENCE) {
+		return nil, errPFX
+	}
+	return seq, nil
+}
+
+var errPFX = formatError("the PFX is broken: it was damaged, or only a part of it was copied")

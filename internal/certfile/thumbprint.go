@@ -1,0 +1,84 @@
+package certfile
+
+import (
+	"bytes"
+	"crypto/fips140"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// thumbprint is the digest that selects a certificate; nil selects none.
+type thumbprint []byte
+
+// parseThumbprint reads SHA-1 or SHA-256 in hex or base64url, told apart by
+// their lengths. What people copy from Windows' certificate dialog has spaces
+// and an invisible mark in it.
+func parseThumbprint(text string) (thumbprint, error) {
+	if text == "" {
+		return nil, nil
+	}
+	clean := strings.Map(func(c rune) rune {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '-', c == '_':
+			return c
+		}
+		return -1
+	}, text)
+	var digest []byte
+	var err error
+	switch len(clean) {
+	case base64.RawURLEncoding.EncodedLen(sha1.Size), base64.RawURLEncoding.EncodedLen(sha256.Size):
+		digest, err = base64.RawURLEncoding.DecodeString(clean)
+	default:
+		digest, err = hex.DecodeString(strings.ReplaceAll(clean, "-", ""))
+	}
+	if err != nil || len(digest) != sha1.Size && len(digest) != sha256.Size {
+		return nil, fmt.Errorf("%w: %.100q is not a thumbprint (SHA-1 or SHA-256 in hex or base64url)", ErrNoCertificate, text)
+	}
+	if len(digest) == sha1.Size {
+		if err := checkFIPS("selecting by a SHA-1 thumbprint (SHA-256 is possible)"); err != nil {
+			return nil, err
+		}
+	}
+	return digest, nil
+}
+
+func (t thumbprint) matches(cert *x509.Certificate) bool {
+	if len(t) == sha1.Size {
+		digest := sha1.Sum(cert.Raw)
+		return bytes.Equal(t, digest[:])
+	}
+	digest := sha256.Sum256(cert.Raw)
+	return bytes.Equal(t, digest[:])
+}
+
+// nameOf names a certificate in an error: its thumbprint as Entra shows it, and
+// its subject, quoted because anybody may have written it.
+func nameOf(cert *x509.Certificate) string {
+	subject := cert.Subject.String()
+	if runes := []rune(subject); len(runes) > 100 {
+		subject = string(runes[:100]) + "…"
+	}
+	if fips140.Enforced() {
+		return fmt.Sprintf("%q (SHA-256 thumbprint %X)", subject, sha256.Sum256(cert.Raw))
+	}
+	return fmt.Sprintf("%q (thumbprint %X)", subject, sha1.Sum(cert.Raw))
+}
+
+// namesOf lists certificates in an error.
+func namesOf(certs []*x509.Certificate) string {
+	var names []string
+	for i, cert := range certs {
+		if i == maxNamed {
+			names = append(names, fmt.Sprintf("and %d more", len(certs)-i))
+			break
+		}
+		names = append(names, nameOf(cert))
+	}
+	return strings.Join(names, ", ")
+}
