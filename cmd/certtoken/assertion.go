@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/certtoken/certtoken"
+	"github.com/spf13/cobra"
+)
+
+type assertionCommand struct {
+	console *console
+	target  targetFlags
+	decode  bool
+	curl    bool
+	reveal  bool
+}
+
+func newAssertion(c *console) *cobra.Command {
+	a := &assertionCommand{console: c}
+	cmd := &cobra.Command{
+		Use:   "assertion",
+		Short: "Print the signed assertion that a token request would carry",
+		Long: `Prints the client assertion that "certtoken token" would send with the same
+flags: a signed JWT that proves who the client is. Nothing is sent.
+
+Whoever has the assertion can get a token with it until it ends.`,
+		Example: `  certtoken assertion --tenant contoso.onmicrosoft.com --client-id ID \
+    --cert private.pfx --decode
+
+  certtoken assertion --token-url https://idp.example/token --client-id ID \
+    --cert client.pem --scope orders.read --curl --reveal | sh`,
+		Args: noArgs,
+		RunE: a.run,
+	}
+	cmd.Flags().BoolVar(&a.decode, "decode", false, "print its header and claims as JSON instead")
+	cmd.Flags().BoolVar(&a.curl, "curl", false, "print the token request as a curl command instead, without the assertion")
+	cmd.Flags().BoolVar(&a.reveal, "reveal", false, "with --curl: put the assertion in")
+	inGroup(cmd.Flags(), flagsOutput)
+	a.target.addTo(cmd)
+	return cmd
+}
+
+func (a *assertionCommand) run(cmd *cobra.Command, _ []string) error {
+	switch {
+	case a.decode && a.curl:
+		return usagef("--decode and --curl exclude each other")
+	case a.reveal && !a.curl:
+		return usagef("--reveal goes with --curl")
+	}
+	target, err := a.target.resolve(cmd, a.console, a.curl)
+	if err != nil {
+		return err
+	}
+	cert, _, err := target.cert.load(cmd.Context(), a.console)
+	if err != nil {
+		return err
+	}
+	req, err := target.record(cmd.Context(), cert)
+	if err != nil {
+		return err
+	}
+	assertion := req.form.Get("client_assertion")
+	switch {
+	case a.curl:
+		a.console.printf("%s\n", req.curl(a.target.ca, a.reveal))
+		return nil
+	case a.decode:
+		parts, err := splitJWT(assertion)
+		if err != nil {
+			return err
+		}
+		return a.console.printJSON(parts)
+	}
+	a.console.printf("%s\n", assertion)
+	return nil
+}
+
+// recorded is a token request that wasn't sent.
+type recorded struct {
+	url  string
+	form url.Values
+}
+
+// record lets the library make the request that "certtoken token" would send,
+// and keeps it instead of sending it.
+func (t *target) record(ctx context.Context, cert *certtoken.Certificate) (*recorded, error) {
+	var r recorder
+	dry := *t
+	dry.http = &http.Client{Transport: &r}
+	dry.log = nil
+	if len(dry.scopes) == 0 && dry.entra {
+		dry.scopes = []string{"https://graph.microsoft.com/.default"} // isn't part of the assertion
+	}
+	client, err := dry.client(cert)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	if _, err := dry.acquire(ctx, client); r.got == nil {
+		return nil, err
+	}
+	return r.got, nil
+}
+
+// recorder answers a request with a final refusal, so that there is only one.
+type recorder struct{ got *recorded }
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, errors.Join(err, req.Body.Close())
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, err
+	}
+	r.got = &recorded{url: req.URL.String(), form: form}
+	return &http.Response{
+		StatusCode: http.StatusBadRequest,
+		Header:     http.Header{"Content-Type": {"application/json"}},
+		Body:       io.NopCloser(bytes.NewReader([]byte(`{"error":"invalid_request"}`))),
+		Request:    req,
+	}, req.Body.Close()
+}
+
+// formOrder is the order of a token request's fields for a reader.
+var formOrder = []string{"grant_type", "client_id", "scope", "claims", "client_assertion_type", "client_assertion"}
+
+// curl is the request as a command for a POSIX shell.
+func (r *recorded) curl(ca string, reveal bool) string {
+	lines := []string{"curl --silent --show-error --fail-with-body"}
+	if ca != "" {
+		lines = append(lines, "--cacert "+shellQuote(ca))
+	}
+	lines = append(lines, "--header 'Accept: application/json'")
+	for _, name := range formOrder {
+		value := r.form.Get(name)
+		switch {
+		case value == "":
+			continue
+		case name == "client_assertion" && !reveal:
+			value = "[redacted; --reveal puts it in]"
+		}
+		lines = append(lines, "--data-urlencode "+shellQuote(name+"="+value))
+	}
+	lines = append(lines, shellQuote(r.url))
+	return strings.Join(lines, " \\\n  ")
+}
+
+// shellQuote quotes for a POSIX shell.
+func shellQuote(text string) string {
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// shellWord quotes only what needs it.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return shellQuote(text)
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)

@@ -1,0 +1,19 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newCert(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cert COMMAND",
+		Short: "Make, show and convert certificates",
+		Example: `  certtoken cert new --subject my-app
+  certtoken cert show private.pfx
+  certtoken cert convert private.pfx private.pem`,
+		Args: noArgs,
+		RunE: needsCommand,
+
+		SuggestionsMinimumDistance: 2,
+	}
+	cmd.AddCommand(newCertNew(c), newCertShow(c), newCertConvert(c))
+	return cmd
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/selfsigned"
+	"github.com/spf13/cobra"
+)
+
+const defaultDays = 365
+
+type certNewCommand struct {
+	console  *console
+	subject  string
+	days     int
+	bits     int
+	out      string
+	pem      bool
+	legacy   bool
+	force    bool
+	json     bool
+	password newPasswordFlags
+}
+
+func newCertNew(c *console) *cobra.Command {
+	n := &certNewCommand{console: c}
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Make a self-signed certificate",
+		Long: `Makes an RSA key and a certificate signed with it, and writes public.cer, which
+is uploaded to the app registration, and private.pfx, which stays secret.`,
+		Example: `  certtoken cert new --subject my-app
+  certtoken cert new --subject my-app --days 90 --password-env PFX_PASSWORD`,
+		Args: noArgs,
+		RunE: n.run,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&n.subject, "subject", "", "common name `CN` of the certificate")
+	flags.IntVar(&n.days, "days", defaultDays, "`N` days of validity")
+	flags.IntVar(&n.bits, "key-bits", 2048, "`N` bits of the RSA key: 2048 to 8192")
+	flags.StringVar(&n.out, "out", ".", "`DIR` to write to; it is made if it doesn't exist")
+	flags.BoolVar(&n.pem, "pem", false, "also write private.pem, with the key unencrypted")
+	flags.BoolVar(&n.legacy, "legacy", false, "write the PFX in the old form (TripleDES, SHA-1)")
+	flags.BoolVar(&n.force, "force", false, "replace files that exist")
+	flags.BoolVar(&n.json, "json", false, "print JSON")
+	n.password.fallback = envPassword
+	n.password.addTo(flags, "the PFX's password")
+	return cmd
+}
+
+func (n *certNewCommand) run(cmd *cobra.Command, _ []string) error {
+	if n.subject == "" {
+		return usagef("missing --subject").advise("Give the application's name, for example. It needn't be unique.", seeHelp(cmd))
+	}
+	if n.days < 1 || n.days > 36500 {
+		return usagef("--days %d is not within 1 and 36500", n.days)
+	}
+	pass, err := n.password.get(cmd.Context(), n.console, "New password of private.pfx")
+	if err != nil {
+		return err
+	}
+	cert, err := selfsigned.New(selfsigned.Options{
+		Subject:  n.subject,
+		Validity: time.Duration(n.days) * 24 * time.Hour,
+		KeyBits:  n.bits,
+	})
+	if err != nil {
+		return usagef("%w", clean(err))
+	}
+	files, err := n.write(cert, pass.text)
+	if err != nil {
+		return err
+	}
+	if n.json {
+		return n.console.printJSON(newCertNewJSON(cert, files))
+	}
+	n.print(cert, files)
+	return nil
+}
+
+func (n *certNewCommand) write(cert *certtoken.Certificate, password string) (selfsigned.Files, error) {
+	opts := selfsigned.WriteOptions{Overwrite: n.force}
+	if n.pem {
+		opts.PEMName = "private.pem"
+	}
+	if n.legacy {
+		opts.Form = selfsigned.PFXLegacy
+	}
+	if err := os.MkdirAll(n.out, 0o700); err != nil {
+		return selfsigned.Files{}, failf("%w", fileError(err))
+	}
+	files, err := selfsigned.WriteFiles(n.out, cert, password, opts)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return files, failf("%w", clean(err)).advise("--force replaces what is there; --out DIR writes elsewhere.")
+	case err != nil:
+		return files, failf("%w", clean(err))
+	}
+	return files, nil
+}
+
+type certNewJSON struct {
+	certJSON
+	Files map[string]string `json:"files"`
+}
+
+func newCertNewJSON(cert *certtoken.Certificate, files selfsigned.Files) certNewJSON {
+	paths := map[string]string{"cer": files.CER, "pfx": files.PFX}
+	if files.PEM != "" {
+		paths["pem"] = files.PEM
+	}
+	shown := certOf(cert)
+	shown.format = "PFX"
+	return certNewJSON{newCertJSON(shown), paths}
+}
+
+func (n *certNewCommand) print(cert *certtoken.Certificate, files selfsigned.Files) {
+	c := n.console
+	shown := certOf(cert)
+	c.printf("%s  to upload\n", paint(c.colourOut, bold, files.CER))
+	c.printf("%s  to keep secret\n", paint(c.colourOut, bold, files.PFX))
+	if files.PEM != "" {
+		c.printf("%s  to keep secret; its key is not encrypted\n", paint(c.colourOut, bold, files.PEM))
+	}
+	c.printf("\n")
+	rows := []row{{"Subject", shown.subject()}, {"Valid until", shown.validUntil(time.Now())}}
+	printRows(c, append(rows, shown.thumbprintRows()...))
+	c.printf(nextSteps, files.CER, shellWord(files.PFX))
+}
+
+const nextSteps = `
+Next:
+  1. In the Entra admin centre (entra.microsoft.com), open App registrations,
+     the application, Certificates & secrets, Certificates, Upload certificate,
+     and choose %s. The portal then shows the SHA-1 thumbprint above.
+  2. certtoken token --tenant TENANT --client-id CLIENT-ID \
+       --cert %s --scope https://graph.microsoft.com/.default
+     "certtoken doctor" with the same flags tells what is wrong if it fails.
+`

@@ -1,0 +1,21 @@
+// Command certtoken turns a certificate into an access token, and helps with
+// everything around it. See README.md and "certtoken --help".
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run is main with an exit status. The first interrupt ends the command in
+// order, a second one at once.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return execute(ctx, newConsole(), args)
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets the test binary stand in for the program: scripts run it as a
+// process of its own, by the name of certtoken.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"certtoken": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("TZ", "UTC")
+			env.Setenv("PASSWORD", "correct horse ü")
+			return os.Mkdir(env.Getenv("WORK")+"/tmp", 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status":   cmdStatus,
+			"match":    cmdMatch,
+			"mkcert":   cmdMakeCert,
+			"needs":    cmdNeeds,
+			"serve":    cmdServe,
+			"endserve": cmdEndServe,
+			"json":     cmdJSON,
+			"mode":     cmdMode,
+		},
+	})
+}

@@ -1,0 +1,279 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/selfsigned"
+	"github.com/creack/pty"
+)
+
+// session is a program on a pseudo-terminal.
+type session struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	tty    *os.File
+	mu     sync.Mutex
+	screen bytes.Buffer
+	ended  chan struct{}
+}
+
+// start runs certtoken on a terminal of 80 columns.
+func start(t *testing.T, dir string, env []string, args ...string) *session {
+	t.Helper()
+	s := &session{t: t, cmd: exec.Command("certtoken", args...), ended: make(chan struct{})}
+	s.cmd.Dir = dir
+	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", "TZ=UTC")
+	s.cmd.Env = append(s.cmd.Env, env...)
+	tty, err := pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.tty = tty
+	t.Cleanup(func() { tty.Close() })
+	go s.read()
+	return s
+}
+
+func (s *session) read() {
+	defer close(s.ended)
+	buf := make([]byte, 4096)
+	for {
+		n, err := s.tty.Read(buf)
+		s.mu.Lock()
+		s.screen.Write(buf[:n])
+		s.mu.Unlock()
+		if err != nil { // the program has ended
+			return
+		}
+	}
+}
+
+func (s *session) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.screen.String()
+}
+
+// expect waits until the screen shows text.
+func (s *session) expect(text string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if strings.Contains(s.text(), text) {
+			return
+		}
+	}
+	s.t.Fatalf("the screen doesn't show %q:\n%s", text, s.text())
+}
+
+// hidden waits until the terminal doesn't show what is typed.
+func (s *session) hidden() {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if !echoes(s.t, s.tty) {
+			return
+		}
+	}
+	s.t.Fatal("the terminal shows what is typed")
+}
+
+func (s *session) typeIn(text string) {
+	s.t.Helper()
+	if _, err := io.WriteString(s.tty, text); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// wait returns the exit status.
+func (s *session) wait() int {
+	s.t.Helper()
+	err := s.cmd.Wait()
+	<-s.ended
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		s.t.Fatal(err)
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
+
+const typedPassword = "typed ü secret"
+
+// pfx writes a PFX under typedPassword.
+func pfx(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSubject("prompted"))
+	data, err := selfsigned.EncodePFX(cert, typedPassword, selfsigned.PFXModern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "private.pfx"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestPromptOpensFile(t *testing.T) {
+	s := start(t, pfx(t), nil, "cert", "show", "private.pfx")
+	s.expect("Password of private.pfx: ")
+	s.hidden()
+	s.typeIn(typedPassword + "\n")
+	if status := s.wait(); status != exitDone {
+		t.Errorf("exit status %d:\n%s", status, s.text())
+	}
+	s.expect("CN=prompted")
+	if strings.Contains(s.text(), "secret") {
+		t.Errorf("the password is shown:\n%s", s.text())
+	}
+}
+
+func TestPromptWrongPassword(t *testing.T) {
+	s := start(t, pfx(t), nil, "cert", "show", "private.pfx")
+	s.expect("Password of private.pfx: ")
+	s.hidden()
+	s.typeIn("wrong\n")
+	if status := s.wait(); status != exitFailed {
+		t.Errorf("exit status %d", status)
+	}
+	s.expect("wrong password")
+	s.expect("The password came from the terminal.")
+}
+
+func TestPromptEndOfInput(t *testing.T) {
+	s := start(t, pfx(t), nil, "cert", "show", "private.pfx")
+	s.expect("Password of private.pfx: ")
+	s.hidden()
+	s.typeIn("\x04")
+	if status := s.wait(); status != exitFailed {
+		t.Errorf("exit status %d", status)
+	}
+	s.expect("no password was typed")
+}
+
+// An interrupt at the prompt ends the program and gives the terminal back as it
+// was.
+func TestPromptInterrupted(t *testing.T) {
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer slave.Close()
+	cmd := exec.Command("certtoken", "cert", "show", "private.pfx")
+	cmd.Dir = pfx(t)
+	cmd.Stdin = slave
+	var out bytes.Buffer
+	cmd.Stderr = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); echoes(t, slave); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the terminal shows what is typed")
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != exitFailed {
+		t.Errorf("exit status %d", status)
+	}
+	if !strings.Contains(out.String(), "certtoken: interrupted") {
+		t.Errorf("standard error: %s", &out)
+	}
+	if !echoes(t, slave) {
+		t.Error("the terminal doesn't show what is typed any more")
+	}
+}
+
+func TestPromptNewPassword(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir, nil, "cert", "new", "--subject", "typed")
+	s.expect("New password of private.pfx: ")
+	s.hidden()
+	s.typeIn(typedPassword + "\n")
+	s.expect("Once more: ")
+	s.hidden()
+	s.typeIn(typedPassword + "\n")
+	if status := s.wait(); status != exitDone {
+		t.Fatalf("exit status %d:\n%s", status, s.text())
+	}
+	cmd := exec.Command("certtoken", "cert", "show", "private.pfx", "--password-env", "P")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "P="+typedPassword)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestPromptNewPasswordsDiffer(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir, nil, "cert", "new", "--subject", "typed")
+	s.expect("New password of private.pfx: ")
+	s.hidden()
+	s.typeIn("one\n")
+	s.expect("Once more: ")
+	s.hidden()
+	s.typeIn("two\n")
+	if status := s.wait(); status != exitFailed {
+		t.Errorf("exit status %d", status)
+	}
+	s.expect("the two passwords differ")
+	if _, err := os.Stat(filepath.Join(dir, "private.pfx")); err == nil {
+		t.Error("private.pfx was written")
+	}
+}
+
+// A password that was given isn't asked for.
+func TestNoPromptWithPassword(t *testing.T) {
+	s := start(t, pfx(t), []string{"P=" + typedPassword}, "cert", "show", "private.pfx", "--password-env", "P")
+	if status := s.wait(); status != exitDone {
+		t.Errorf("exit status %d", status)
+	}
+	if strings.Contains(s.text(), "Password of") {
+		t.Errorf("asked:\n%s", s.text())
+	}
+}
+
+// Colour is for terminals, and not for those who said no.
+func TestColour(t *testing.T) {
+	dir := pfx(t)
+	env := []string{"P=" + typedPassword}
+	args := []string{"cert", "show", "private.pfx", "--password-env", "P"}
+	s := start(t, dir, env, args...)
+	s.wait()
+	if !strings.Contains(s.text(), "\x1b[") {
+		t.Error("no colour on a terminal")
+	}
+	for _, no := range []string{"NO_COLOR=1", "TERM=dumb"} {
+		s = start(t, dir, append(env, no), args...)
+		s.wait()
+		if strings.Contains(s.text(), "\x1b[") {
+			t.Errorf("colour in spite of %s", no)
+		}
+	}
+}
+
+// echoes tells whether a terminal shows what is typed.
+func echoes(t *testing.T, tty *os.File) bool {
+	t.Helper()
+	cmd := exec.Command("stty", "-a")
+	cmd.Stdin = tty
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !strings.Contains(string(out), "-echo ")
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+//go:generate sh -c "go run . reference > docs/cli.md"
+
+func newReference(c *console) *cobra.Command {
+	return &cobra.Command{
+		Use:     "reference",
+		Short:   "Print this program's reference in Markdown",
+		Example: "  certtoken reference > cli.md",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			writeReference(c.out, cmd.Root())
+			return nil
+		},
+	}
+}
+
+// writeReference writes the help of every command as one page.
+func writeReference(w io.Writer, root *cobra.Command) {
+	fmt.Fprint(w, "# certtoken\n\nPrinted by `certtoken reference`.\n\n")
+	visit(root, func(cmd *cobra.Command) {
+		path := cmd.CommandPath()
+		fmt.Fprintf(w, "- [%s](#%s): %s\n", path, strings.ReplaceAll(path, " ", "-"), cmd.Short)
+	})
+	visit(root, func(cmd *cobra.Command) { writeSection(w, cmd) })
+	fmt.Fprint(w, "\n", statusReference)
+}
+
+const statusReference = `## Exit status
+
+| status | meaning |
+|---|---|
+| 0 | done |
+| 1 | failed: one line ` + "`certtoken: …`" + ` on standard error, advice below it |
+| 2 | wrong usage |
+`
+
+// visit calls f for cmd and everything below it.
+func visit(cmd *cobra.Command, f func(*cobra.Command)) {
+	f(cmd)
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() || sub.Name() == "help" {
+			visit(sub, f)
+		}
+	}
+}
+
+func writeSection(w io.Writer, cmd *cobra.Command) {
+	cmd.InitDefaultHelpFlag()
+	fmt.Fprintf(w, "\n## %s\n\n%s\n", cmd.CommandPath(), strings.TrimSpace(describe(cmd)))
+	fmt.Fprintf(w, "\n```\n%s\n```\n", useLine(cmd))
+	if cmd.Example != "" {
+		fmt.Fprintf(w, "\nExamples:\n\n```\n%s\n```\n", unindent(cmd.Example))
+	}
+	for _, group := range flagGroups {
+		if set := flagsOf(cmd, group); set.HasFlags() {
+			fmt.Fprintf(w, "\n%s:\n\n```\n%s```\n", groupTitle(group), set.FlagUsagesWrapped(helpWidth))
+		}
+	}
+}
+
+func unindent(text string) string {
+	return strings.TrimPrefix(strings.ReplaceAll(text, "\n  ", "\n"), "  ")
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/certtoken/certtoken/certtokentest"
+)
+
+// faults is what --fail and --fail-first come to, or nil.
+func (s *serveCommand) faults() (func(*certtokentest.Request) *certtokentest.Fault, error) {
+	if len(s.fail) == 0 {
+		if s.first != 0 {
+			return nil, usagef("--fail-first goes with --fail")
+		}
+		return nil, nil
+	}
+	if s.first < 0 {
+		return nil, usagef("--fail-first must not be negative")
+	}
+	var list []certtokentest.Fault
+	for _, spec := range s.fail {
+		fault, err := parseFault(spec)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, fault)
+	}
+	var count atomic.Int64
+	return func(*certtokentest.Request) *certtokentest.Fault {
+		n := int(count.Add(1) - 1)
+		if s.first > 0 && n >= s.first {
+			return nil
+		}
+		return &list[n%len(list)]
+	}, nil
+}
+
+var shapes = map[string]certtokentest.Shape{
+	"reset":     certtokentest.ResetConnection,
+	"empty":     certtokentest.EmptyBody,
+	"html":      certtokentest.HTML,
+	"notjson":   certtokentest.NotJSON,
+	"truncated": certtokentest.TruncatedBody,
+	"no-token":  certtokentest.NoToken,
+	"no-expiry": certtokentest.NoExpiry,
+	"oversized": certtokentest.OversizedBody,
+}
+
+// parseFault reads a --fail SPEC: a name, and for some a value.
+func parseFault(spec string) (certtokentest.Fault, error) {
+	name, value, _ := strings.Cut(spec, ":")
+	if shape, ok := shapes[name]; ok && value == "" {
+		return certtokentest.Fault{Shape: shape}, nil
+	}
+	fault, ok := certtokentest.Fault{}, false
+	switch name {
+	case "throttle":
+		var d duration
+		ok = value == "" || d.Set(value) == nil && d >= 0
+		fault = certtokentest.Throttle(time.Duration(d))
+	case "delay":
+		var d duration
+		ok = d.Set(value) == nil && d > 0
+		fault.Delay = time.Duration(d)
+	case "status":
+		fault.Status, ok = number(value, 200, 599)
+	case "aadsts":
+		fault.Code, ok = number(strings.TrimPrefix(value, "AADSTS"), 1000, 999999999)
+	case "error":
+		fault.Error, ok = value, value != ""
+	case "redirect":
+		fault.Shape, fault.Location, ok = certtokentest.Redirect, value, value != ""
+	}
+	if !ok {
+		return fault, usagef("--fail %q is unknown", spec).
+			advise("For example throttle:2s, status:503, aadsts:700027, delay:5s or reset;", `see "certtoken serve --help".`)
+	}
+	return fault, nil
+}
+
+func number(text string, least, most int) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n >= least && n <= most
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/certtoken/certtoken"
+)
+
+// server is what --authority and --token-url name.
+type server struct {
+	make       func(...certtoken.AuthorityOption) certtoken.Authority
+	dialect    []certtoken.AuthorityOption // under the flags
+	entra      bool
+	needTenant bool
+	origin     string
+}
+
+// cloud is one of Entra ID's.
+type cloud struct {
+	name string
+	host string
+	make func(string, ...certtoken.AuthorityOption) certtoken.Authority
+}
+
+var clouds = []cloud{
+	{"entra", "login.microsoftonline.com", certtoken.Entra},
+	{"entra-usgov", "login.microsoftonline.us", certtoken.EntraUSGov},
+	{"entra-china", "login.partner.microsoftonline.cn", certtoken.EntraChina},
+}
+
+func cloudNamed(name string) *cloud {
+	for i := range clouds {
+		if clouds[i].name == name {
+			return &clouds[i]
+		}
+	}
+	return nil
+}
+
+// server decides which one is meant.
+func (f *targetFlags) server() (*server, error) {
+	authority := f.authority
+	switch {
+	case authority == "" && f.tokenURL != "":
+		return f.generic(f.tokenURL)
+	case authority == "":
+		named, err := authorityFromEnv()
+		if err != nil {
+			return nil, err
+		}
+		authority = named
+	}
+	if c := cloudNamed(strings.ToLower(authority)); c != nil {
+		return f.entra(c), nil
+	}
+	if scheme, host, ok := strings.Cut(authority, ":"); ok && strings.EqualFold(scheme, "adfs") {
+		return f.adfs(host)
+	}
+	u, err := url.Parse(authority)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return nil, usagef("--authority %q is unknown", authority).
+			advise("Give entra, entra-usgov, entra-china, adfs:HOST, or an issuer's URL.")
+	}
+	return f.generic(authority)
+}
+
+// authorityFromEnv is the cloud that AZURE_AUTHORITY_HOST names.
+func authorityFromEnv() (string, error) {
+	host := os.Getenv(envHost)
+	if host == "" {
+		return "entra", nil
+	}
+	bare := strings.TrimPrefix(strings.TrimPrefix(host, "https://"), "http://")
+	bare, _, _ = strings.Cut(bare, "/")
+	for _, c := range clouds {
+		if strings.EqualFold(bare, c.host) {
+			return c.name, nil
+		}
+	}
+	return "", usagef("%s is %q, which is none of Entra ID's clouds", envHost, host).
+		advise("Give --authority; for another endpoint that speaks Entra ID's dialect,",
+			"--authority entra and --token-url.")
+}
+
+func (f *targetFlags) entra(c *cloud) *server {
+	if f.tokenURL != "" {
+		return f.entraElsewhere()
+	}
+	if f.tenant == "" {
+		f.tenant = os.Getenv(envTenant)
+	}
+	return &server{
+		make: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
+			return c.make(f.tenant, opts...)
+		},
+		entra:      true,
+		needTenant: true,
+		origin:     "https://" + c.host,
+	}
+}
+
+// entraElsewhere is Entra ID's dialect at another endpoint: a regional one, an
+// External ID tenant, "certtoken serve".
+func (f *targetFlags) entraElsewhere() *server {
+	return &server{
+		make: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
+			return certtoken.Issuer(f.tokenURL, f.tokenURL, opts...)
+		},
+		dialect: []certtoken.AuthorityOption{
+			certtoken.WithAlgorithm(certtoken.PS256),
+			certtoken.WithAssertionType("JWT"),
+			certtoken.WithLifetime(5 * time.Minute),
+		},
+		entra:  true,
+		origin: originOf(f.tokenURL),
+	}
+}
+
+func (f *targetFlags) adfs(host string) (*server, error) {
+	if err := f.refuseTenant(); err != nil {
+		return nil, err
+	}
+	if f.tokenURL != "" {
+		return nil, usagef("--token-url and --authority adfs:HOST exclude each other: the host makes the URL")
+	}
+	return &server{
+		make: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
+			return certtoken.ADFS(host, opts...)
+		},
+		origin: "https://" + host,
+	}, nil
+}
+
+// generic is any server by RFC 7523.
+func (f *targetFlags) generic(issuer string) (*server, error) {
+	if err := f.refuseTenant(); err != nil {
+		return nil, err
+	}
+	if f.tokenURL == "" {
+		return nil, usagef("--authority %s also needs --token-url", issuer).
+			advise("The server's metadata names it as token_endpoint:",
+				strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
+	}
+	return &server{
+		make: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
+			return certtoken.Issuer(issuer, f.tokenURL, opts...)
+		},
+		origin: originOf(f.tokenURL),
+	}, nil
+}
+
+func (f *targetFlags) refuseTenant() error {
+	if f.tenant == "" {
+		return nil
+	}
+	return usagef("--tenant is for Entra ID only").
+		advise("For Entra ID's dialect at another endpoint, add --authority entra.")
+}
+
+func originOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	return u.Scheme + "://" + u.Host
+}

@@ -1,0 +1,181 @@
+package interop
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/selfsigned"
+)
+
+// pause is longer than the client remembers a refusal.
+const pause = 1100 * time.Millisecond
+
+// TestRotation renews the certificate on disk under a client that follows the
+// file, in the wrong order and in the right one.
+func TestRotation(t *testing.T) {
+	for _, j := range judges(t) {
+		t.Run(j.name, func(t *testing.T) {
+			t.Parallel()
+			old, renewed := newCertificate(t, "old"), newCertificate(t, "renewed")
+			register := func(certs ...*certtoken.Certificate) {
+				r := registration{id: "rotation", algorithm: best}
+				for _, c := range certs {
+					r.keys = append(r.keys, keyOf(c))
+				}
+				j.register(t, r)
+			}
+			path := filepath.Join(t.TempDir(), "private.pem")
+			write := func(c *certtoken.Certificate) {
+				data, err := selfsigned.EncodePEM(c)
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(path+".new", data, 0o600))
+				require.NoError(t, os.Rename(path+".new", path))
+			}
+
+			register(old)
+			write(old)
+			// With several keys registered, fosite finds the right one by kid only.
+			client, err := certtoken.NewClient(j.authority(best, certtoken.WithKeyIDFunc(keyID)), "rotation",
+				certtoken.CertFile(path), certtoken.WithHTTPClient(j.http))
+			require.NoError(t, err)
+			defer client.Close()
+			cached, err := client.Token(t.Context(), scope)
+			require.NoError(t, err)
+			fresh := func() error {
+				_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
+				return err
+			}
+
+			// On disk before it is registered: refused, and the error names it.
+			write(renewed)
+			err = fresh()
+			var te *certtoken.TokenError
+			require.ErrorAs(t, err, &te)
+			require.Contains(t, []string{"invalid_client", "invalid_request"}, te.Code)
+			require.Equal(t, thumbprint(renewed), te.Thumbprint)
+			again, err := client.Token(t.Context(), scope)
+			require.NoError(t, err, "callers keep the token that they have")
+			require.Equal(t, cached.AccessToken(), again.AccessToken())
+
+			// Registered beside the old one: both work.
+			register(old, renewed)
+			time.Sleep(pause)
+			require.NoError(t, fresh())
+			write(old)
+			require.NoError(t, fresh())
+			write(renewed)
+			require.NoError(t, fresh())
+
+			// The old one removed: only the renewed one works.
+			register(renewed)
+			require.NoError(t, fresh())
+			write(old)
+			require.ErrorAs(t, fresh(), &te)
+			require.Equal(t, thumbprint(old), te.Thumbprint)
+			write(renewed)
+			time.Sleep(pause)
+			require.NoError(t, fresh())
+		})
+	}
+}
+
+// TestLostAnswer loses the server's answer on the way. The server has seen the
+// assertion's jti by then, so only an attempt that is signed anew gets through.
+func TestLostAnswer(t *testing.T) {
+	for _, j := range judges(t) {
+		t.Run(j.name, func(t *testing.T) {
+			t.Parallel()
+			cert := newCertificate(t, "client")
+			j.register(t, registration{id: "lost", algorithm: best, keys: []key{keyOf(cert)}})
+			lossy := &lossyTransport{next: j.http.Transport}
+			lossy.left.Store(2)
+			client, err := certtoken.NewClient(j.authority(best), "lost", cert, certtoken.WithHTTPClient(&http.Client{Transport: lossy}))
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = client.Token(t.Context(), scope)
+			require.NoError(t, err)
+			require.EqualValues(t, 3, lossy.requests.Load())
+		})
+	}
+}
+
+// lossyTransport lets requests through and drops some answers.
+type lossyTransport struct {
+	next     http.RoundTripper
+	left     atomic.Int64
+	requests atomic.Int64
+}
+
+func (l *lossyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	l.requests.Add(1)
+	resp, err := l.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if l.left.Add(-1) >= 0 {
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return nil, errors.New("the server refused what it should have granted")
+		}
+		return nil, syscall.ECONNRESET
+	}
+	return resp, nil
+}
+
+// TestRenewal calls for longer than tokens live: nobody ever waits again after
+// the first token, and the server is asked once in a token's life.
+func TestRenewal(t *testing.T) {
+	const (
+		lifetime = 4 * time.Second
+		duration = 9 * time.Second
+		callers  = 8
+	)
+	for _, j := range judges(t) {
+		t.Run(j.name, func(t *testing.T) {
+			t.Parallel()
+			cert := newCertificate(t, "client")
+			j.register(t, registration{id: "short", algorithm: best, lifetime: lifetime, keys: []key{keyOf(cert)}})
+			var misses, requests, failed atomic.Int64
+			client, err := certtoken.NewClient(j.authority(best), "short", cert, certtoken.WithHTTPClient(j.http),
+				certtoken.WithHooks(certtoken.Hooks{
+					Miss:       func(certtoken.Event) { misses.Add(1) },
+					RequestEnd: func(context.Context, certtoken.Event) { requests.Add(1) },
+				}))
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = client.Token(t.Context(), scope)
+			require.NoError(t, err)
+
+			var wg sync.WaitGroup
+			end := time.Now().Add(duration)
+			for range callers {
+				wg.Go(func() {
+					for time.Now().Before(end) {
+						token, err := client.Token(t.Context(), scope)
+						if err != nil || !time.Now().Before(token.ExpiresAt()) {
+							failed.Add(1)
+						}
+						time.Sleep(20 * time.Millisecond)
+					}
+				})
+			}
+			wg.Wait()
+			require.Zero(t, failed.Load())
+			require.EqualValues(t, 1, misses.Load(), "only the first caller waits")
+			// Renewed at 75 % ± 10 % of 4 s: from 2.7 s to 3.3 s.
+			require.GreaterOrEqual(t, requests.Load(), int64(3))
+			require.LessOrEqual(t, requests.Load(), int64(5))
+		})
+	}
+}

@@ -1,0 +1,6 @@
+// Package interop tries the whole client on authorization servers that nobody
+// of this project wrote. What they accept and what they answer is in README.md,
+// which its test writes:
+//
+//	go test . -update
+package interop

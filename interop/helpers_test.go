@@ -1,0 +1,106 @@
+package interop
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"flag"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil { // most of the time is spent waiting
+		panic(err)
+	}
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // zitadel/oidc logs every refusal
+	goleak.VerifyTestMain(m)
+}
+
+// newCertificate makes a certificate once for each name: its key is what takes
+// time.
+func newCertificate(t *testing.T, name string) *certtoken.Certificate {
+	t.Helper()
+	certificates.Lock()
+	defer certificates.Unlock()
+	if c := certificates.byName[name]; c != nil {
+		return c
+	}
+	c, err := certtokentest.MakeCertificate(certtokentest.WithSubject(name))
+	require.NoError(t, err)
+	certificates.byName[name] = c
+	return c
+}
+
+var certificates = struct {
+	sync.Mutex
+	byName map[string]*certtoken.Certificate
+}{byName: make(map[string]*certtoken.Certificate)}
+
+// tlsCertificate is that of a server on loopback.
+type tlsCertificate struct {
+	certPEM, keyPEM string
+	pool            *x509.CertPool
+}
+
+func newTLSCertificate(t *testing.T) tlsCertificate {
+	t.Helper()
+	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "interop"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(24 * time.Hour),
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, priv.Public(), priv)
+	require.NoError(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(priv)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tlsCertificate{
+		certPEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		keyPEM:  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
+		pool:    pool,
+	}
+}
+
+// client trusts the certificate. Its connections end with the test.
+func (c tlsCertificate) client(t *testing.T) *http.Client {
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.pool}, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+}
+
+// serve starts an HTTP server in this process, which ends with the test.
+func serve(t *testing.T, handler func(url string) http.Handler) (url string, client *http.Client) {
+	t.Helper()
+	var h http.Handler
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r) }))
+	t.Cleanup(srv.Close)
+	h = handler(srv.URL)
+	return srv.URL, srv.Client()
+}
