@@ -95,18 +95,19 @@ func NewCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.
 // [ErrKeySize], [ErrSeveralKeys], [ErrUnsupported], [ErrFormat] and
 // [ErrTooLarge], and say what to do. No error holds the password or the key.
 func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
-	cfg := newCertConfig(opts)
-	if cfg.keyFile != "" {
-		key, err := readCertFile(cfg.keyFile)
+	return newCertConfig(opts).parse(data)
+}
+
+// parse reads a file's content, and the key file if there is one.
+func (c certConfig) parse(data []byte) (*Certificate, error) {
+	opts := c.options()
+	if c.keyFile != "" {
+		key, err := readCertFile(c.keyFile)
 		if err != nil {
 			return nil, err
 		}
-		cfg.parse.Key = key
+		opts.Key = key
 	}
-	return parseCertificate(data, cfg.parse)
-}
-
-func parseCertificate(data []byte, opts certfile.Options) (*Certificate, error) {
 	pair, err := certfile.Parse(data, opts)
 	if err != nil {
 		return nil, fmt.Errorf("certtoken: %w", err)
@@ -123,8 +124,18 @@ func parseCertificate(data []byte, opts certfile.Options) (*Certificate, error) 
 type CertOption func(*certConfig)
 
 type certConfig struct {
-	parse   certfile.Options
-	keyFile string
+	password   func() string // nil: none; a function, so that no print or dump walks into it
+	keyFile    string
+	thumbprint string
+}
+
+// options are the settings as the reader wants them.
+func (c certConfig) options() certfile.Options {
+	opts := certfile.Options{Thumbprint: c.thumbprint}
+	if c.password != nil {
+		opts.Password, opts.HasPassword = c.password(), true
+	}
+	return opts
 }
 
 func newCertConfig(opts []CertOption) certConfig {
@@ -140,7 +151,7 @@ func newCertConfig(opts []CertOption) certConfig {
 // WithPassword gives the password of a PFX or of an encrypted key. No password
 // and an empty one differ; one that turns out not to be needed is ignored.
 func WithPassword(password string) CertOption {
-	return func(c *certConfig) { c.parse.Password, c.parse.HasPassword = password, true }
+	return func(c *certConfig) { c.password = func() string { return password } }
 }
 
 // WithKeyFile names a second file that holds the private key.
@@ -151,7 +162,7 @@ func WithKeyFile(path string) CertOption {
 // WithThumbprint selects one of several certificates in a file, by the SHA-1
 // or SHA-256 of its DER form in hex (colons and spaces are ignored) or base64url.
 func WithThumbprint(thumbprint string) CertOption {
-	return func(c *certConfig) { c.parse.Thumbprint = thumbprint }
+	return func(c *certConfig) { c.thumbprint = thumbprint }
 }
 
 // Certificate returns c itself.

@@ -599,22 +599,27 @@ func TestCacheLimitHoldsUnderARush(t *testing.T) {
 }
 
 // While their flights last, slots can't leave; afterwards they must.
-func TestCacheLimitAfterABurst(t *testing.T) {
+func TestCacheLimitAfterABurstOfFailures(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		const limit, burst = 100, 2_000
-		r := newRig(t, certtoken.WithCacheLimit(limit), certtoken.WithTenants("*"))
-		r.server.FailAlways(certtokentest.Fault{Delay: time.Second, Code: 500011})
+		const limit, burst = 100, 1_000
+		endpoint := roundTripFunc(func(*http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return nil, errors.New("no network")
+		})
+		client := newStubClient(t, endpoint, certtoken.WithCacheLimit(limit))
 		var wg sync.WaitGroup
 		for i := range burst {
-			wg.Go(func() { _, _ = r.client.Token(t.Context(), scopeOf(i)) })
+			wg.Go(func() {
+				_, err := client.Token(t.Context(), scopeOf(i))
+				assert.Error(t, err)
+			})
 		}
 		wg.Wait()
-		time.Sleep(2 * time.Second)
-		r.server.ClearFaults()
-		for i := range 2 * limit {
-			r.token(t, fmt.Sprintf("api://later-%d/.default", i))
+		for i := range 500 {
+			_, err := client.Token(t.Context(), fmt.Sprintf("api://later-%d/.default", i))
+			require.Error(t, err)
 		}
-		assert.LessOrEqual(t, certtoken.CacheLen(r.client), limit+10, "200 keys after the burst, its slots are still there")
+		assert.LessOrEqual(t, certtoken.CacheLen(client), limit+10)
 	})
 }
 
@@ -670,7 +675,7 @@ func TestExpiredTokensLeave(t *testing.T) {
 // Readers run while the table grows and its entries are relinked: nobody loses a
 // token, nobody asks twice.
 func TestReadersWhileTheCacheGrows(t *testing.T) {
-	const old, fresh, readers = 200, 3_000, 8
+	const old, fresh, readers = 200, 1_000, 4
 	endpoint := &stub{life: 3600}
 	client := newStubClient(t, endpoint)
 	want := make([]*certtoken.Token, old)
@@ -695,6 +700,7 @@ func TestReadersWhileTheCacheGrows(t *testing.T) {
 					return
 				}
 				hits.Add(1)
+				runtime.Gosched()
 			}
 		})
 	}

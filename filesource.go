@@ -180,14 +180,10 @@ func (s *FileSource) read() (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := s.cfg.parse
-	if s.cfg.keyFile != "" {
-		if opts.Key, err = readCertFile(s.cfg.keyFile); err != nil {
-			return nil, err
-		}
-	}
-	cert, err := parseCertificate(data, opts)
-	if err != nil {
+	cert, err := s.cfg.parse(data)
+	if isFileError(err) {
+		return nil, err
+	} else if err != nil {
 		return nil, fmt.Errorf("certtoken: %s: %w", s.path, trimPrefix(err))
 	}
 	return cert, nil

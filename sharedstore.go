@@ -32,7 +32,7 @@ const (
 // while the store is broken, it has nothing.
 type sharedStore struct {
 	store Store
-	keys  []storeKey // the first seals, all open
+	keys  func() []storeKey // the first seals, all open; a function, so that no dump walks into them
 
 	downUntil atomic.Int64  // clock reading until which the store is left alone
 	calls     chan struct{} // one token for each call that may be under way
@@ -49,15 +49,19 @@ type storeKey struct {
 }
 
 func newSharedStore(store Store, secrets [][]byte) (*sharedStore, error) {
-	s := &sharedStore{store: store, calls: make(chan struct{}, maxStoreCalls)}
+	var keys []storeKey
 	for _, secret := range secrets {
 		k, err := newStoreKey(secret)
 		if err != nil {
 			return nil, fmt.Errorf("certtoken: WithStore: %w", err)
 		}
-		s.keys = append(s.keys, k)
+		keys = append(keys, k)
 	}
-	return s, nil
+	return &sharedStore{
+		store: store,
+		keys:  func() []storeKey { return keys },
+		calls: make(chan struct{}, maxStoreCalls),
+	}, nil
 }
 
 func newStoreKey(secret []byte) (storeKey, error) {
@@ -190,7 +194,7 @@ func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, re
 
 // load looks for a token that is newer than the one the slot has.
 func (c *Client) load(ctx context.Context, k key, parts []string, before *Token) *Token {
-	for _, sk := range c.shared.keys {
+	for _, sk := range c.shared.keys() {
 		name := sk.entryName(parts...)
 		var sealed []byte
 		err := c.callStore(ctx, k, func(ctx context.Context) (err error) {
@@ -214,7 +218,7 @@ func (c *Client) load(ctx context.Context, k key, parts []string, before *Token)
 }
 
 func (c *Client) save(ctx context.Context, k key, parts []string, t *Token) {
-	sk := c.shared.keys[0]
+	sk := c.shared.keys()[0]
 	name := sk.entryName(parts...)
 	sealed, err := sk.sealEntry(name, newStoredToken(t))
 	if err != nil {
@@ -234,7 +238,7 @@ func (c *Client) lock(ctx context.Context, k key, parts []string, before *Token)
 	if !ok {
 		return nil, unlock
 	}
-	name := c.shared.keys[0].entryName(append(parts, "lock")...)
+	name := c.shared.keys()[0].entryName(append(parts, "lock")...)
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	for {
