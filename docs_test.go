@@ -1,10 +1,15 @@
 package certtoken_test
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +71,58 @@ func walk(t *testing.T, ending string, visit func(path, text string)) {
 		return nil
 	})
 	require.NoError(t, err)
+}
+
+// The README's table of formats is that of the corpus.
+func TestFormatsInReadme(t *testing.T) {
+	data, err := os.ReadFile("internal/certfile/testdata/corpus.json")
+	require.NoError(t, err)
+	var cases []struct {
+		Tool, Kind, Error string
+		Synthesised       bool
+	}
+	require.NoError(t, json.Unmarshal(data, &cases))
+	read, tools, refused := map[string]int{}, map[string]map[string]int{}, 0
+	for _, c := range cases {
+		if c.Error != "" {
+			refused++
+			continue
+		}
+		if tools[c.Kind] == nil {
+			tools[c.Kind] = map[string]int{}
+		}
+		read[c.Kind]++
+		if name := strings.Fields(c.Tool)[0]; !c.Synthesised {
+			tools[c.Kind][name]++
+		}
+	}
+	table := "| | files read right | written by |\n|---|---|---|\n"
+	for _, kind := range []string{"PFX", "PEM", "DER"} {
+		names := slices.SortedFunc(maps.Keys(tools[kind]), func(a, b string) int {
+			return cmp.Or(tools[kind][b]-tools[kind][a], strings.Compare(a, b))
+		})
+		made := 0
+		for _, n := range tools[kind] {
+			made += n
+		}
+		by := strings.Join(names, ", ")
+		if rest := read[kind] - made; rest > 0 {
+			by += fmt.Sprintf("; %d synthesised in the structure of tools that don't run here", rest)
+		}
+		table += fmt.Sprintf("| %s | %d | %s |\n", kind, read[kind], by)
+	}
+	table += fmt.Sprintf("| refused, each with the error that fits | %d | |\n", refused)
+
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	section := regexp.MustCompile(`(?s)(<!-- formats: [^\n]*\n)(.*?)(<!-- /formats -->)`)
+	found := section.FindStringSubmatch(string(readme))
+	require.NotNil(t, found, "the README has a place for the table")
+	if *update {
+		require.NoError(t, os.WriteFile("README.md", []byte(strings.Replace(string(readme), found[0], found[1]+"\n"+table+"\n"+found[3], 1)), 0o644))
+		return
+	}
+	assert.Equal(t, "\n"+table+"\n", found[2], "go test -run TestFormatsInReadme -update .")
 }
 
 // Links between the documents, and from them to code, lead somewhere.
