@@ -43,6 +43,14 @@ func (k *key) matches(tenant string, scopes []string) bool {
 	return true
 }
 
+// matches is that of the slot's key, short for what is asked for as a rule.
+func (s *slot) matches(tenant string, scopes []string) bool {
+	if s.only[0] != "" && len(scopes) == 1 && tenant == "" {
+		return s.only[0] == scopes[0]
+	}
+	return s.key.matches(tenant, scopes)
+}
+
 // maxUnsorted bounds the comparison above, which is quadratic.
 const maxUnsorted = 32
 
@@ -58,20 +66,22 @@ func hashKey(seed maphash.Seed, tenant string, scopes []string) uint64 {
 	return h
 }
 
-// slot holds the token for one key, and its one flight.
+// slot holds the token for one key, and its one flight. What a hit reads comes
+// first and fits into a cache line of 64 bytes.
 type slot struct {
 	hash uint64
-	key  key
 
 	// next has two links, for tables of even and of odd generation: growing
 	// writes the new table's links while readers follow the old one's.
 	next [2]atomic.Pointer[slot]
 
+	only  [1]string             // the scope, if there is one alone and it is the own tenant's
 	token atomic.Pointer[Token] // nil: none yet, or forgotten
 	renew atomic.Int64          // clock reading from which a hit starts a renewal
 	used  atomic.Uint32         // coarse time of the last hit, for eviction
 	dead  atomic.Bool           // evicted: who holds it looks for the new slot
 
+	key  key
 	mu   sync.Mutex // guards work, and dead against a flight that starts; never held over I/O
 	work *work
 }
@@ -153,7 +163,7 @@ func (c *cache) lookup(hash uint64, tenant string, scopes []string) *slot {
 	side := t.generation & 1
 	s := t.buckets[hash&uint64(len(t.buckets)-1)].Load()
 	for s != nil {
-		if s.hash == hash && s.key.matches(tenant, scopes) {
+		if s.hash == hash && s.matches(tenant, scopes) {
 			return s
 		}
 		s = s.next[side].Load()
@@ -174,13 +184,22 @@ func (c *cache) slot(k key, now time.Duration) *slot {
 	if t := c.table.Load(); c.count >= len(t.buckets) {
 		c.grow(t)
 	}
-	s := &slot{hash: hash, key: k.clone()}
+	s := newSlot(hash, k)
 	s.touch(now)
 	t := c.table.Load()
 	bucket := &t.buckets[hash&uint64(len(t.buckets)-1)]
 	s.next[t.generation&1].Store(bucket.Load())
 	bucket.Store(s)
 	c.count++
+	return s
+}
+
+func newSlot(hash uint64, k key) *slot {
+	s := &slot{hash: hash, key: k.clone()}
+	if k.tenant == "" && len(k.scopes) == 1 {
+		s.only[0] = s.key.scopes[0]
+		s.key.scopes = s.only[:] // an array of its own would be memory elsewhere
+	}
 	return s
 }
 
@@ -226,6 +245,10 @@ const (
 	sweepSample = 4
 	evictSample = 16
 
+	// sweepBuckets bounds the walk through a table that has become sparse. The
+	// hand moves on, so nothing is left out.
+	sweepBuckets = 1024
+
 	// maxEvictions for one new slot brings a cache back to its limit that had
 	// to exceed it because all its slots were busy.
 	maxEvictions = 4
@@ -242,7 +265,7 @@ func (c *cache) sweep(now time.Duration, limit int) {
 	t := c.table.Load()
 	var oldest *slot
 	seen := 0
-	for range t.buckets {
+	for range min(len(t.buckets), sweepBuckets) {
 		if seen >= sample && (!full || c.count <= limit || oldest != nil) {
 			break
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"sync"
@@ -347,6 +349,26 @@ func TestPanickingHooks(t *testing.T) {
 			time.Sleep(time.Minute)
 			r.token(t, graph)
 		})
+	})
+}
+
+// Keep-warm runs in a goroutine that nobody else can recover.
+func TestPanickingHookOfKeepWarm(t *testing.T) {
+	const child = "CERTTOKEN_TEST_CHILD"
+	if os.Getenv(child) == "" { // the panic could take the whole process with it
+		cmd := exec.Command(os.Args[0], "-test.run=^TestPanickingHookOfKeepWarm$")
+		cmd.Env = append(os.Environ(), child+"=1")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return
+	}
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, certtoken.WithKeepWarm(graph), certtoken.WithHooks(certtoken.Hooks{
+			Miss: func(certtoken.Event) { panic("boom") },
+			Hit:  func(certtoken.Event) { panic("boom") },
+		}))
+		time.Sleep(time.Hour)
+		require.NoError(t, r.client.Close())
 	})
 }
 

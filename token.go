@@ -22,6 +22,8 @@ const (
 // may be used from many goroutines, and no printing verb, logger or encoder
 // shows the secret: only [Token.AccessToken] does.
 type Token struct {
+	life span // first, next to what a hit reads anyway
+
 	// secret is a function so that nothing that walks through memory by
 	// reflection finds the token behind it.
 	secret func() (access, extra string)
@@ -30,8 +32,6 @@ type Token struct {
 
 	// Unix nanoseconds: half of what two time.Time take, for every cached token.
 	expires, renew int64
-
-	life span
 }
 
 // span is a token's life on its client's clock.

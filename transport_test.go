@@ -467,6 +467,37 @@ func TestParallel401sAreOneRequest(t *testing.T) {
 	})
 }
 
+// A 401 for a token that was replaced meanwhile costs no request: the newer one
+// is there, and isn't forgotten.
+func TestALate401TakesTheNewerToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		first := r.token(t, apiScope)
+		r.server.Revoke(first.AccessToken())
+		api := r.server.Resource("api://orders", nil)
+		r.server.Handle("orders.example.com/slow", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if strings.HasSuffix(req.Header.Get("Authorization"), first.AccessToken()) {
+				time.Sleep(time.Second)
+			}
+			api.ServeHTTP(w, req)
+		}))
+		r.server.Handle("orders.example.com/", api)
+		hc := r.httpClient()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			resp, err := hc.Get(apiURL + "slow")
+			assert.Equal(t, 200, status(t, resp, err))
+		})
+		synctest.Wait()
+		resp, err := hc.Get(apiURL)
+		require.Equal(t, 200, status(t, resp, err))
+		newer := r.hit(t, apiScope)
+		wg.Wait()
+		assert.Same(t, newer, r.hit(t, apiScope))
+		assert.Equal(t, 2, r.server.Count())
+	})
+}
+
 // The endpoint is down: the 401 is the answer, and comes with its body.
 func TestA401ThatCantBeMended(t *testing.T) {
 	r := newRig(t)
