@@ -219,8 +219,6 @@ type contextSigner struct {
 	used *bool
 }
 
-type ctxKey struct{}
-
 func (c contextSigner) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	*c.used = true
 	if err := ctx.Err(); err != nil {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto"
 	"crypto/rsa"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
@@ -742,9 +742,79 @@ func TestHandleOfAnEvictedSlot(t *testing.T) {
 	})
 }
 
-func TestTokenIsNoJSON(t *testing.T) {
-	r := newRig(t)
-	data, err := json.Marshal(r.token(t, graph))
-	require.NoError(t, err)
-	assert.Equal(t, "{}", string(data))
+// labelled grants tokens that say what they are for.
+type labelled struct{ granted atomic.Int64 }
+
+func (l *labelled) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := req.ParseForm(); err != nil {
+		return nil, err
+	}
+	if rand.IntN(2) == 0 {
+		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond)
+	}
+	body := fmt.Sprintf(`{"access_token":"%d|%s|%s","token_type":"Bearer","expires_in":10}`, l.granted.Add(1), req.URL.Path, req.PostForm.Get("scope"))
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+}
+
+// Many callers do everything at once in a cache that is too small for them:
+// whoever asks gets a valid token of what was asked for.
+func TestEverythingAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		endpoint := new(labelled)
+		client := newStubClient(t, endpoint, certtoken.WithTenants("*"), certtoken.WithCacheLimit(12), certtoken.WithKeepWarm(scopeOf(0)))
+		check := func(tok *certtoken.Token, err error, tenant, scope string) {
+			if !assert.NoError(t, err) {
+				return
+			}
+			assert.Contains(t, tok.AccessToken(), "/"+tenant+"/", "another tenant's token")
+			assert.True(t, strings.HasSuffix(tok.AccessToken(), "|"+scope), "another scope's token")
+			assert.True(t, tok.ExpiresAt().After(time.Now()), "a token that is over")
+		}
+		var wg sync.WaitGroup
+		for range 30 {
+			wg.Go(func() {
+				sources := map[string]*certtoken.TokenSource{}
+				for range 300 {
+					time.Sleep(time.Duration(rand.IntN(2000)) * time.Millisecond)
+					tenant, scope := "contoso.com", scopeOf(rand.IntN(8))
+					switch op := rand.IntN(20); op {
+					case 0:
+						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
+						check(tok, err, tenant, scope)
+					case 1:
+						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Claims: fmt.Sprintf(`{"n":%d}`, rand.IntN(3))})
+						check(tok, err, tenant, scope)
+					case 2:
+						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, MinValidity: time.Second})
+						check(tok, err, tenant, scope)
+					case 3:
+						ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+						if _, err := client.Token(ctx, scope); err != nil {
+							assert.ErrorIs(t, err, context.DeadlineExceeded)
+						}
+						cancel()
+					case 4, 5, 6, 7:
+						tenant = fmt.Sprintf("tenant-%d.com", rand.IntN(8))
+						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Tenant: tenant})
+						check(tok, err, tenant, scope)
+					case 8, 9, 10:
+						if sources[scope] == nil {
+							sources[scope] = client.TokenSource(scope)
+						}
+						tok, err := sources[scope].Token()
+						if assert.NoError(t, err) {
+							assert.True(t, strings.HasSuffix(tok.AccessToken, "|"+scope))
+							assert.True(t, tok.Expiry.After(time.Now()))
+						}
+					default:
+						tok, err := client.Token(t.Context(), scope)
+						check(tok, err, tenant, scope)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		assert.LessOrEqual(t, certtoken.CacheLen(client), 13)
+		time.Sleep(time.Second)
+	})
 }

@@ -186,3 +186,22 @@ func ExampleNewClient_test() {
 	}
 	_ = test
 }
+
+// With SPIFFE, an X509Source of go-spiffe has the current certificate and key;
+// the interface is its method.
+func ExampleCertSourceFunc_spiffe() {
+	type svid struct { // as go-spiffe's x509svid.SVID
+		Certificates []*x509.Certificate
+		PrivateKey   crypto.Signer
+	}
+	var x509Source interface{ GetX509SVID() (*svid, error) }
+
+	source := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+		id, err := x509Source.GetX509SVID()
+		if err != nil {
+			return nil, err
+		}
+		return certtoken.NewCertificate(id.PrivateKey, id.Certificates[0], id.Certificates[1:])
+	})
+	_ = source
+}

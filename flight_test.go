@@ -217,6 +217,8 @@ func TestAFlightKeepsItsLeadersValues(t *testing.T) {
 	assert.Equal(t, "trace", seen)
 }
 
+func nilMap() map[string]int { return nil }
+
 // Whatever a user's source does, everybody who waits gets an error, and the
 // next caller a new try.
 func TestSourcesThatMisbehave(t *testing.T) {
@@ -232,8 +234,7 @@ func TestSourcesThatMisbehave(t *testing.T) {
 		"empty":   {func(context.Context) (*certtoken.Certificate, error) { return new(certtoken.Certificate), nil }, []string{"Leaf is nil"}, certtoken.ErrNoCertificate, 0},
 		"panic":   {func(context.Context) (*certtoken.Certificate, error) { panic("oops") }, []string{"panicked", "TestSourcesThatMisbehave"}, nil, 0},
 		"nil map": {func(context.Context) (*certtoken.Certificate, error) {
-			var m map[string]int
-			m["a"]++
+			nilMap()["a"]++
 			return nil, nil
 		}, []string{"panicked", "assignment to entry in nil map", "TestSourcesThatMisbehave"}, nil, 0},
 		"panic with nil":      {func(context.Context) (*certtoken.Certificate, error) { panic(nil) }, []string{"panicked"}, nil, 0},
@@ -602,7 +603,7 @@ func TestNobodyWaitsWhileTheTokenIsValid(t *testing.T) {
 						require.Equal(t, first.AccessToken(), tok.AccessToken)
 					}
 					assert.Greater(t, server.Count(), 1, "nobody tried to renew")
-					time.Sleep(start.Add(usable).Sub(time.Now()))
+					time.Sleep(time.Until(start.Add(usable)))
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 					defer cancel()
 					_, err := r.client.Token(ctx, graph)
