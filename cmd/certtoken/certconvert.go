@@ -115,7 +115,7 @@ func (v *certConvertCommand) encode(cmd *cobra.Command, cert *certtoken.Certific
 	if v.legacy {
 		form = selfsigned.PFXLegacy
 	}
-	data, err := selfsigned.EncodePFX(cert, pass.text, form)
+	data, err := selfsigned.EncodePFX(cert, pass.reveal(), form)
 	return data, clean(err)
 }
 

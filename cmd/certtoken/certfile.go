@@ -74,7 +74,7 @@ func (f *certFlags) load(ctx context.Context, c *console) (*certtoken.Certificat
 	if err != nil {
 		return nil, pass, err
 	}
-	pass = password{text, true, "the terminal"}
+	pass = newPassword(text, fromTerminal)
 	cert, err = f.parse(data, pass)
 	return cert, pass, f.explain(err, pass)
 }
@@ -96,8 +96,8 @@ func (f *certFlags) explain(err error, pass password) error {
 
 func (f *certFlags) parse(data []byte, pass password) (*certtoken.Certificate, error) {
 	var opts []certtoken.CertOption
-	if pass.given {
-		opts = append(opts, certtoken.WithPassword(pass.text))
+	if pass.given() {
+		opts = append(opts, certtoken.WithPassword(pass.reveal()))
 	}
 	if f.key != "" {
 		opts = append(opts, certtoken.WithKeyFile(f.key))

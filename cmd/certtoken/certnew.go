@@ -72,7 +72,7 @@ func (n *certNewCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return usagef("%w", clean(err))
 	}
-	files, err := n.write(cert, pass.text)
+	files, err := n.write(cert, pass.reveal())
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func newDecode(c *console) *cobra.Command {
 		Short: "Show a JWT's header and claims",
 		Long: `Reads a JWT from standard input and shows its header and claims, with times in
 local time. The signature is neither checked nor printed.`,
-		Example: `  certtoken token --scope https://graph.microsoft.com/.default | certtoken decode
+		Example: `  certtoken token --scope api://orders/.default | certtoken decode
   certtoken decode --json < token.txt`,
 		Args: noArgs,
 		RunE: d.run,

@@ -82,7 +82,7 @@ func failedStage(err error) int {
 }
 
 func passwordText(p password) string {
-	if !p.given {
+	if !p.given() {
 		return "none needed"
 	}
 	return "accepted, from " + p.from

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/certtoken/certtoken"
@@ -17,15 +18,20 @@ import (
 // probe is what a request to the server's front page found out. The page itself
 // doesn't matter; no credential is sent.
 type probe struct {
+	progress
+	proxy   string
+	elapsed time.Duration
+	asked   time.Time // halfway through the exchange
+	date    time.Time // by the server's clock
+	err     error
+}
+
+// progress is how far a connection came.
+type progress struct {
 	connected bool
 	address   string
-	proxy     string
 	handshake bool // TLS began
 	tls       *tls.ConnectionState
-	elapsed   time.Duration
-	asked     time.Time // halfway through the exchange
-	date      time.Time // by the server's clock
-	err       error
 }
 
 // checkConnection tries network, TLS and clock, and reports whether a request
@@ -59,7 +65,8 @@ func (t *target) probe(ctx context.Context) *probe {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, limit)
 	defer cancel()
 	p := &probe{}
-	req, err := http.NewRequestWithContext(p.trace(ctx), http.MethodGet, t.origin+"/", nil)
+	var log progressLog
+	req, err := http.NewRequestWithContext(log.trace(ctx), http.MethodGet, t.origin+"/", nil)
 	if err != nil {
 		p.err = err
 		return p
@@ -71,7 +78,7 @@ func (t *target) probe(ctx context.Context) *probe {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	begin := time.Now()
 	resp, err := client.Do(req)
-	p.elapsed = time.Since(begin)
+	p.elapsed, p.progress = time.Since(begin), log.get()
 	if err != nil {
 		p.err = cause(ctx, err)
 		return p
@@ -83,18 +90,38 @@ func (t *target) probe(ctx context.Context) *probe {
 	return p
 }
 
-// trace notes how far the connection comes.
-func (p *probe) trace(ctx context.Context) context.Context {
+// progressLog keeps progress. A connection that is given up goes on behind the
+// request, so it is locked.
+type progressLog struct {
+	mu   sync.Mutex
+	seen progress
+}
+
+func (l *progressLog) note(change func(*progress)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(&l.seen)
+}
+
+func (l *progressLog) get() progress {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen
+}
+
+func (l *progressLog) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { p.handshake = true },
+		TLSHandshakeStart: func() { l.note(func(p *progress) { p.handshake = true }) },
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
 			if err == nil {
-				p.tls = &state
+				l.note(func(p *progress) { p.tls = &state })
 			}
 		},
 		GotConn: func(info httptrace.GotConnInfo) {
-			p.connected = true
-			p.address = info.Conn.RemoteAddr().String()
+			l.note(func(p *progress) {
+				p.connected = true
+				p.address = info.Conn.RemoteAddr().String()
+			})
 		},
 	})
 }

@@ -62,6 +62,7 @@ func printHelp(cmd *cobra.Command, _ []string) {
 
 func writeHelp(w io.Writer, cmd *cobra.Command) {
 	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
 	fmt.Fprintf(w, "%s\n\nUsage\n  %s\n", strings.TrimSpace(describe(cmd)), useLine(cmd))
 	for _, group := range cmd.Groups() {
 		fmt.Fprintf(w, "\n%s\n", group.Title)

@@ -43,3 +43,49 @@ func TestReferenceIsCurrent(t *testing.T) {
 		t.Error("docs/cli.md is not current: run go generate")
 	}
 }
+
+// The commands in the README and in the examples exist, with all their flags.
+func TestExamplesParse(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	check := func(where, text string) {
+		for _, words := range certtokenCommands(text) {
+			found++
+			cmd, args, err := newRoot(testConsole(t)).Find(words)
+			if err == nil {
+				err = cmd.ParseFlags(args)
+			}
+			if err != nil {
+				t.Errorf("%s: certtoken %s: %v", where, strings.Join(words, " "), err)
+			}
+		}
+	}
+	for i, block := range strings.Split(string(readme), "```") {
+		if i%2 == 1 {
+			check("README.md", block)
+		}
+	}
+	visit(newRoot(testConsole(t)), func(cmd *cobra.Command) { check(cmd.CommandPath(), cmd.Example) })
+	if found < 40 {
+		t.Errorf("only %d commands found", found)
+	}
+}
+
+// certtokenCommands are the arguments of each certtoken in shell text.
+func certtokenCommands(text string) [][]string {
+	text = strings.ReplaceAll(text, "\\\n", " ")
+	var commands [][]string
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("\n|()<>", r) }) {
+		words := strings.Fields(part)
+		for i, word := range words {
+			if word == "certtoken" {
+				commands = append(commands, words[i+1:])
+				break
+			}
+		}
+	}
+	return commands
+}

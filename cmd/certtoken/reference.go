@@ -55,6 +55,7 @@ func visit(cmd *cobra.Command, f func(*cobra.Command)) {
 
 func writeSection(w io.Writer, cmd *cobra.Command) {
 	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
 	fmt.Fprintf(w, "\n## %s\n\n%s\n", cmd.CommandPath(), strings.TrimSpace(describe(cmd)))
 	fmt.Fprintf(w, "\n```\n%s\n```\n", useLine(cmd))
 	if cmd.Example != "" {

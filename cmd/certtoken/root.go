@@ -72,6 +72,7 @@ private_key_jwt (RFC 7523).`,
 	help := newHelp()
 	help.GroupID = groupOther
 	root.SetHelpCommand(help)
+	root.InitDefaultHelpCmd()
 	return root
 }
 

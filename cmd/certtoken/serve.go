@@ -29,6 +29,7 @@ type serveCommand struct {
 	audience []string
 	scopes   []string
 	lifetime duration
+	offset   duration
 	fail     []string
 	first    int
 	caFile   string
@@ -69,6 +70,7 @@ command to try; every token request is a line on standard error.
 	flags.StringArrayVar(&s.audience, "audience", nil, "`AUD` to accept in assertions besides the usual one")
 	flags.StringArrayVar(&s.scopes, "scope", nil, "the only `SCOPE` to grant; repeat it for several (default any)")
 	flags.Var(&s.lifetime, "lifetime", "`DURATION` of the tokens' validity")
+	flags.Var(&s.offset, "clock-offset", "`DURATION` by which its clock is ahead, or with - behind")
 	flags.StringArrayVar(&s.fail, "fail", nil, "fail as `SPEC` says; several take turns")
 	flags.IntVar(&s.first, "fail-first", 0, "fail only the first `N` requests")
 	flags.StringVar(&s.caFile, "ca-file", "", "`FILE` to write the CA to (default a temporary one)")
@@ -167,6 +169,7 @@ func (s *serveCommand) endpoint() (*certtokentest.Server, error) {
 	const remembered = 256 // for the log of requests
 	opts := []certtokentest.Option{
 		certtokentest.WithTokenLifetime(time.Duration(s.lifetime)),
+		certtokentest.WithClockOffset(time.Duration(s.offset)),
 		certtokentest.WithRequestLimit(remembered),
 	}
 	switch {

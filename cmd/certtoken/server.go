@@ -11,7 +11,7 @@ import (
 
 // server is what --authority and --token-url name.
 type server struct {
-	make       func(...certtoken.AuthorityOption) certtoken.Authority
+	authority  func(...certtoken.AuthorityOption) certtoken.Authority
 	dialect    []certtoken.AuthorityOption // under the flags
 	entra      bool
 	needTenant bool
@@ -20,9 +20,9 @@ type server struct {
 
 // cloud is one of Entra ID's.
 type cloud struct {
-	name string
-	host string
-	make func(string, ...certtoken.AuthorityOption) certtoken.Authority
+	name      string
+	host      string
+	authority func(string, ...certtoken.AuthorityOption) certtoken.Authority
 }
 
 var clouds = []cloud{
@@ -93,8 +93,8 @@ func (f *targetFlags) entra(c *cloud) *server {
 		f.tenant = os.Getenv(envTenant)
 	}
 	return &server{
-		make: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
-			return c.make(f.tenant, opts...)
+		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
+			return c.authority(f.tenant, opts...)
 		},
 		entra:      true,
 		needTenant: true,
@@ -106,7 +106,7 @@ func (f *targetFlags) entra(c *cloud) *server {
 // External ID tenant, "certtoken serve".
 func (f *targetFlags) entraElsewhere() *server {
 	return &server{
-		make: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
+		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
 			return certtoken.Issuer(f.tokenURL, f.tokenURL, opts...)
 		},
 		dialect: []certtoken.AuthorityOption{
@@ -127,7 +127,7 @@ func (f *targetFlags) adfs(host string) (*server, error) {
 		return nil, usagef("--token-url and --authority adfs:HOST exclude each other: the host makes the URL")
 	}
 	return &server{
-		make: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
+		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
 			return certtoken.ADFS(host, opts...)
 		},
 		origin: "https://" + host,
@@ -145,7 +145,7 @@ func (f *targetFlags) generic(issuer string) (*server, error) {
 				strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 	}
 	return &server{
-		make: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
+		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
 			return certtoken.Issuer(issuer, f.tokenURL, opts...)
 		},
 		origin: originOf(f.tokenURL),

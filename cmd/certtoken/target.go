@@ -121,7 +121,7 @@ type target struct {
 }
 
 // resolve puts the environment under the flags, and reports everything that is
-// missing at once. graph allows a missing scope with Entra ID.
+// missing at once, with needScope also a scope where the server wants one.
 func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*target, error) {
 	if f.mtls {
 		return nil, errNoMTLS
@@ -143,7 +143,7 @@ func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*
 		return nil, err
 	}
 	t := &target{
-		authority: server.make(append(server.dialect, opts...)...),
+		authority: server.authority(append(server.dialect, opts...)...),
 		entra:     server.entra,
 		origin:    server.origin,
 		clientID:  f.clientID,
@@ -315,10 +315,14 @@ func httpClient(c *console, caFile string) (*http.Client, error) {
 }
 
 func caCertificates(data []byte) ([]*x509.Certificate, error) {
-	if block, _ := pem.Decode(data); block == nil {
-		return x509.ParseCertificates(data)
-	}
 	var certs []*x509.Certificate
+	if block, _ := pem.Decode(data); block == nil {
+		der, err := x509.ParseCertificates(data)
+		if err != nil {
+			return nil, err
+		}
+		certs, data = der, nil
+	}
 	for len(data) > 0 {
 		var block *pem.Block
 		if block, data = pem.Decode(data); block == nil {
