@@ -49,7 +49,7 @@ func readCount(s *cryptobyte.String) (int64, error) {
 		return 0, formatError("a count in it is missing")
 	}
 	if octets[0]&0x80 != 0 {
-		return 0, formatError("a count in it is negative")
+		return 0, errNoRounds
 	}
 	var n int64
 	for _, b := range octets {

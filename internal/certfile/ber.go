@@ -1,6 +1,9 @@
 package certfile
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // BER, as NSS, BouncyCastle and smart card tools write PKCS #12: lengths that
 // end with a marker, octet strings in pieces, lengths with leading zeros. The
@@ -96,10 +99,11 @@ func berLongLength(octets []byte) (int, error) {
 // the content of primitive values stay as they are. The joining is done for
 // octet strings, the only ones that tools cut up.
 func toDER(in []byte) (der, rest []byte, err error) {
-	return convertBER(in, maxBERDepth)
+	return appendBER(nil, in, maxBERDepth)
 }
 
-func convertBER(in []byte, depth int) (der, rest []byte, err error) {
+// appendBER appends the first value of in as DER.
+func appendBER(out, in []byte, depth int) (der, rest []byte, err error) {
 	if depth == 0 {
 		return nil, nil, errBER
 	}
@@ -108,22 +112,24 @@ func convertBER(in []byte, depth int) (der, rest []byte, err error) {
 		return nil, nil, err
 	}
 	if !h.constructed() {
-		return appendDER(nil, h.tag, h.body), h.rest, nil
-	}
-	join := len(h.tag) == 1 && h.tag[0] == tagOctetString|tagConstructed
-	body, rest, err := convertChildren(h, join, depth-1)
-	if err != nil {
-		return nil, nil, err
+		return appendDER(out, h.tag, h.body), h.rest, nil
 	}
 	tag := h.tag
+	join := len(tag) == 1 && tag[0] == tagOctetString|tagConstructed
 	if join {
 		tag = []byte{tagOctetString}
 	}
-	return appendDER(nil, tag, body), rest, nil
+	start := len(out)
+	out, rest, err = appendChildren(out, h, join, depth-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	header := appendHeader(nil, tag, len(out)-start)
+	return slices.Insert(out, start, header...), rest, nil
 }
 
-// convertChildren converts the values inside h, or joins their contents.
-func convertChildren(h berHeader, join bool, depth int) (body, rest []byte, err error) {
+// appendChildren appends the values inside h, or, to join them, their contents.
+func appendChildren(out []byte, h berHeader, join bool, depth int) (body, rest []byte, err error) {
 	in := h.body
 	for {
 		if h.indefinite {
@@ -131,41 +137,43 @@ func convertChildren(h berHeader, join bool, depth int) (body, rest []byte, err 
 				return nil, nil, errTruncated
 			}
 			if in[0] == 0 && in[1] == 0 {
-				return body, in[2:], nil
+				return out, in[2:], nil
 			}
 		} else if len(in) == 0 {
-			return body, h.rest, nil
+			return out, h.rest, nil
 		}
-		var child []byte
-		child, in, err = convertBER(in, depth)
+		start := len(out)
+		out, in, err = appendBER(out, in, depth)
 		if err != nil {
 			return nil, nil, err
 		}
 		if join {
-			piece, err := readBERHeader(child)
+			piece, err := readBERHeader(out[start:])
 			if err != nil || piece.tag[0] != tagOctetString {
 				return nil, nil, errBER
 			}
-			child = piece.body
+			out = append(out[:start], piece.body...)
 		}
-		body = append(body, child...)
 	}
 }
 
 func appendDER(out, tag, body []byte) []byte {
+	return append(appendHeader(out, tag, len(body)), body...)
+}
+
+// appendHeader appends identifier and length octets.
+func appendHeader(out, tag []byte, n int) []byte {
 	out = append(out, tag...)
-	n := len(body)
 	switch {
 	case n < 0x80:
-		out = append(out, byte(n))
+		return append(out, byte(n))
 	case n < 1<<8:
-		out = append(out, 0x81, byte(n))
+		return append(out, 0x81, byte(n))
 	case n < 1<<16:
-		out = append(out, 0x82, byte(n>>8), byte(n))
+		return append(out, 0x82, byte(n>>8), byte(n))
 	default: // maxFileSize is below 1<<24
-		out = append(out, 0x83, byte(n>>16), byte(n>>8), byte(n))
+		return append(out, 0x83, byte(n>>16), byte(n>>8), byte(n))
 	}
-	return append(out, body...)
 }
 
 // derOf is toDER for values whose every part need not be sound: where BER is

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"slices"
 )
 
 // Options says how to read a file.
@@ -84,7 +85,7 @@ func parse(data []byte, opts Options, rounds int64) (*Pair, error) {
 	if err := r.readFile(data); err != nil {
 		return nil, err
 	}
-	format := r.format
+	format, named := r.format, slices.Clone(r.certs)
 	if opts.Key != nil {
 		r.where = "key file: "
 		if err := r.readFile(opts.Key); err != nil {
@@ -98,8 +99,20 @@ func parse(data []byte, opts Options, rounds int64) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opts.Key != nil && len(named) > 0 && !pair.includes(named) {
+		// The key file is a pair of its own, and not of the certificate that
+		// was named: to use it silently would be a surprise.
+		return nil, fmt.Errorf("%w: certificate %s, the key file has the key of %s", ErrKeyMismatch, nameOf(named[0]), nameOf(pair.Leaf))
+	}
 	pair.Format = format
 	return pair, nil
+}
+
+// includes tells whether the leaf or its chain has one of certs.
+func (p *Pair) includes(certs []*x509.Certificate) bool {
+	return slices.ContainsFunc(certs, func(c *x509.Certificate) bool {
+		return c == p.Leaf || slices.Contains(p.Chain, c)
+	})
 }
 
 // reader is what one call of Parse shares between the parts of its files.

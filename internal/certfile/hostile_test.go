@@ -13,7 +13,7 @@ import (
 
 // refusedWithin is how long a file that asks for too much may take. It is far
 // above what is needed and far below what the file asks for.
-const refusedWithin = 300 * time.Millisecond
+const refusedWithin = 5 * time.Second
 
 // claim is an encryption whose derivation is never made: hostile counts.
 func claim(kdf []byte, cipherOID string, iv int) encryption {

@@ -100,8 +100,8 @@ func (b *budget) plan(rounds int64) error {
 	return ahead.spend(rounds)
 }
 
-// errNoRounds: some readers take 0 for 1. No tool writes it.
-var errNoRounds = formatError("key derivation with an iteration count below 1")
+// errNoRounds: some readers take a count below 1 for 1. No tool writes it.
+var errNoRounds = formatError("key derivation with a count below 1")
 
 // checkRounds refuses an iteration count that is out of bounds.
 func checkRounds(rounds int64) error {

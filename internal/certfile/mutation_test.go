@@ -110,6 +110,37 @@ func TestMutations(t *testing.T) {
 	}
 }
 
+// TestMutationsAgainstOracles breaks what a right MAC protects, and compares
+// what other readers still get out of it.
+func TestMutationsAgainstOracles(t *testing.T) {
+	skipInFIPSMode(t)
+	k := testKeys(t)
+	const sha1OID = "1.3.14.3.2.26"
+	for name, e := range map[string]encryption{
+		"3DES":  pkcs12PBE(oidPKCS123DES, bmpString(testPassword), 1),
+		"RC2":   pkcs12PBE(oidPKCS12RC240, bmpString(testPassword), 1),
+		"PBES2": modern(testPassword, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			mac := pkcs12MAC(sha1OID, bmpString(testPassword), 1)
+			content := seq(encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+			mutants := slices.Collect(mutations(content))
+			for inner := range mutations(seq(certBag(k.leaf.Raw))) {
+				mutants = append(mutants, seq(rawEncryptedSafe(e.alg, e.encrypt(inner)), plainSafe(shroudedBag(e, k.pkcs8))))
+			}
+			read := 0
+			for _, mutant := range mutants {
+				data := pfxOf(mac, mutant)
+				if affordable(data, testPassword, fuzzRounds) && compareWithOracles(t, data, testPassword) > 0 {
+					read++
+				}
+			}
+			t.Logf("an oracle reads %d of %d", read, len(mutants))
+			assert.Positive(t, read)
+		})
+	}
+}
+
 // Every prefix of a file is an error, or the file without the end of its last
 // line, which nothing depends on.
 func TestPrefixes(t *testing.T) {

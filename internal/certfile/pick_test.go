@@ -262,3 +262,27 @@ func TestMultiPrimeKey(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, key.Equal(pair.Key))
 }
+
+// A key file that is a pair of its own doesn't take the place of the
+// certificate that was named; beside a chain it may.
+func TestKeyFileWithAPairOfItsOwn(t *testing.T) {
+	k := testKeys(t)
+	pair := append(pemCert(k.leaf), pemOf("PRIVATE KEY", k.pkcs8)...)
+
+	_, err := Parse(pemCert(k.other), Options{Key: pair})
+	require.ErrorIs(t, err, ErrKeyMismatch)
+	assert.ErrorContains(t, err, nameOf(k.other))
+	assert.ErrorContains(t, err, nameOf(k.leaf))
+
+	for name, data := range map[string][]byte{
+		"the same certificate": pemCert(k.leaf),
+		"its issuers":          pems(k.intermediate, k.root),
+	} {
+		got, err := Parse(data, Options{Key: pair})
+		require.NoError(t, err, name)
+		assert.True(t, got.Leaf.Equal(k.leaf), name)
+	}
+	got, err := Parse(pemOf("PRIVATE KEY", k.pkcs8), Options{Key: pems(k.leaf, k.other)})
+	require.NoError(t, err, "the other way round")
+	assert.True(t, got.Leaf.Equal(k.leaf))
+}
