@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"slices"
 )
 
 // Options says how to read a file.
