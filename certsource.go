@@ -25,7 +25,8 @@ const (
 // Certificate is a certificate with the signer of its private key. They travel
 // together so that a rotation can't pair one's thumbprint with another's
 // signature. A Certificate is read-only after it was made, may be used from
-// many goroutines, and is its own [CertSource].
+// many goroutines, and is its own [CertSource]. Printed, logged or encoded, it
+// shows no key; only dumpers that walk through memory reach the Signer's.
 type Certificate struct {
 	Leaf   *x509.Certificate
 	Chain  []*x509.Certificate // issuers of Leaf, nearest first; may be empty

@@ -38,6 +38,9 @@ type rig struct {
 	server *certtokentest.Server
 	cert   *certtoken.Certificate
 	client *certtoken.Client
+
+	mu     sync.Mutex
+	misses map[string]int // by first scope
 }
 
 // newRig joins a client to a server without a socket that grants for an hour.
@@ -52,12 +55,15 @@ func newRigOf(t testing.TB, server *certtokentest.Server, source certtoken.CertS
 	if server == nil {
 		server = certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(time.Hour))
 	}
-	r := &rig{server: server, cert: certtokentest.NewCertificate(t, certtokentest.WithSharedKey())}
+	r := &rig{server: server, cert: certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), misses: make(map[string]int)}
 	server.Register(appID, r.cert.Leaf)
 	if source == nil {
 		source = r.cert
 	}
-	opts = append([]certtoken.Option{certtoken.WithHTTPClient(server.Client())}, opts...)
+	opts = append([]certtoken.Option{
+		certtoken.WithHTTPClient(server.Client()),
+		certtoken.WithHooks(certtoken.Hooks{Miss: r.missed}),
+	}, opts...)
 	client, err := certtoken.NewClient(server.Authority(), appID, source, opts...)
 	require.NoError(t, err)
 	r.client = client
@@ -73,12 +79,25 @@ func (r *rig) token(t testing.TB, scopes ...string) *certtoken.Token {
 	return tok
 }
 
+func (r *rig) missed(e certtoken.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.misses[strings.Join(e.Scopes[:min(1, len(e.Scopes))], "")]++
+}
+
+func (r *rig) missesOf(scope string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.misses[scope]
+}
+
 // hit gets a token that must be there already: in a bubble no time may pass.
 func (r *rig) hit(t testing.TB, scopes ...string) *certtoken.Token {
 	t.Helper()
-	start := time.Now()
+	start, misses := time.Now(), r.missesOf(scopes[0])
 	tok := r.token(t, scopes...)
-	require.Zero(t, time.Since(start), "a caller waited though a valid token was there")
+	require.Zero(t, time.Since(start), "a caller waited")
+	require.Equal(t, misses, r.missesOf(scopes[0]), "no valid token was there")
 	return tok
 }
 
@@ -179,9 +198,8 @@ func TestScopesInAnyOrderAreOneToken(t *testing.T) {
 	assert.Equal(t, 1, r.server.Count())
 	assert.Equal(t, "a b c", r.server.LastRequest().Scope, "the order of the first is sent")
 
-	for i, scopes := range [][]string{{"a", "b"}, {"a", "b", "d"}, {"a", "b", "c", "d"}, {"a", "a", "b"}, {"ab", "c"}, nil} {
+	for _, scopes := range [][]string{{"a", "b"}, {"a", "b", "d"}, {"a", "b", "c", "d"}, {"a", "a", "b"}, {"ab", "c"}, nil} {
 		assert.NotSame(t, want, r.token(t, scopes...), "%q", scopes)
-		_ = i
 	}
 	assert.Equal(t, 1+5, r.server.Count(), "a a b is a b")
 }
@@ -334,6 +352,34 @@ func TestFresh(t *testing.T) {
 	_, err = r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Fresh: true})
 	require.Error(t, err)
 	assert.Same(t, fresh, r.token(t, graph), "its failure takes nothing away")
+}
+
+// A failure of what somebody asked for out of turn is no reason to renew early.
+func TestFailedFreshDoesntHurryTheRenewal(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		first := r.token(t, graph)
+		for _, req := range []certtoken.Request{
+			{Scopes: []string{graph}, Fresh: true},
+			{Scopes: []string{graph}, Claims: `{"a":1}`},
+			{Scopes: []string{graph}, MinValidity: 59 * time.Minute},
+		} {
+			time.Sleep(2 * time.Minute)
+			r.server.Fail(certtokentest.Fault{Code: 53003})
+			_, err := r.client.Acquire(t.Context(), req)
+			require.Error(t, err)
+		}
+		for range 20 {
+			time.Sleep(time.Minute)
+			require.Same(t, first, r.hit(t, graph))
+		}
+		synctest.Wait()
+		assert.Equal(t, 4, r.server.Count())
+		time.Sleep(25 * time.Minute)
+		r.hit(t, graph)
+		synctest.Wait()
+		assert.Equal(t, 5, r.server.Count(), "but it comes in its time")
+	})
 }
 
 func TestClaims(t *testing.T) {

@@ -56,8 +56,8 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 		return nil, err
 	}
 	req.Scopes, req.Tenant = k.scopes, k.tenant
-	if req.cacheable() { // found under another spelling
-		if t := c.cached(k.tenant, k.scopes, req.MinValidity); t != nil {
+	if req.cacheable() {
+		if t := c.cachedAs(k, req.MinValidity); t != nil {
 			return t, nil
 		}
 	}
@@ -70,11 +70,6 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 			return nil, waitError(ctx)
 		}
 		s := c.cache.slot(k, c.clock.mono())
-		if len(k.scopes) > maxUnsorted && req.cacheable() { // too many for the way without a lock
-			if t := c.handOut(s, req.MinValidity); t != nil {
-				return t, nil
-			}
-		}
 		t, f, err := c.join(ctx, s, req)
 		if t != nil || err != nil {
 			return t, err
@@ -99,6 +94,15 @@ func (c *Client) cached(tenant string, scopes []string, further time.Duration) *
 		return nil
 	}
 	return c.handOut(s, further)
+}
+
+// cachedAs is cached for a key that was found out the long way: by another
+// spelling, or of too many scopes for the way without a lock.
+func (c *Client) cachedAs(k key, further time.Duration) *Token {
+	if len(k.scopes) > maxUnsorted {
+		return c.handOut(c.cache.slot(k, c.clock.mono()), further)
+	}
+	return c.cached(k.tenant, k.scopes, further)
 }
 
 // handOut is hit for a token that must be valid for a further while.

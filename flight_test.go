@@ -621,6 +621,7 @@ func TestShortTokensAreCached(t *testing.T) {
 				server := certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(life))
 				r := newRigOf(t, server, nil)
 				start := time.Now()
+				r.token(t, graph)
 				for time.Since(start) < 10*life {
 					r.hit(t, graph)
 					time.Sleep(life / 50)
@@ -723,6 +724,13 @@ func TestKeepWarm(t *testing.T) {
 			r.hit(t, vault)
 		}
 		assert.Less(t, r.server.Count(), 2*100*97/60*2, "it asks too often")
+		last := map[string]time.Time{}
+		for _, req := range r.server.Requests() {
+			if at, ok := last[req.Scope]; ok {
+				require.Less(t, req.Time.Sub(at), 50*time.Minute, "it waited for the token's end")
+			}
+			last[req.Scope] = req.Time
+		}
 		require.NoError(t, r.client.Close()) // the bubble ends only if its goroutines do
 		count := r.server.Count()
 		time.Sleep(5 * time.Hour)
@@ -805,7 +813,7 @@ func TestForegroundRenewal(t *testing.T) {
 
 		r.server.FailAlways(certtokentest.Fault{Status: 400, Error: "invalid_request"})
 		time.Sleep(50 * time.Minute)
-		require.Same(t, second, r.hit(t, graph), "the renewal failed, the token is valid")
+		require.Same(t, second, r.token(t, graph), "the renewal failed, the token is valid")
 		for range 20 {
 			require.Same(t, second, r.hit(t, graph))
 		}

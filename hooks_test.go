@@ -160,7 +160,8 @@ func TestCertificateIsAnnouncedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var d diary
 		source := new(rotating)
-		r := newRigOf(t, nil, source, certtoken.WithHooks(d.hooks()))
+		slow := certtoken.Hooks{CertificateLoaded: func(certtoken.Event) { time.Sleep(time.Second) }}
+		r := newRigOf(t, nil, source, certtoken.WithHooks(d.hooks()), certtoken.WithHooks(slow))
 		source.current.Store(r.cert)
 		var wg sync.WaitGroup
 		for i := range 20 {

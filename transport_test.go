@@ -470,32 +470,41 @@ func TestParallel401sAreOneRequest(t *testing.T) {
 // A 401 for a token that was replaced meanwhile costs no request: the newer one
 // is there, and isn't forgotten.
 func TestALate401TakesTheNewerToken(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newRig(t)
-		first := r.token(t, apiScope)
-		r.server.Revoke(first.AccessToken())
-		api := r.server.Resource("api://orders", nil)
-		r.server.Handle("orders.example.com/slow", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if strings.HasSuffix(req.Header.Get("Authorization"), first.AccessToken()) {
-				time.Sleep(time.Second)
-			}
-			api.ServeHTTP(w, req)
-		}))
-		r.server.Handle("orders.example.com/", api)
-		hc := r.httpClient()
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			resp, err := hc.Get(apiURL + "slow")
-			assert.Equal(t, 200, status(t, resp, err))
+	for name, refuse := range map[string]func(*rig, *certtokentest.Resource, *certtoken.Token){
+		"invalid_token": func(r *rig, _ *certtokentest.Resource, t *certtoken.Token) { r.server.Revoke(t.AccessToken()) },
+		"insufficient_claims": func(_ *rig, api *certtokentest.Resource, _ *certtoken.Token) {
+			api.Challenge(`{"access_token":{"a":null}}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRig(t)
+				first := r.token(t, apiScope)
+				api := r.server.Resource("api://orders", nil)
+				refuse(r, api, first)
+				r.server.Handle("orders.example.com/slow", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					if strings.HasSuffix(req.Header.Get("Authorization"), first.AccessToken()) {
+						time.Sleep(time.Second)
+					}
+					api.ServeHTTP(w, req)
+				}))
+				r.server.Handle("orders.example.com/", api)
+				hc := r.httpClient()
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					resp, err := hc.Get(apiURL + "slow")
+					assert.Equal(t, 200, status(t, resp, err))
+				})
+				synctest.Wait()
+				resp, err := hc.Get(apiURL)
+				require.Equal(t, 200, status(t, resp, err))
+				newer := r.hit(t, apiScope)
+				wg.Wait()
+				assert.Same(t, newer, r.hit(t, apiScope))
+				assert.Equal(t, 2, r.server.Count())
+			})
 		})
-		synctest.Wait()
-		resp, err := hc.Get(apiURL)
-		require.Equal(t, 200, status(t, resp, err))
-		newer := r.hit(t, apiScope)
-		wg.Wait()
-		assert.Same(t, newer, r.hit(t, apiScope))
-		assert.Equal(t, 2, r.server.Count())
-	})
+	}
 }
 
 // The endpoint is down: the 401 is the answer, and comes with its body.
