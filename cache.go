@@ -18,13 +18,14 @@ import (
 // key is what a token was asked for.
 type key struct {
 	tenant string
+	user   string   // SHA-256 of the user's assertion; "": the client acts as itself
 	scopes []string // as given by whoever asked first, without duplicates
 }
 
-// matches tells whether tenant and scopes ask for the same as k, with the
+// matches tells whether tenant, user and scopes ask for the same as k, with the
 // scopes in any order. It allocates nothing.
-func (k *key) matches(tenant string, scopes []string) bool {
-	if len(k.scopes) != len(scopes) || k.tenant != tenant {
+func (k *key) matches(tenant, user string, scopes []string) bool {
+	if len(k.scopes) != len(scopes) || k.tenant != tenant || k.user != user {
 		return false
 	}
 	if len(scopes) == 1 {
@@ -44,24 +45,27 @@ func (k *key) matches(tenant string, scopes []string) bool {
 }
 
 // matches is that of the slot's key, short for what is asked for as a rule.
-func (s *slot) matches(tenant string, scopes []string) bool {
-	if s.only[0] != "" && len(scopes) == 1 && tenant == "" {
+func (s *slot) matches(tenant, user string, scopes []string) bool {
+	if s.only[0] != "" && len(scopes) == 1 && tenant == "" && user == "" {
 		return s.only[0] == scopes[0]
 	}
-	return s.key.matches(tenant, scopes)
+	return s.key.matches(tenant, user, scopes)
 }
 
 // maxUnsorted bounds the comparison above, which is quadratic.
 const maxUnsorted = 32
 
 // hash doesn't depend on the order of the scopes.
-func hashKey(seed maphash.Seed, tenant string, scopes []string) uint64 {
+func hashKey(seed maphash.Seed, tenant, user string, scopes []string) uint64 {
 	var h uint64
 	for _, s := range scopes {
 		h += maphash.String(seed, s)
 	}
 	if tenant != "" {
 		h ^= maphash.String(seed, tenant) * 0x9e3779b97f4a7c15
+	}
+	if user != "" {
+		h ^= maphash.String(seed, user) * 0xbf58476d1ce4e5b9
 	}
 	return h
 }
@@ -117,7 +121,8 @@ type flight struct {
 	err    error
 }
 
-// cache is a table of slots.
+// cache is a table of slots. A client has two, so that tokens of users never
+// evict its own.
 type cache struct {
 	seed  maphash.Seed
 	limit int
@@ -151,19 +156,19 @@ func newCache(limit int) *cache {
 
 // find returns the slot of a key, or nil. It takes no lock and allocates
 // nothing; nil may be wrong while the table changes.
-func (c *cache) find(tenant string, scopes []string) *slot {
+func (c *cache) find(tenant, user string, scopes []string) *slot {
 	if len(scopes) > maxUnsorted {
 		return nil
 	}
-	return c.lookup(hashKey(c.seed, tenant, scopes), tenant, scopes)
+	return c.lookup(hashKey(c.seed, tenant, user, scopes), tenant, user, scopes)
 }
 
-func (c *cache) lookup(hash uint64, tenant string, scopes []string) *slot {
+func (c *cache) lookup(hash uint64, tenant, user string, scopes []string) *slot {
 	t := c.table.Load()
 	side := t.generation & 1
 	s := t.buckets[hash&uint64(len(t.buckets)-1)].Load()
 	for s != nil {
-		if s.hash == hash && s.matches(tenant, scopes) {
+		if s.hash == hash && s.matches(tenant, user, scopes) {
 			return s
 		}
 		s = s.next[side].Load()
@@ -174,10 +179,10 @@ func (c *cache) lookup(hash uint64, tenant string, scopes []string) *slot {
 // slot returns the slot of a key, which must be canonical, and makes it if
 // there is none.
 func (c *cache) slot(k key, now time.Duration) *slot {
-	hash := hashKey(c.seed, k.tenant, k.scopes)
+	hash := hashKey(c.seed, k.tenant, k.user, k.scopes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.lookup(hash, k.tenant, k.scopes); s != nil {
+	if s := c.lookup(hash, k.tenant, k.user, k.scopes); s != nil {
 		return s
 	}
 	c.makeRoom(now, 1)
@@ -196,7 +201,7 @@ func (c *cache) slot(k key, now time.Duration) *slot {
 
 func newSlot(hash uint64, k key) *slot {
 	s := &slot{hash: hash, key: k.clone()}
-	if k.tenant == "" && len(k.scopes) == 1 {
+	if k.tenant == "" && k.user == "" && len(k.scopes) == 1 {
 		s.only[0] = s.key.scopes[0]
 		s.key.scopes = s.only[:] // an array of its own would be memory elsewhere
 	}
@@ -359,5 +364,5 @@ func (k key) clone() key {
 	for i, s := range k.scopes {
 		scopes[i] = strings.Clone(s)
 	}
-	return key{tenant: strings.Clone(k.tenant), scopes: scopes}
+	return key{tenant: strings.Clone(k.tenant), user: k.user, scopes: scopes}
 }

@@ -26,15 +26,17 @@ func fill(c *cache, from, to int, now, end time.Duration) {
 
 func TestHashKey(t *testing.T) {
 	seed := maphash.MakeSeed()
-	same := hashKey(seed, "t", []string{"a", "b", "c"})
+	same := hashKey(seed, "t", "", []string{"a", "b", "c"})
 	for _, scopes := range [][]string{{"c", "b", "a"}, {"b", "a", "c"}} {
-		assert.Equal(t, same, hashKey(seed, "t", scopes))
+		assert.Equal(t, same, hashKey(seed, "t", "", scopes))
 	}
-	assert.NotEqual(t, same, hashKey(seed, "", []string{"a", "b", "c"}))
-	assert.NotEqual(t, same, hashKey(seed, "u", []string{"a", "b", "c"}))
-	assert.NotEqual(t, same, hashKey(seed, "t", []string{"a", "b"}))
-	assert.NotEqual(t, same, hashKey(seed, "t", []string{"ab", "c"}))
-	assert.NotEqual(t, hashKey(seed, "a", []string{"b"}), hashKey(seed, "b", []string{"a"}))
+	assert.NotEqual(t, same, hashKey(seed, "", "", []string{"a", "b", "c"}))
+	assert.NotEqual(t, same, hashKey(seed, "u", "", []string{"a", "b", "c"}))
+	assert.NotEqual(t, same, hashKey(seed, "t", "", []string{"a", "b"}))
+	assert.NotEqual(t, same, hashKey(seed, "t", "", []string{"ab", "c"}))
+	assert.NotEqual(t, hashKey(seed, "a", "", []string{"b"}), hashKey(seed, "b", "", []string{"a"}))
+	assert.NotEqual(t, same, hashKey(seed, "t", "u", []string{"a", "b", "c"}))
+	assert.NotEqual(t, hashKey(seed, "a", "b", nil), hashKey(seed, "b", "a", nil))
 }
 
 func TestKeyMatches(t *testing.T) {
@@ -55,13 +57,17 @@ func TestKeyMatches(t *testing.T) {
 		{"", []string{"a", "b", "c"}, false},
 		{"t", nil, false},
 	} {
-		assert.Equal(t, c.want, k.matches(c.tenant, c.scopes), "%q %q", c.tenant, c.scopes)
+		assert.Equal(t, c.want, k.matches(c.tenant, "", c.scopes), "%q %q", c.tenant, c.scopes)
 	}
+	user := key{tenant: "t", user: "u", scopes: []string{"a"}}
+	assert.True(t, user.matches("t", "u", []string{"a"}))
+	assert.False(t, user.matches("t", "", []string{"a"}))
+	assert.False(t, user.matches("u", "t", []string{"a"}))
 	none := key{}
-	assert.True(t, none.matches("", nil))
+	assert.True(t, none.matches("", "", nil))
 	one := keyOf("a")
-	assert.True(t, one.matches("", []string{"a"}))
-	assert.False(t, one.matches("", []string{"b"}))
+	assert.True(t, one.matches("", "", []string{"a"}))
+	assert.False(t, one.matches("", "", []string{"b"}))
 }
 
 // Hashes only index: whose hash is the same is told apart by the key.
@@ -77,10 +83,10 @@ func TestCollidingHashes(t *testing.T) {
 
 	check := func() {
 		t.Helper()
-		assert.Same(t, first, c.lookup(first.hash, "", []string{"a"}))
-		assert.Same(t, second, c.lookup(first.hash, "t", []string{"c", "b"}))
-		assert.Nil(t, c.lookup(first.hash, "", []string{"b", "c"}))
-		assert.Nil(t, c.lookup(first.hash, "t", []string{"a"}))
+		assert.Same(t, first, c.lookup(first.hash, "", "", []string{"a"}))
+		assert.Same(t, second, c.lookup(first.hash, "t", "", []string{"c", "b"}))
+		assert.Nil(t, c.lookup(first.hash, "", "", []string{"b", "c"}))
+		assert.Nil(t, c.lookup(first.hash, "t", "", []string{"a"}))
 	}
 	check()
 	first.token.Store(tokenUntil(time.Hour))
@@ -91,8 +97,8 @@ func TestCollidingHashes(t *testing.T) {
 	}
 	c.remove(c.table.Load(), first, never)
 	assert.True(t, first.dead.Load())
-	assert.Nil(t, c.lookup(first.hash, "", []string{"a"}))
-	assert.Same(t, second, c.lookup(first.hash, "t", []string{"b", "c"}))
+	assert.Nil(t, c.lookup(first.hash, "", "", []string{"a"}))
+	assert.Same(t, second, c.lookup(first.hash, "t", "", []string{"b", "c"}))
 	c.remove(c.table.Load(), second, never)
 	assert.Zero(t, c.count)
 	assert.Zero(t, c.reachable())
@@ -106,13 +112,13 @@ func TestCacheFindsWhatItHas(t *testing.T) {
 	assert.Equal(t, n, c.reachable())
 	for i := range n {
 		scope := fmt.Sprint("scope-", i)
-		s := c.find("", []string{scope})
+		s := c.find("", "", []string{scope})
 		require.NotNil(t, s)
 		require.Equal(t, scope, s.key.scopes[0])
 		require.Same(t, s, c.slot(keyOf(scope), 0))
 	}
-	assert.Nil(t, c.find("", []string{"another"}))
-	assert.Nil(t, c.find("t", []string{"scope-1"}))
+	assert.Nil(t, c.find("", "", []string{"another"}))
+	assert.Nil(t, c.find("t", "", []string{"scope-1"}))
 	assert.Equal(t, n, c.count)
 	longest := 0
 	table := c.table.Load()
@@ -164,7 +170,7 @@ func TestEviction(t *testing.T) {
 		fill(c, limit, limit+limit/2, 2*time.Minute, time.Hour)
 		alive := 0
 		for i := limit / 2; i < limit; i++ {
-			if c.find("", []string{fmt.Sprint("scope-", i)}) != nil {
+			if c.find("", "", []string{fmt.Sprint("scope-", i)}) != nil {
 				alive++
 			}
 		}
@@ -210,7 +216,7 @@ func TestDeadSlots(t *testing.T) {
 	s := c.slot(keyOf("a"), 0)
 	c.remove(c.table.Load(), s, never)
 	require.True(t, s.dead.Load())
-	assert.Nil(t, c.find("", []string{"a"}))
+	assert.Nil(t, c.find("", "", []string{"a"}))
 	again := c.slot(keyOf("a"), 0)
 	assert.NotSame(t, s, again)
 	assert.False(t, again.dead.Load())
@@ -246,11 +252,11 @@ func TestCacheUnderTheRaceDetector(t *testing.T) {
 			scopes := make([]string, 1)
 			for !stop.Load() {
 				scopes[0] = fmt.Sprint("scope-", rand.IntN(2000))
-				if s := c.find("", scopes); s != nil && s.key.scopes[0] != scopes[0] {
+				if s := c.find("", "", scopes); s != nil && s.key.scopes[0] != scopes[0] {
 					t.Errorf("asked for %s, got %s", scopes[0], s.key.scopes[0])
 				}
 				scopes[0] = "pinned"
-				if c.find("", scopes) == nil {
+				if c.find("", "", scopes) == nil {
 					missed.Add(1)
 				} else {
 					found.Add(1)
@@ -277,7 +283,7 @@ func TestCacheUnderTheRaceDetector(t *testing.T) {
 	readers.Wait()
 	assert.LessOrEqual(t, c.reachable(), 510)
 	assert.Equal(t, c.reachable(), c.count)
-	assert.Same(t, pinned, c.find("", []string{"pinned"}))
+	assert.Same(t, pinned, c.find("", "", []string{"pinned"}))
 	assert.Less(t, missed.Load(), 1+found.Load()/20, "hits are lost for long")
 }
 

@@ -38,6 +38,7 @@ type Client struct {
 	exchanger *exchanger
 	shared    *sharedStore // nil: none
 	cache     *cache
+	users     *cache // of tokens on behalf of users
 	clock     *clock
 
 	offset  atomic.Int64          // how far the endpoint's clock is ahead of ours
@@ -90,6 +91,7 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 	c.hooks = joinHooks(cfg.hooks)
 	c.clock = newClock()
 	c.cache = newCache(cfg.cacheLimit)
+	c.users = newCache(cfg.userCacheLimit)
 	c.exchanger = newExchanger(cfg.http, userAgent(cfg.userAgent))
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, req := range warm {
@@ -117,6 +119,10 @@ type Request struct {
 	// for each request, written {resource}/.default.
 	Scopes []string
 
+	// Grant is what the client shows to be given the token; by default it acts
+	// as itself.
+	Grant Grant
+
 	// Tenant is the authority's if empty; another must be allowed by [WithTenants].
 	Tenant string
 
@@ -129,6 +135,7 @@ type Request struct {
 
 	// MinValidity is how long the token must still be handed out, for a long
 	// job; not negative. If a new one isn't either, the error wraps [ErrShortLived].
+	// It is for tokens that are cached.
 	MinValidity time.Duration
 }
 
@@ -151,7 +158,7 @@ func (c *Client) Token(ctx context.Context, scopes ...string) (*Token, error) {
 // Acquire is [Client.Token] with everything that can be asked for.
 func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 	want := ask{Request: req}
-	if want.cacheable() && req.MinValidity >= 0 {
+	if want.cacheable() && req.MinValidity >= 0 && req.Grant.secret == nil {
 		tenant := req.Tenant
 		if tenant == c.authority.tenant {
 			tenant = ""
@@ -211,6 +218,7 @@ func (c *Client) Close() error {
 		return nil
 	}
 	c.cache.clear()
+	c.users.clear()
 	done := make(chan struct{})
 	go func() { c.work.Wait(); close(done) }()
 	limit := time.NewTimer(closeLimit)
@@ -244,7 +252,11 @@ func (c *Client) key(req Request) (key, error) {
 	if err != nil {
 		return key{}, err
 	}
-	if len(scopes) == 0 && c.authority.host != "" {
+	grant := req.Grant.show()
+	if grant.err != nil {
+		return key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
+	}
+	if len(scopes) == 0 && c.authority.host != "" && !grant.once {
 		return key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
 	}
 	if err := checkClaims(req.Claims); err != nil {
@@ -252,6 +264,9 @@ func (c *Client) key(req Request) (key, error) {
 	}
 	if req.MinValidity < 0 {
 		return key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
+	}
+	if req.MinValidity > 0 && grant.once {
+		return key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
 	}
 	tenant := strings.ToLower(req.Tenant)
 	if tenant == strings.ToLower(c.authority.tenant) {
@@ -265,7 +280,7 @@ func (c *Client) key(req Request) (key, error) {
 			return key{}, err
 		}
 	}
-	return key{tenant: tenant, scopes: scopes}, nil
+	return key{tenant: tenant, user: grant.user, scopes: scopes}, nil
 }
 
 // canonical splits scopes at spaces and drops duplicates. The order stays as

@@ -148,7 +148,9 @@ func (e *TokenError) remembered(left time.Duration) *TokenError {
 // codeAdvice is for servers that aren't Entra ID.
 var codeAdvice = map[string]string{
 	"invalid_client":         "register the certificate's public key for this client id, and compare audience (WithAudience), algorithm (WithAlgorithm), typ (WithAssertionType) and kid (WithKeyID) with what the server wants, and this machine's clock with the server's",
-	"unauthorized_client":    "allow the client credentials grant for this client",
+	"unauthorized_client":    "allow the grant that was asked for (client credentials, unless a Request said otherwise) for this client",
+	"invalid_grant":          "the user's assertion, code or refresh token is over, was used before or belongs to another client: have the user sign in again",
+	"interaction_required":   "the user must agree to something or prove more: send them to sign in, with the claims of this error",
 	"invalid_scope":          "the scope is unknown to the server or not granted to this client",
 	"invalid_target":         "the resource is unknown to the server or not granted to this client",
 	"invalid_request":        "the server misses something in the request, or found it malformed; its description says what",
@@ -174,6 +176,9 @@ var aadsts = func() map[int]aadstsEntry {
 		secretNotCert = "the server looked at a client secret, not at a certificate: something else than this client sent the request, or the app expects a secret"
 		app           = "in the app registration, add the certificate and make sure that the app is a confidential client"
 		later         = "a fault or throttling on the server's side: it is tried again"
+		assertion     = "the user's assertion is not for this app, or not from this tenant: its audience must be this client"
+		userMust      = "the user must prove more: send them to sign in, with the claims of this error"
+		signIn        = "the code or refresh token is over: have the user sign in again"
 		oneTenant     = "name one tenant by GUID or domain; common and organizations are not for a client that acts as itself"
 	)
 	return map[int]aadstsEntry{
@@ -203,6 +208,16 @@ var aadsts = func() map[int]aadstsEntry {
 		70011:   {advice: scope},
 		1002012: {advice: scope},
 		700022:  {advice: scope},
+		50013:   {advice: assertion},
+		500131:  {advice: assertion},
+		500133:  {advice: "the user's assertion has expired: have the caller send a new one"},
+		65001:   {advice: "the user or an administrator has not consented to this app calling that resource"},
+		50076:   {advice: userMust},
+		50079:   {advice: userMust},
+		54005:   {advice: "the code was redeemed before: it can be once"},
+		70008:   {advice: signIn},
+		700082:  {advice: signIn},
+		50148:   {advice: "the code verifier doesn't belong to the code challenge of the authorization request"},
 		53003:   {advice: "Conditional Access blocks this workload: ask the tenant's administrator for its policy"},
 		50196:   {advice: "the app asked in a loop: share one client in the process and a Store among processes instead of asking each time"},
 		90033:   {advice: later, temporary: true},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -50,31 +51,30 @@ func defaultTransport() *http.Transport {
 	return t
 }
 
-// clientCredentials is the form of a token request (RFC 6749 §4.4.2, RFC 7523 §2.2).
-func clientCredentials(clientID string, scopes []string, claims, assertion string) url.Values {
-	form := url.Values{
-		"grant_type":            {"client_credentials"},
-		"client_id":             {clientID},
-		"client_assertion_type": {assertionType},
-		"client_assertion":      {assertion},
+// form is that of a token request: what the grant shows, and who asks (RFC 6749
+// §4, RFC 7523 §2.2).
+func (r *requestRun) form(assertion string) url.Values {
+	form := maps.Clone(r.grant.form)
+	form.Set("client_id", r.client.id)
+	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion", assertion)
+	if len(r.key.scopes) > 0 {
+		form.Set("scope", strings.Join(r.key.scopes, " "))
 	}
-	if len(scopes) > 0 {
-		form.Set("scope", strings.Join(scopes, " "))
-	}
-	if claims != "" {
-		form.Set("claims", claims)
+	if r.claims != "" {
+		form.Set("claims", r.claims)
 	}
 	return form
 }
 
 // post sends one token request and reads the answer. Errors are a *TokenError,
 // one that wraps ErrBadResponse, or a failed connection.
-func (x *exchanger) post(ctx context.Context, endpoint string, form url.Values, correlationID string) (grant, error) {
+func (x *exchanger) post(ctx context.Context, endpoint string, form url.Values, correlationID string) (answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, attemptLimit, errAttemptLimit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return grant{}, fmt.Errorf("certtoken: token endpoint: %w", err)
+		return answer{}, fmt.Errorf("certtoken: token endpoint: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -84,7 +84,7 @@ func (x *exchanger) post(ctx context.Context, endpoint string, form url.Values, 
 
 	resp, err := x.http.Do(req)
 	if err != nil {
-		return grant{}, connectionError(ctx, endpoint, err)
+		return answer{}, connectionError(ctx, endpoint, form, err)
 	}
 	defer resp.Body.Close()
 	body, err := readLimited(resp.Body, maxBody)
@@ -92,23 +92,23 @@ func (x *exchanger) post(ctx context.Context, endpoint string, form url.Values, 
 	case errors.Is(err, errTooLong) && resp.StatusCode >= 400:
 		body = nil // the status and Retry-After still count
 	case errors.Is(err, errTooLong):
-		return grant{}, badResponse(endpoint, resp, fmt.Sprintf("it is larger than %d bytes", maxBody))
+		return answer{}, badResponse(endpoint, resp, fmt.Sprintf("it is larger than %d bytes", maxBody))
 	case err != nil:
-		return grant{}, connectionError(ctx, endpoint, err)
+		return answer{}, connectionError(ctx, endpoint, form, err)
 	}
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		g, err := parseGrant(body)
 		if err != nil {
-			return grant{}, badResponse(endpoint, resp, err.Error())
+			return answer{}, badResponse(endpoint, resp, err.Error())
 		}
 		return g, nil
 	case resp.StatusCode/100 == 3:
-		return grant{}, badResponse(endpoint, resp, "it redirects"+redirectHost(resp)+", which a token request doesn't follow")
+		return answer{}, badResponse(endpoint, resp, "it redirects"+redirectHost(resp)+", which a token request doesn't follow")
 	case resp.StatusCode/100 <= 2:
-		return grant{}, badResponse(endpoint, resp, "a token comes with status 200")
+		return answer{}, badResponse(endpoint, resp, "a token comes with status 200")
 	}
-	return grant{}, parseTokenError(endpoint, resp, body, correlationID)
+	return answer{}, parseTokenError(endpoint, resp, []byte(scrub(string(body), form)), correlationID)
 }
 
 var (
@@ -129,9 +129,9 @@ func readLimited(r io.Reader, limit int64) ([]byte, error) {
 }
 
 // connectionError is a request without an answer. It names the endpoint without
-// its query, and passes the cause on unless its text holds an assertion, as a
-// user's RoundTripper could make it.
-func connectionError(ctx context.Context, endpoint string, err error) error {
+// its query, and passes the cause on unless its text holds a secret, as a user's
+// RoundTripper could make it.
+func connectionError(ctx context.Context, endpoint string, form url.Values, err error) error {
 	var urlErr *url.Error
 	if errors.As(err, &urlErr) {
 		err = urlErr.Err
@@ -139,8 +139,8 @@ func connectionError(ctx context.Context, endpoint string, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
 		err = cause
 	}
-	if jwtShape.MatchString(err.Error()) {
-		err = errors.New(redact(err.Error(), maxDescription))
+	if text := scrub(err.Error(), form); text != err.Error() || jwtShape.MatchString(text) {
+		err = errors.New(redact(text, maxDescription))
 	}
 	return &connectionFailure{endpoint: endpointName(endpoint), err: err}
 }

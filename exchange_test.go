@@ -18,22 +18,22 @@ func TestParseGrant(t *testing.T) {
 	const hour = time.Hour
 	cases := map[string]struct {
 		body string
-		want grant
+		want answer
 		err  string
 	}{
 		"Entra": {body: `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"abc"}`,
-			want: grant{access: "abc", typ: "Bearer", lifetime: 3599 * time.Second, extra: `{"ext_expires_in":3599}`}},
-		"long-lived":       {body: `{"access_token":"abc","expires_in":86399,"refresh_in":43199}`, want: grant{access: "abc", typ: "Bearer", lifetime: 86399 * time.Second, refreshIn: 43199 * time.Second}},
-		"strings":          {body: `{"access_token":"abc","token_type":"bearer","expires_in":"3600","refresh_in":"1800"}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour, refreshIn: hour / 2}},
-		"a fraction":       {body: `{"access_token":"abc","expires_in":1.5}`, want: grant{access: "abc", typ: "Bearer", lifetime: 1500 * time.Millisecond}},
-		"scopes":           {body: `{"access_token":"abc","expires_in":3600,"scope":"a  b"}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour, scopes: []string{"a", "b"}}},
-		"empty scope":      {body: `{"access_token":"abc","expires_in":3600,"scope":""}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour}},
-		"scope not a text": {body: `{"access_token":"abc","expires_in":3600,"scope":["a"]}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour}},
-		"another type":     {body: `{"access_token":"abc","token_type":"mtls_pop","expires_in":3600}`, want: grant{access: "abc", typ: "mtls_pop", lifetime: hour}},
-		"no expires_in":    {body: `{"access_token":"abc"}`, want: grant{access: "abc", typ: "Bearer", lifetime: assumedLife}},
-		"null expires_in":  {body: `{"access_token":"abc","expires_in":null}`, want: grant{access: "abc", typ: "Bearer", lifetime: assumedLife}},
-		"secrets":          {body: `{"access_token":"abc","expires_in":3600,"refresh_token":"r","id_token":"i"}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour}},
-		"absurd refresh":   {body: `{"access_token":"abc","expires_in":3600,"refresh_in":"soon"}`, want: grant{access: "abc", typ: "Bearer", lifetime: hour}},
+			want: answer{access: "abc", typ: "Bearer", lifetime: 3599 * time.Second, extra: `{"ext_expires_in":3599}`}},
+		"long-lived":       {body: `{"access_token":"abc","expires_in":86399,"refresh_in":43199}`, want: answer{access: "abc", typ: "Bearer", lifetime: 86399 * time.Second, refreshIn: 43199 * time.Second}},
+		"strings":          {body: `{"access_token":"abc","token_type":"bearer","expires_in":"3600","refresh_in":"1800"}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour, refreshIn: hour / 2}},
+		"a fraction":       {body: `{"access_token":"abc","expires_in":1.5}`, want: answer{access: "abc", typ: "Bearer", lifetime: 1500 * time.Millisecond}},
+		"scopes":           {body: `{"access_token":"abc","expires_in":3600,"scope":"a  b"}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour, scopes: []string{"a", "b"}}},
+		"empty scope":      {body: `{"access_token":"abc","expires_in":3600,"scope":""}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour}},
+		"scope not a text": {body: `{"access_token":"abc","expires_in":3600,"scope":["a"]}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour}},
+		"another type":     {body: `{"access_token":"abc","token_type":"mtls_pop","expires_in":3600}`, want: answer{access: "abc", typ: "mtls_pop", lifetime: hour}},
+		"no expires_in":    {body: `{"access_token":"abc"}`, want: answer{access: "abc", typ: "Bearer", lifetime: assumedLife}},
+		"null expires_in":  {body: `{"access_token":"abc","expires_in":null}`, want: answer{access: "abc", typ: "Bearer", lifetime: assumedLife}},
+		"secrets":          {body: `{"access_token":"abc","expires_in":3600,"refresh_token":"r","id_token":"i"}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour, refresh: "r", id: "i"}},
+		"absurd refresh":   {body: `{"access_token":"abc","expires_in":3600,"refresh_in":"soon"}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour}},
 
 		"empty":              {body: ``, err: "not a JSON object"},
 		"HTML":               {body: `<html>Sign in</html>`, err: "not a JSON object"},
@@ -246,7 +246,7 @@ func TestTokenMargins(t *testing.T) {
 		for _, refresh := range []time.Duration{0, life / 2, life, 2 * life} {
 			for range 20 {
 				at := newClock().look()
-				token := newToken(grant{access: "x", lifetime: life, refreshIn: refresh}, nil, at)
+				token := newToken(answer{access: "x", lifetime: life, refreshIn: refresh}, nil, at)
 				renew, end := token.life.renew-at.mono, token.life.end-at.mono
 				want := float64(life) * 0.75
 				if refresh == life/2 {

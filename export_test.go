@@ -16,6 +16,13 @@ func CacheLen(c *Client) int {
 	return c.cache.reachable()
 }
 
+// UserCacheLen counts those of tokens on behalf of users.
+func UserCacheLen(c *Client) int {
+	c.users.mu.Lock()
+	defer c.users.mu.Unlock()
+	return c.users.reachable()
+}
+
 // reachable counts what readers can come to.
 func (c *cache) reachable() int {
 	t := c.table.Load()

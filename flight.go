@@ -40,11 +40,12 @@ type ask struct {
 	// which always refuses can't have the endpoint asked in a loop.
 	not *Token
 
+	once   bool // the grant can be redeemed once
 	behind bool // a renewal behind the callers
 }
 
 // cacheable tells whether a token from the cache will do.
-func (r *ask) cacheable() bool { return r.Claims == "" && !r.Fresh && r.not == nil }
+func (r *ask) cacheable() bool { return r.Claims == "" && !r.Fresh && r.not == nil && !r.once }
 
 // errForcedLately says that a resource's refusal is left to stand.
 var errForcedLately = errors.New("certtoken: the token was already renewed for this resource within the last minute")
@@ -55,9 +56,9 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Scopes, req.Tenant = k.scopes, k.tenant
+	req.Scopes, req.Tenant, req.once = k.scopes, k.tenant, req.Grant.show().once
 	if req.cacheable() {
-		if t := c.cachedAs(k, req.MinValidity); t != nil {
+		if t := c.cachedAs(k, req.Grant, req.MinValidity); t != nil {
 			return t, nil
 		}
 	}
@@ -69,7 +70,7 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 		if ctx.Err() != nil {
 			return nil, waitError(ctx)
 		}
-		s := c.cache.slot(k, c.clock.mono())
+		s := c.slot(k, req)
 		t, f, err := c.join(ctx, s, req)
 		if t != nil || err != nil {
 			return t, err
@@ -86,31 +87,53 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 	}
 }
 
-// cached is the token in the cache, if there is one that may be handed out now
-// and for a further while.
+// slot is where the token for k belongs. A grant that can be redeemed once has a
+// slot that nobody else finds.
+func (c *Client) slot(k key, req ask) *slot {
+	if req.once {
+		return &slot{key: k}
+	}
+	return c.cacheOf(k).slot(k, c.clock.mono())
+}
+
+// cacheOf is the cache for k.
+func (c *Client) cacheOf(k key) *cache {
+	if k.user != "" {
+		return c.users
+	}
+	return c.cache
+}
+
+// cached is the client's own token in the cache, if there is one that may be
+// handed out now and for a further while.
 func (c *Client) cached(tenant string, scopes []string, further time.Duration) *Token {
-	s := c.cache.find(tenant, scopes)
+	s := c.cache.find(tenant, "", scopes)
 	if s == nil {
 		return nil
 	}
-	return c.handOut(s, further)
+	return c.handOut(s, Grant{}, further)
 }
 
 // cachedAs is cached for a key that was found out the long way: by another
-// spelling, or of too many scopes for the way without a lock.
-func (c *Client) cachedAs(k key, further time.Duration) *Token {
+// spelling, of too many scopes for the way without a lock, or of a user.
+func (c *Client) cachedAs(k key, grant Grant, further time.Duration) *Token {
+	in := c.cacheOf(k)
 	if len(k.scopes) > maxUnsorted {
-		return c.handOut(c.cache.slot(k, c.clock.mono()), further)
+		return c.handOut(in.slot(k, c.clock.mono()), grant, further)
 	}
-	return c.cached(k.tenant, k.scopes, further)
+	s := in.find(k.tenant, k.user, k.scopes)
+	if s == nil {
+		return nil
+	}
+	return c.handOut(s, grant, further)
 }
 
 // handOut is hit for a token that must be valid for a further while.
-func (c *Client) handOut(s *slot, further time.Duration) *Token {
+func (c *Client) handOut(s *slot, grant Grant, further time.Duration) *Token {
 	if further > 0 && !c.valid(s.token.Load(), further) {
 		return nil
 	}
-	return c.hit(s)
+	return c.hit(s, grant)
 }
 
 // wait waits for a flight, and returns why it was left before its end.
@@ -344,7 +367,7 @@ func (c *Client) land(s *slot, f *flight, req ask, before *Token) {
 		s.token.Store(f.token)
 		s.renew.Store(int64(f.token.life.renew))
 	} else {
-		pause = c.refused(w, f, before)
+		pause = c.refused(s, f, before)
 		s.renew.Store(max(f.renewBefore, int64(c.now(before)+pause)))
 	}
 	if w.empty() {
@@ -352,7 +375,7 @@ func (c *Client) land(s *slot, f *flight, req ask, before *Token) {
 	}
 	s.mu.Unlock()
 	close(f.done)
-	c.cache.tidy(c.clock.mono())
+	c.cacheOf(s.key).tidy(c.clock.mono())
 	if req.behind && f.err != nil && !errors.Is(f.err, ErrClosed) {
 		c.renewalFailed(s, f, before, pause)
 	}
@@ -370,8 +393,8 @@ func (c *Client) renewalFailed(s *slot, f *flight, before *Token, pause time.Dur
 // refused notes a failure and returns the pause before the next renewal. What
 // came of a request with claims may be due to them: of that only throttling
 // concerns the others.
-func (c *Client) refused(w *work, f *flight, before *Token) time.Duration {
-	now := c.clock.look()
+func (c *Client) refused(s *slot, f *flight, before *Token) time.Duration {
+	w, now := s.work, c.clock.look()
 	remember := func(d time.Duration, thumbprint string) {
 		w.refused = &refusal{err: f.err, until: now.mono + d, ahead: now.ahead, thumbprint: thumbprint}
 	}
@@ -386,6 +409,9 @@ func (c *Client) refused(w *work, f *flight, before *Token) time.Duration {
 		remember(refusalMemory, te.Thumbprint)
 	} else if f.claims == "" && errors.Is(f.err, ErrBadResponse) {
 		remember(refusalMemory, "")
+	}
+	if s.key.user != "" && te != nil && te.Code == "invalid_grant" && before != nil {
+		return before.life.end - before.life.granted // the same assertion won't do better
 	}
 	return c.renewPause(w, f, before)
 }
@@ -423,10 +449,10 @@ func (c *Client) fetch(ctx context.Context, k key, req ask, before *Token) fetch
 	if err != nil {
 		return fetched{err: err}
 	}
-	if c.shared != nil {
+	if c.shared != nil && !req.once {
 		return c.fetchShared(ctx, authority, k, req, before)
 	}
-	t, err := c.request(ctx, authority, k, req.Claims)
+	t, err := c.request(ctx, authority, k, req)
 	return fetched{token: t, err: err}
 }
 

@@ -11,31 +11,33 @@ import (
 
 // Defaults that no option changes are where they are used.
 const (
-	defaultCacheLimit    = 100_000
-	defaultExpiryWarning = 30 * 24 * time.Hour
+	defaultCacheLimit     = 100_000
+	defaultUserCacheLimit = 10_000
+	defaultExpiryWarning  = 30 * 24 * time.Hour
 )
 
 // Option changes a [Client]. The zero value of everything is a good client.
 type Option func(*config)
 
 type config struct {
-	http          *http.Client
-	userAgent     string
-	tenants       map[string]bool
-	anyTenant     bool
-	capabilities  []string
-	cacheLimit    int
-	keepWarm      [][]string
-	foreground    bool
-	expiryWarning time.Duration
-	hooks         []Hooks
-	store         Store
-	storeKeys     [][]byte
-	errs          []error
+	http           *http.Client
+	userAgent      string
+	tenants        map[string]bool
+	anyTenant      bool
+	capabilities   []string
+	cacheLimit     int
+	userCacheLimit int
+	keepWarm       [][]string
+	foreground     bool
+	expiryWarning  time.Duration
+	hooks          []Hooks
+	store          Store
+	storeKeys      [][]byte
+	errs           []error
 }
 
 func newConfig(opts []Option) config {
-	cfg := config{cacheLimit: defaultCacheLimit, expiryWarning: defaultExpiryWarning}
+	cfg := config{cacheLimit: defaultCacheLimit, userCacheLimit: defaultUserCacheLimit, expiryWarning: defaultExpiryWarning}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&cfg)
@@ -105,7 +107,7 @@ func WithCapabilities(capabilities ...string) Option {
 	return func(c *config) { c.capabilities = append(c.capabilities, capabilities...) }
 }
 
-// WithCacheLimit bounds the number of cached tokens; the default is 100,000.
+// WithCacheLimit bounds the number of the client's own cached tokens; the default is 100,000.
 // Beyond it the expired and then the least recently used leave.
 func WithCacheLimit(n int) Option {
 	return func(c *config) {
@@ -113,6 +115,17 @@ func WithCacheLimit(n int) Option {
 			c.fail("WithCacheLimit: %d is less than 1", n)
 		}
 		c.cacheLimit = n
+	}
+}
+
+// WithUserCacheLimit bounds the number of cached tokens on behalf of users
+// ([OnBehalfOf]), which have a cache of their own; the default is 10,000.
+func WithUserCacheLimit(n int) Option {
+	return func(c *config) {
+		if n < 1 {
+			c.fail("WithUserCacheLimit: %d is less than 1", n)
+		}
+		c.userCacheLimit = n
 	}
 }
 

@@ -1,6 +1,7 @@
 package certtoken
 
 import (
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 const (
 	maxDescription = 1 << 10
 	maxShort       = 64
+	minSecret      = 4 // a shorter one is a word that any text may hold
 )
 
 // jwtShape matches the beginning of a JWT in compact form: a JSON object in
@@ -30,6 +32,22 @@ func redact(text string, max int) string {
 	text = escapeControls(text)
 	if len(text) > max {
 		text = strings.ToValidUTF8(text[:max], "") + "…"
+	}
+	return text
+}
+
+// scrub removes the secrets of a form from what a server or a user's
+// RoundTripper says about it. A code or a refresh token has no shape of its own.
+func scrub(text string, form url.Values) string {
+	for _, name := range []string{"assertion", "code", "code_verifier", "refresh_token", "client_assertion"} {
+		secret := form.Get(name)
+		if len(secret) < minSecret {
+			continue
+		}
+		text = strings.ReplaceAll(text, secret, "[removed]")
+		if escaped := url.QueryEscape(secret); escaped != secret {
+			text = strings.ReplaceAll(text, escaped, "[removed]")
+		}
 	}
 	return text
 }

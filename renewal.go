@@ -6,8 +6,8 @@ import (
 )
 
 // hit returns the slot's token if it may be handed out, and has it renewed
-// behind the caller if that is due. It waits for nothing and allocates nothing.
-func (c *Client) hit(s *slot) *Token {
+// behind the caller, with the caller's grant, if that is due. It waits for nothing and allocates nothing.
+func (c *Client) hit(s *slot, grant Grant) *Token {
 	t := s.token.Load()
 	if t == nil || c.closed.Load() {
 		return nil
@@ -21,7 +21,7 @@ func (c *Client) hit(s *slot) *Token {
 		if c.cfg.foreground {
 			return nil
 		}
-		c.renewBehind(s, t)
+		c.renewBehind(s, grant, t)
 	}
 	s.touch(mono)
 	if c.hooks.Hit != nil {
@@ -31,14 +31,14 @@ func (c *Client) hit(s *slot) *Token {
 }
 
 // renewBehind starts the renewal of t, once.
-func (c *Client) renewBehind(s *slot, t *Token) {
+func (c *Client) renewBehind(s *slot, grant Grant, t *Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.busy()
 	if s.token.Load() != t || w.flight != nil || s.dead.Load() || int64(c.now(t)) < s.renew.Load() {
 		return
 	}
-	c.start(context.Background(), s, ask{behind: true})
+	c.start(context.Background(), s, ask{Request: Request{Grant: grant}, behind: true})
 }
 
 // warmInterval is the longest time for which keepWarm doesn't look, so that it
@@ -70,7 +70,7 @@ func (c *Client) warmUp(req Request) (pause time.Duration) {
 		}
 		return soon
 	case int64(c.now(t)) >= s.renew.Load():
-		c.renewBehind(s, t)
+		c.renewBehind(s, Grant{}, t)
 	}
 	s.touch(c.clock.mono())
 	if due := s.renew.Load(); due != int64(never) {

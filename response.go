@@ -19,32 +19,33 @@ const (
 
 // parseGrant reads a successful token response (RFC 6749 §5.1). Its errors
 // never repeat the body.
-func parseGrant(body []byte) (grant, error) {
+func parseGrant(body []byte) (answer, error) {
 	fields, err := parseObject(body)
 	if err != nil {
-		return grant{}, err
+		return answer{}, err
 	}
-	g := grant{
+	g := answer{
 		access: text(fields, "access_token"),
 		typ:    text(fields, "token_type"),
 		scopes: scopeList(text(fields, "scope")),
 	}
 	if g.access == "" {
-		return grant{}, errors.New("it has no access_token")
+		return answer{}, errors.New("it has no access_token")
 	}
 	if !isVisibleASCII(g.access) {
-		return grant{}, errors.New("its access_token has characters that no token may have")
+		return answer{}, errors.New("its access_token has characters that no token may have")
 	}
 	if g.typ == "" || strings.EqualFold(g.typ, "bearer") {
 		g.typ = "Bearer" // RFC 6749 §7.1: compared without case, sent as RFC 6750 §2.1 writes it
 	}
 	if !isVisibleASCII(g.typ) || len(g.typ) > maxShort {
-		return grant{}, errors.New("its token_type is not a name")
+		return answer{}, errors.New("its token_type is not a name")
 	}
 	if g.lifetime, err = tokenLife(fields); err != nil {
-		return grant{}, err
+		return answer{}, err
 	}
 	g.refreshIn, _ = seconds(fields["refresh_in"])
+	g.refresh, g.id = text(fields, "refresh_token"), text(fields, "id_token")
 	g.extra = extraFields(fields)
 	return g, nil
 }

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"time"
 )
 
@@ -17,12 +19,13 @@ const (
 // request gets a token from the endpoint: up to three attempts at what may
 // pass, and one more each for a clock and for a certificate that the endpoint
 // blamed and that could be mended. Every attempt is signed anew, with a new jti.
-func (c *Client) request(ctx context.Context, authority Authority, k key, claims string) (*Token, error) {
-	claims, err := mergeCapabilities(claims, c.cfg.capabilities)
+// A grant that can be redeemed once is sent again only if it can't have been.
+func (c *Client) request(ctx context.Context, authority Authority, k key, req ask) (*Token, error) {
+	claims, err := mergeCapabilities(req.Claims, c.cfg.capabilities)
 	if err != nil {
 		return nil, err
 	}
-	run := requestRun{client: c, authority: authority, key: k, claims: claims, correlationID: newUUID()}
+	run := requestRun{client: c, authority: authority, key: k, grant: req.Grant.show(), claims: claims, correlationID: newUUID()}
 	for attempt := 1; ; {
 		t, err := run.attempt(ctx)
 		if err == nil {
@@ -32,6 +35,7 @@ func (c *Client) request(ctx context.Context, authority Authority, k key, claims
 			continue
 		}
 		pause, again := retryPause(err, attempt)
+		again = again && (!run.grant.once || unused(err))
 		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !sleep(ctx, pause) {
 			return nil, err
 		}
@@ -44,6 +48,7 @@ type requestRun struct {
 	client        *Client
 	authority     Authority
 	key           key
+	grant         shown
 	claims        string
 	correlationID string
 
@@ -78,8 +83,10 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 		}
 	}
 	asked := c.clock.look()
-	form := clientCredentials(c.id, r.key.scopes, r.claims, assertion)
-	g, err := c.exchanger.post(ctx, r.authority.tokenURL, form, r.correlationID)
+	g, err := c.exchanger.post(ctx, r.authority.tokenURL, r.form(assertion), r.correlationID)
+	if r.key.user == "" && !r.grant.once {
+		g.refresh, g.id = "", "" // a client that acts as itself has no use for them
+	}
 
 	var t *Token
 	var te *TokenError
@@ -132,6 +139,17 @@ func retryPause(err error, attempt int) (time.Duration, bool) {
 		return te.RetryAfter, true
 	}
 	return rand.N(baseBackoff << (attempt - 1)), true
+}
+
+// unused tells whether a failed attempt surely left its grant unused: it never
+// reached the server, or was turned away before anything was looked at. Any
+// other failure may have come after the code was redeemed, and a server that
+// sees a code twice revokes what it gave for it (RFC 6749 §4.1.2).
+func unused(err error) bool {
+	var te *TokenError
+	var op *net.OpError
+	return errors.As(err, &te) && te.StatusCode == http.StatusTooManyRequests ||
+		errors.As(err, &op) && op.Op == "dial"
 }
 
 // isConnectionFailure leaves out what a second try can't change: a certificate

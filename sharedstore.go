@@ -101,15 +101,17 @@ type storedToken struct {
 	Type    string   `json:"token_type"`
 	Scopes  []string `json:"scopes,omitempty"`
 	Extra   string   `json:"extra,omitempty"`
+	Refresh string   `json:"refresh_token,omitempty"`
+	ID      string   `json:"id_token,omitempty"`
 	Granted int64    `json:"granted"` // Unix nanoseconds
 	Renew   int64    `json:"renew"`
 	Expires int64    `json:"expires"`
 }
 
 func newStoredToken(t *Token) storedToken {
-	access, extra := t.secret()
+	s := t.secret()
 	return storedToken{
-		Access: access, Type: t.typ, Scopes: t.scopes, Extra: extra,
+		Access: s.access, Type: t.typ, Scopes: t.scopes, Extra: s.extra, Refresh: s.user().refresh, ID: s.user().id,
 		Granted: t.granted().UnixNano(), Renew: t.renew, Expires: t.expires,
 	}
 }
@@ -125,8 +127,8 @@ func (st storedToken) token(asked []string, at reading) *Token {
 	if !granted.Add(usable(lifetime)).After(at.time) {
 		return nil
 	}
-	g := grant{access: st.Access, typ: st.Type, scopes: st.Scopes, lifetime: lifetime, extra: st.Extra}
-	// The grant lies back by so much on this process's clocks too.
+	g := answer{access: st.Access, typ: st.Type, scopes: st.Scopes, lifetime: lifetime, extra: st.Extra, refresh: st.Refresh, id: st.ID}
+	// The answer lies back by so much on this process's clocks too.
 	past := reading{mono: at.mono - at.time.Sub(granted), ahead: at.ahead, time: granted}
 	t := newToken(g, asked, past)
 	t.renew = st.Renew
@@ -164,7 +166,11 @@ func (k storeKey) openEntry(name string, sealed []byte) (storedToken, error) {
 // entryParts is what makes one token different from another.
 func (c *Client) entryParts(authority Authority, k key) []string {
 	scopes := slices.Sorted(slices.Values(k.scopes))
-	return append([]string{authority.tokenURL, c.id}, scopes...)
+	parts := []string{authority.tokenURL, c.id}
+	if k.user != "" { // with a space, which no scope has
+		parts = append(parts, "on behalf of "+k.user)
+	}
+	return append(parts, scopes...)
 }
 
 // fetchShared gets a token from the store, or else from the endpoint while the
@@ -184,7 +190,7 @@ func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, re
 		}
 	}
 	out.settle = unlock
-	out.token, out.err = c.request(ctx, authority, k, req.Claims)
+	out.token, out.err = c.request(ctx, authority, k, req)
 	if t := out.token; t != nil {
 		ctx := context.WithoutCancel(ctx)
 		out.settle = func() { c.save(ctx, k, parts, t); unlock() }

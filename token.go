@@ -20,18 +20,39 @@ const (
 
 // Token is an access token with what the server said of it. It is read-only,
 // may be used from many goroutines, and no printing verb, logger or encoder
-// shows the secret: only [Token.AccessToken] does.
+// shows a secret: only [Token.AccessToken], [Token.RefreshToken] and
+// [Token.IDToken] do.
 type Token struct {
 	life span // first, next to what a hit reads anyway
 
 	// secret is a function so that nothing that walks through memory by
 	// reflection finds the token behind it.
-	secret func() (access, extra string)
+	secret func() secrets
 	typ    string
 	scopes []string
 
 	// Unix nanoseconds: half of what two time.Time take, for every cached token.
 	expires, renew int64
+}
+
+// secrets are what lies behind a token.
+type secrets struct {
+	access, extra string
+	more          *userSecrets // nil: none
+}
+
+// userSecrets come with a user's token. They lie apart, so that the many tokens
+// without them are no larger.
+type userSecrets struct {
+	refresh, id string
+}
+
+// user is what came with a user's token, or nothing.
+func (s secrets) user() userSecrets {
+	if s.more == nil {
+		return userSecrets{}
+	}
+	return *s.more
 }
 
 // span is a token's life on its client's clock.
@@ -41,28 +62,33 @@ type span struct {
 	granted    time.Duration
 }
 
-// grant is what a token endpoint's answer says, before any clock is looked at.
-type grant struct {
+// answer is what a token endpoint's answer says, before any clock is looked at.
+type answer struct {
 	access    string
 	typ       string
 	scopes    []string // nil: as asked
 	lifetime  time.Duration
 	refreshIn time.Duration // 0: not given
 	extra     string        // the other fields, a JSON object, or ""
+	refresh   string        // the user's, or ""
+	id        string        // the user's, or ""
 }
 
-// newToken starts the life of a grant that was asked for at the given reading.
+// newToken starts the life of a token that was asked for at the given reading.
 // It counts from the question, not from the answer, so a slow answer makes the
 // token shorter and never longer.
-func newToken(g grant, asked []string, at reading) *Token {
+func newToken(g answer, asked []string, at reading) *Token {
 	scopes := asked
 	if g.scopes != nil && !slices.Equal(g.scopes, asked) {
 		scopes = g.scopes
 	}
 	renewIn := renewAfter(g.lifetime, g.refreshIn)
-	access, extra := g.access, g.extra
+	s := secrets{access: g.access, extra: g.extra}
+	if g.refresh != "" || g.id != "" {
+		s.more = &userSecrets{refresh: g.refresh, id: g.id}
+	}
 	return &Token{
-		secret:  func() (string, string) { return access, extra },
+		secret:  secretly(s),
 		typ:     g.typ,
 		scopes:  scopes,
 		expires: at.time.Add(g.lifetime).UnixNano(),
@@ -75,6 +101,9 @@ func newToken(g grant, asked []string, at reading) *Token {
 		},
 	}
 }
+
+// secretly puts secrets where no reflection finds them.
+func secretly(s secrets) func() secrets { return func() secrets { return s } }
 
 // usable is how long a token of the given lifetime is handed out.
 func usable(lifetime time.Duration) time.Duration {
@@ -97,8 +126,27 @@ func (t *Token) AccessToken() string {
 	if t == nil || t.secret == nil {
 		return ""
 	}
-	access, _ := t.secret()
-	return access
+	return t.secret().access
+}
+
+// RefreshToken returns the secret by which the caller gets the next token
+// without the user ([RefreshToken]), or "": a server gives one where it was
+// asked for (scope offline_access), and never to a client that acts as itself.
+// The library keeps it only as long as this token.
+func (t *Token) RefreshToken() string {
+	if t == nil || t.secret == nil {
+		return ""
+	}
+	return t.secret().user().refresh
+}
+
+// IDToken returns the JWT that says who signed in (OpenID Connect Core §2), or
+// "". It is as the server sent it: nothing about it was checked.
+func (t *Token) IDToken() string {
+	if t == nil || t.secret == nil {
+		return ""
+	}
+	return t.secret().user().id
 }
 
 // Type returns the scheme of the Authorization header, "Bearer" as a rule.
@@ -143,7 +191,7 @@ func (t *Token) Extra(name string) any {
 	if t == nil || t.secret == nil {
 		return nil
 	}
-	_, extra := t.secret()
+	extra := t.secret().extra
 	if extra == "" {
 		return nil
 	}

@@ -67,7 +67,7 @@ func (s *TokenSource) cached() *oauth2.Token {
 	if b == nil || b.slot.dead.Load() {
 		return nil
 	}
-	t := s.client.hit(b.slot)
+	t := s.client.hit(b.slot, Grant{})
 	if t == nil {
 		return nil
 	}
@@ -101,15 +101,15 @@ func (c *Client) slotOf(scopes []string) *slot {
 	if err != nil {
 		return nil
 	}
-	return c.cache.find("", k.scopes)
+	return c.cache.find("", "", k.scopes)
 }
 
 func oauthToken(t *Token) *oauth2.Token {
-	access, extra := t.secret()
-	token := &oauth2.Token{AccessToken: access, TokenType: t.typ, Expiry: t.ExpiresAt()}
+	s := t.secret()
+	token := &oauth2.Token{AccessToken: s.access, TokenType: t.typ, Expiry: t.ExpiresAt()}
 	fields := map[string]any{"scope": strings.Join(t.scopes, " ")}
-	if extra != "" {
-		_ = json.Unmarshal([]byte(extra), &fields) // was checked when it came
+	if s.extra != "" {
+		_ = json.Unmarshal([]byte(s.extra), &fields) // was checked when it came
 	}
 	return token.WithExtra(fields)
 }

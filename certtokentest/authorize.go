@@ -10,7 +10,7 @@ import (
 // authorize checks everything about a well-formed request.
 func (c *call) authorize() *refusal {
 	for _, check := range []func() *refusal{
-		c.checkTenant, c.checkGrant, c.checkClient, c.checkScope, c.checkClaims,
+		c.checkTenant, c.checkGrant, c.checkClient, c.checkShown, c.checkScope, c.checkClaims,
 	} {
 		if refused := check(); refused != nil {
 			return refused
@@ -31,7 +31,7 @@ func (c *call) checkGrant() *refusal {
 	switch grant := form.Get("grant_type"); {
 	case grant == "":
 		return missing("grant_type")
-	case grant != "client_credentials":
+	case grantNeeds[grant] == nil:
 		return refuse(70003, "The app requested an unsupported grant type '%s'.", grant)
 	case form.Get("client_secret") != "":
 		return refuse(7000215, "Invalid client secret provided. This server knows certificates only.")
@@ -44,7 +44,20 @@ func (c *call) checkGrant() *refusal {
 	case form.Get("client_assertion_type") != assertionKind:
 		return refuse(90023, "The client_assertion_type '%s' is not supported; it must be '%s'.", form.Get("client_assertion_type"), assertionKind)
 	}
+	for _, parameter := range grantNeeds[form.Get("grant_type")] {
+		if form.Get(parameter) == "" {
+			return missing(parameter)
+		}
+	}
 	return nil
+}
+
+// grantNeeds are the parameters that each grant can't do without.
+var grantNeeds = map[string][]string{
+	grantClient:  {},
+	grantUser:    {"assertion", "requested_token_use"},
+	grantCode:    {"code"},
+	grantRefresh: {"refresh_token"},
 }
 
 func missing(parameter string) *refusal {
@@ -85,6 +98,17 @@ func (c *call) audiences() []string {
 
 func (c *call) checkScope() *refusal {
 	asked := strings.Fields(c.request.Scope)
+	if c.shown != nil {
+		if len(asked) == 0 {
+			asked = c.shown.Scopes
+		}
+		for _, scope := range asked {
+			if !slices.Contains(c.shown.Scopes, scope) {
+				return refuse(70011, "The scope '%s' was not part of the sign-in.", scope)
+			}
+		}
+	}
+	c.asked = asked
 	if !c.route.dialect.defaultScope {
 		return c.checkPlainScope(asked)
 	}
@@ -92,10 +116,14 @@ func (c *call) checkScope() *refusal {
 		return missing("scope")
 	}
 	for _, scope := range asked {
-		if slices.Contains([]string{"openid", "profile", "offline_access", "email"}, scope) {
+		if slices.Contains(oidcScopes, scope) {
 			continue // some clients add them, and Entra ID lets them
 		}
-		if refused := c.checkDefaultScope(scope); refused != nil {
+		check := c.checkDefaultScope
+		if c.user != "" {
+			check = c.checkUserScope
+		}
+		if refused := check(scope); refused != nil {
 			return refused
 		}
 	}
@@ -122,10 +150,25 @@ func (c *call) checkDefaultScope(scope string) *refusal {
 	return nil
 }
 
+// checkUserScope wants scopes of one resource, {resource}/{permission}.
+func (c *call) checkUserScope(scope string) *refusal {
+	end := strings.LastIndexByte(scope, '/')
+	switch {
+	case end <= 0 || strings.HasSuffix(scope[:end], "/"):
+		return refuse(70011, "The provided value for the input parameter 'scope' is not valid. The scope '%s' does not exist.", scope)
+	case c.resource != "" && c.resource != scope[:end]:
+		return refuse(28000, "The provided value for the input parameter scope is not valid because it contains more than one resource: %s.", c.request.Scope)
+	case !c.server.grantsScope(scope):
+		return refuse(65001, "The user or administrator has not consented to use the application with ID '%s'.", c.request.ClientID)
+	}
+	c.scopes, c.resource = append(c.scopes, scope), scope[:end]
+	return nil
+}
+
 // checkPlainScope is RFC 6749 §3.3.
 func (c *call) checkPlainScope(asked []string) *refusal {
 	for _, scope := range asked {
-		if !c.server.grantsScope(scope) {
+		if !c.server.grantsScope(scope) && (c.user == "" || !slices.Contains(oidcScopes, scope)) {
 			return refuse(70011, "The scope '%s' is not known.", scope)
 		}
 	}

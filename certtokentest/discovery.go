@@ -32,7 +32,7 @@ func (s *Server) metadata(_ *http.Request, to route) *answer {
 		"response_types_supported":                         []string{"code"},
 		"subject_types_supported":                          []string{"public"},
 		"id_token_signing_alg_values_supported":            []string{"RS256"},
-		"grant_types_supported":                            []string{"client_credentials"},
+		"grant_types_supported":                            []string{grantClient, grantUser, grantCode, grantRefresh},
 		"token_endpoint_auth_methods_supported":            []string{"private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": to.dialect.algorithms,
 	}))

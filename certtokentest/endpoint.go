@@ -90,7 +90,10 @@ type call struct {
 	tune     tuning
 	now      time.Time
 	request  *Request
+	asked    []string // scopes, those of the sign-in where the request names none
 	scopes   []string // granted
+	user     string   // "": the client acts as itself
+	shown    *shown   // the code or refresh token, nil: none
 	resource string   // the token's audience
 	proof    *proof
 }

@@ -60,6 +60,7 @@ func (c *call) granted(fault *Fault) *answer {
 	} else {
 		body["scope"] = strings.Join(c.scopes, " ")
 	}
+	c.userFields(body)
 	if c.tune.refreshIn > 0 {
 		c.putSeconds(body, "refresh_in", c.tune.refreshIn)
 	}

@@ -31,7 +31,7 @@ var _ http.Handler = (*Resource)(nil)
 // this server for the audience: for Entra ID the resource, which is the scope
 // without /.default, elsewhere one of the scopes. Everybody else gets 401 with
 // WWW-Authenticate. Without next, the answer is a JSON object that names the
-// client. [Server.Handle] puts it on this server; any other can serve it too.
+// client, and the user if there is one. [Server.Handle] puts it on this server; any other can serve it too.
 func (s *Server) Resource(audience string, next http.Handler) *Resource {
 	r := &Resource{server: s, audience: strings.TrimSuffix(audience, "/.default"), next: next}
 	if next == nil {
@@ -169,10 +169,14 @@ func (r *Resource) whoAmI(w http.ResponseWriter, req *http.Request) {
 	token, _ := bearerToken(req)
 	g, _ := r.server.grants.find(token)
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(mustJSON(map[string]any{ // the client may have left
+	who := map[string]any{
 		"client_id": g.clientID,
 		"audience":  g.audience,
 		"scope":     strings.Join(g.scopes, " "),
 		"path":      req.URL.Path,
-	}))
+	}
+	if g.user != "" {
+		who["user"] = g.user
+	}
+	_, _ = w.Write(mustJSON(who)) // the client may have left
 }

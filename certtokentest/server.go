@@ -20,6 +20,7 @@ type Server struct {
 	clients registry
 	used    usedSet
 	grants  grantLog
+	users   userLog
 	faults  faultPlan
 	log     requestLog
 	mounts  mounts

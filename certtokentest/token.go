@@ -19,6 +19,7 @@ import (
 func (s *Server) issue(c *call, life time.Duration) string {
 	g := &grant{
 		clientID: c.request.ClientID,
+		user:     c.user,
 		audience: c.resource,
 		scopes:   c.scopes,
 		expires:  c.now.Add(life),
@@ -26,23 +27,25 @@ func (s *Server) issue(c *call, life time.Duration) string {
 	}
 	token := randomText(s.cfg.tokenSize)
 	if !s.cfg.opaque {
-		token = s.signedToken(c, g)
+		token = s.signedToken(c.now, s.issuerOf(c.route), c.route.tenant, g)
 	}
 	s.grants.add(token, g)
+	c.remember(token)
 	return token
 }
 
-// signedToken is a JWT with the claims of an app-only token of Entra ID.
-func (s *Server) signedToken(c *call, g *grant) string {
+// signedToken is a JWT with the claims of Entra ID's tokens, app-only or a
+// user's.
+func (s *Server) signedToken(now time.Time, issuer, tenant string, g *grant) string {
 	key, err := sharedTokenKey()
 	if err != nil {
 		panic("certtokentest: " + err.Error()) // crypto/rand never fails
 	}
 	claims := jwt.MapClaims{
 		"aud":       g.audience,
-		"iss":       s.issuerOf(c.route),
-		"iat":       c.now.Unix(),
-		"nbf":       c.now.Unix(),
+		"iss":       issuer,
+		"iat":       now.Unix(),
+		"nbf":       now.Unix(),
 		"exp":       g.expires.Unix(),
 		"appid":     g.clientID,
 		"azp":       g.clientID,
@@ -55,8 +58,13 @@ func (s *Server) signedToken(c *call, g *grant) string {
 		"uti":       randomText(22),
 		"ver":       "1.0",
 	}
-	if c.route.tenant != "" {
-		claims["tid"] = c.route.tenant
+	if tenant != "" {
+		claims["tid"] = tenant
+	}
+	if g.user != "" {
+		claims["idtyp"], claims["upn"], claims["scp"] = "user", g.user, claims["scope"]
+		claims["oid"] = stableUUID("oid", g.user)
+		claims["sub"] = claims["oid"]
 	}
 	if caps := capabilities(g.claims); len(caps) > 0 {
 		claims["xms_cc"] = caps
@@ -128,6 +136,7 @@ func (k *tokenKey) jwk() map[string]string {
 // grant is what an access token stands for.
 type grant struct {
 	clientID string
+	user     string // "": an app's own token
 	audience string
 	scopes   []string
 	expires  time.Time

@@ -1,0 +1,125 @@
+package certtoken
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+)
+
+// maxGrantText bounds what a grant shows: user tokens are a few kilobytes.
+const maxGrantText = 64 << 10
+
+// Grant is what a client shows beside its own credential to be given a token.
+// The zero value is nothing: the client acts as itself (client credentials, RFC
+// 6749 §4.4). Make another with [OnBehalfOf], [AuthorizationCode] or
+// [RefreshToken] and give it in a [Request]. It is read-only, may be used from
+// many goroutines, and no printing verb, logger or encoder shows its secret.
+type Grant struct {
+	// secret is a function so that nothing that walks through memory by
+	// reflection finds the secret behind it.
+	secret func() shown
+}
+
+// shown is what a grant says in a token request.
+type shown struct {
+	name string // of the constructor, for people
+	form url.Values
+	user string // SHA-256 of a user's assertion, "" for other grants
+	once bool   // it can be redeemed once: nothing is cached, joined or sent again
+	err  error
+}
+
+// asItself is the grant of a client that acts as itself.
+var asItself = shown{name: "client credentials", form: url.Values{"grant_type": {"client_credentials"}}}
+
+// OnBehalfOf asks for a token for the user whose access token is userAssertion:
+// an API that was called with it calls another API as the same user (RFC 7523
+// §2.1, with Entra ID's on_behalf_of). Whoever calls it has checked that token.
+//
+// The token is cached by the assertion's SHA-256 with tenant and scopes, within
+// [WithUserCacheLimit], and renewed when a caller comes with the same
+// assertion; once that is refused it isn't sent again while the token is valid.
+// With [WithStore] processes share it as any other.
+func OnBehalfOf(userAssertion string) Grant {
+	sum := sha256.Sum256([]byte(userAssertion))
+	return newGrant(shown{
+		name: "OnBehalfOf",
+		form: url.Values{
+			"grant_type":          {"urn:ietf:params:oauth:grant-type:jwt-bearer"},
+			"assertion":           {userAssertion},
+			"requested_token_use": {"on_behalf_of"},
+		},
+		user: string(sum[:]),
+		err:  checkSecret("the user's assertion", userAssertion),
+	})
+}
+
+// AuthorizationCode redeems the code that a user's sign-in brought back (RFC
+// 6749 §4.1.3). redirectURI and codeVerifier (PKCE, RFC 7636) are those of the
+// authorization request; empty ones are not sent.
+//
+// A code can be redeemed once, so the token isn't cached: it belongs to the
+// caller, with its [Token.RefreshToken]. The request is sent again only if the
+// server can't have used the code: no connection was made, the client itself
+// was refused and could be mended, or the answer was 429.
+func AuthorizationCode(code, redirectURI, codeVerifier string) Grant {
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}}
+	if redirectURI != "" {
+		form.Set("redirect_uri", redirectURI)
+	}
+	if codeVerifier != "" {
+		form.Set("code_verifier", codeVerifier)
+	}
+	err := checkSecret("the code", code)
+	if err == nil && codeVerifier != "" && (len(codeVerifier) < 43 || len(codeVerifier) > 128 || !isVisibleASCII(codeVerifier)) {
+		err = errors.New("the code verifier is not 43 to 128 characters (RFC 7636 §4.1)")
+	}
+	return newGrant(shown{name: "AuthorizationCode", form: form, once: true, err: err})
+}
+
+// RefreshToken redeems a refresh token (RFC 6749 §6). The new token isn't
+// cached, and the request is repeated as carefully as for [AuthorizationCode]:
+// many servers take a refresh token once and give the next one with the answer,
+// in [Token.RefreshToken].
+func RefreshToken(token string) Grant {
+	return newGrant(shown{
+		name: "RefreshToken",
+		form: url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}},
+		once: true,
+		err:  checkSecret("the refresh token", token),
+	})
+}
+
+func newGrant(s shown) Grant { return Grant{secret: func() shown { return s }} }
+
+// show is what g says in a token request.
+func (g Grant) show() shown {
+	if g.secret == nil {
+		return asItself
+	}
+	return g.secret()
+}
+
+// checkSecret looks at a text that goes into a form. Its errors don't repeat it.
+func checkSecret(what, secret string) error {
+	switch {
+	case secret == "":
+		return fmt.Errorf("%s is empty", what)
+	case len(secret) > maxGrantText:
+		return fmt.Errorf("%s has more than %d bytes", what, maxGrantText)
+	case !isVisibleASCII(secret):
+		return fmt.Errorf("%s has characters that it can't have", what)
+	}
+	return nil
+}
+
+// String names the kind of grant.
+func (g Grant) String() string { return "certtoken.Grant(" + g.show().name + ")" }
+
+// Format prints g as String does, whatever the verb.
+func (g Grant) Format(s fmt.State, _ rune) { fmt.Fprint(s, g.String()) }
+
+// LogValue logs g as String does.
+func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
