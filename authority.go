@@ -246,6 +246,30 @@ func (a Authority) assertionFor(clientID string, cert *Certificate) Assertion {
 	return as
 }
 
+// federatedAudience is whom an assertion from elsewhere must be for.
+func (a Authority) federatedAudience() string {
+	switch {
+	case a.audience != "":
+		return a.audience
+	case a.host != "":
+		return a.exchangeAudience()
+	case a.issuer != "":
+		return a.issuer
+	}
+	return a.tokenURL
+}
+
+// exchangeAudience is that of Entra ID's federated credentials, by cloud.
+func (a Authority) exchangeAudience() string {
+	switch a.host {
+	case hostEntraUSGov:
+		return exchangeUSGov
+	case hostEntraChina:
+		return exchangeChina
+	}
+	return exchangeEntra
+}
+
 // checkScopes are what Client.Check asks for when it isn't told: Microsoft
 // Graph, for which Entra ID grants a token to every app.
 func (a Authority) checkScopes() []string {

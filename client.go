@@ -25,21 +25,21 @@ const (
 const closeLimit = 10 * time.Second
 
 // Client exchanges client assertions for access tokens and keeps the tokens. It
-// is made by [NewClient], may be used from many goroutines, and should be one
+// is made by [NewClient] or [NewFederatedClient], may be used from many goroutines, and should be one
 // for each client id and authority in a program: its cache is what saves
 // requests. Without [WithKeepWarm], a Client that is forgotten leaks nothing; its
 // idle connections end after 90 s.
 type Client struct {
-	id        string
-	authority Authority
-	source    CertSource
-	cfg       config
-	hooks     Hooks
-	exchanger *exchanger
-	shared    *sharedStore // nil: none
-	cache     *cache
-	users     *cache // of tokens on behalf of users
-	clock     *clock
+	id         string
+	authority  Authority
+	credential credential
+	cfg        config
+	hooks      Hooks
+	exchanger  *exchanger
+	shared     *sharedStore // nil: none
+	cache      *cache
+	users      *cache // of tokens on behalf of users
+	clock      *clock
 
 	offset  atomic.Int64          // how far the endpoint's clock is ahead of ours
 	noPSS   atomic.Bool           // the signer said so, and WithPSSFallback was given
@@ -56,14 +56,24 @@ type Client struct {
 // application id) and the source of its certificate. It does no I/O, and its
 // error holds every mistake at once.
 func NewClient(authority Authority, clientID string, source CertSource, opts ...Option) (*Client, error) {
+	var missing error
+	if source == nil {
+		missing = errors.New("certtoken: no certificate source: give CertFile, a Certificate or a source of your own")
+	}
+	return newClient(authority, clientID, missing, func(c *Client) credential {
+		return &certCredential{client: c, source: source}
+	}, opts)
+}
+
+// newClient is what the constructors have in common. missing says what is wrong
+// with the credential.
+func newClient(authority Authority, clientID string, missing error, of func(*Client) credential, opts []Option) (*Client, error) {
 	cfg := newConfig(opts)
 	errs := []error{authority.validate(), cfg.validate()}
 	if clientID == "" || !isVisibleASCII(strings.ReplaceAll(clientID, " ", "")) {
 		errs = append(errs, errors.New("certtoken: the client id is empty or not printable"))
 	}
-	if source == nil {
-		errs = append(errs, errors.New("certtoken: no certificate source: give CertFile, a Certificate or a source of your own"))
-	}
+	errs = append(errs, missing)
 	if len(cfg.tenants) > 0 || cfg.anyTenant {
 		if authority.host == "" {
 			errs = append(errs, errors.New("certtoken: WithTenants is for Entra authorities"))
@@ -72,7 +82,8 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 			errs = append(errs, errors.New("certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
 		}
 	}
-	c := &Client{id: clientID, authority: authority, source: source, cfg: cfg}
+	c := &Client{id: clientID, authority: authority, cfg: cfg}
+	c.credential = of(c)
 	warm := make([]Request, 0, len(cfg.keepWarm))
 	for _, scopes := range cfg.keepWarm {
 		k, err := c.key(Request{Scopes: scopes})
@@ -183,25 +194,21 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 	if len(scopes) == 0 {
 		scopes = c.authority.checkScopes()
 	}
-	if err := c.checkSigning(ctx); err != nil {
+	if err := c.checkCredential(ctx); err != nil {
 		return err
 	}
 	_, err := c.Token(ctx, scopes...)
 	return err
 }
 
-// checkSigning runs the user's source and signer once, outside of a flight.
-func (c *Client) checkSigning(ctx context.Context) (err error) {
+// checkCredential runs the user's source and signer once, outside of a flight.
+func (c *Client) checkCredential(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicError(p)
 		}
 	}()
-	cert, err := c.certificate(ctx)
-	if err != nil {
-		return err
-	}
-	_, _, err = c.sign(ctx, c.authority, cert)
+	_, err = c.credential.prove(ctx, c.authority)
 	return err
 }
 

@@ -57,7 +57,7 @@ type TokenError struct {
 	Claims        string // claims to ask for, JSON
 	TraceID       string // trace_id
 	CorrelationID string // correlation_id, else the one that was sent
-	Thumbprint    string // SHA-256 of the certificate that signed, lower-case hex
+	Thumbprint    string // SHA-256 of the certificate that signed, lower-case hex; "": none did
 
 	// RetryAfter is how long the server asked to wait, or, in an error that was
 	// remembered, how long it will still be given without asking. 0 is unknown.
@@ -176,6 +176,7 @@ var aadsts = func() map[int]aadstsEntry {
 		secretNotCert = "the server looked at a client secret, not at a certificate: something else than this client sent the request, or the app expects a secret"
 		app           = "in the app registration, add the certificate and make sure that the app is a confidential client"
 		later         = "a fault or throttling on the server's side: it is tried again"
+		federation    = "the app has no federated credential with this assertion's issuer, subject and audience: compare them letter by letter"
 		assertion     = "the user's assertion is not for this app, or not from this tenant: its audience must be this client"
 		userMust      = "the user must prove more: send them to sign in, with the claims of this error"
 		signIn        = "the code or refresh token is over: have the user sign in again"
@@ -191,6 +192,10 @@ var aadsts = func() map[int]aadstsEntry {
 		700023:  {advice: "the assertion's audience is not the endpoint that was called: check cloud and authority"},
 		700024:  {advice: "the assertion is not valid yet or no longer: set the clock of this machine", certificate: true},
 		700027:  {advice: "the certificate is not registered for this app, or the signature is wrong: upload the public certificate and compare its thumbprint with the app registration's", certificate: true},
+		70021:   {advice: federation},
+		700211:  {advice: federation},
+		700212:  {advice: federation},
+		700213:  {advice: federation},
 		7000274: {advice: "the certificate is not registered for this app: upload it and compare its thumbprint with the app registration's", certificate: true},
 		700030:  {advice: "the certificate's subject name is not authorised: check the app's subject-name/issuer trust, and send the chain (WithX5C)"},
 		1000502: {advice: renew, certificate: true},

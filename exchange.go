@@ -53,11 +53,11 @@ func defaultTransport() *http.Transport {
 
 // form is that of a token request: what the grant shows, and who asks (RFC 6749
 // §4, RFC 7523 §2.2).
-func (r *requestRun) form(assertion string) url.Values {
+func (r *requestRun) form(p proof) url.Values {
 	form := maps.Clone(r.grant.form)
 	form.Set("client_id", r.client.id)
 	form.Set("client_assertion_type", assertionType)
-	form.Set("client_assertion", assertion)
+	form.Set("client_assertion", p.assertion)
 	if len(r.key.scopes) > 0 {
 		form.Set("scope", strings.Join(r.key.scopes, " "))
 	}

@@ -18,7 +18,8 @@ const (
 
 // request gets a token from the endpoint: up to three attempts at what may
 // pass, and one more each for a clock and for a certificate that the endpoint
-// blamed and that could be mended. Every attempt is signed anew, with a new jti.
+// blamed and that could be mended. Every attempt has a proof of its own; an
+// assertion that is signed here has a new jti.
 // A grant that can be redeemed once is sent again only if it can't have been.
 func (c *Client) request(ctx context.Context, authority Authority, k key, req ask) (*Token, error) {
 	claims, err := mergeCapabilities(req.Claims, c.cfg.capabilities)
@@ -52,38 +53,29 @@ type requestRun struct {
 	claims        string
 	correlationID string
 
-	sent     int
-	cert     *Certificate
-	offset   time.Duration // of the clock that the assertion was signed by
-	reloaded bool          // the source was asked for another certificate
-	reset    bool          // the clock was corrected
+	sent    int
+	proof   proof // of the last attempt
+	renewed bool  // the credential was asked for another proof
+	reset   bool  // the clock was corrected
 }
 
-// attempt signs an assertion and sends it.
+// attempt makes a proof and sends it.
 func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 	c := r.client
-	cert, err := c.certificate(ctx)
-	if err != nil {
+	var err error
+	if r.proof, err = c.credential.prove(ctx, r.authority); err != nil {
 		return nil, err
 	}
-	r.cert = cert
-	assertion, offset, err := c.sign(ctx, r.authority, cert)
-	if err != nil {
-		return nil, err
-	}
-	r.offset = offset
 	r.sent++
-	event := Event{
-		Tenant: r.key.tenant, Scopes: r.key.scopes, Attempt: r.sent,
-		CorrelationID: r.correlationID, Thumbprint: cert.thumbprintHex(), NotAfter: cert.Leaf.NotAfter,
-	}
+	event := r.proof.event()
+	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.tenant, r.key.scopes, r.sent, r.correlationID
 	if c.hooks.RequestStart != nil {
 		if next := c.hooks.RequestStart(ctx, event); next != nil {
 			ctx = next
 		}
 	}
 	asked := c.clock.look()
-	g, err := c.exchanger.post(ctx, r.authority.tokenURL, r.form(assertion), r.correlationID)
+	g, err := c.exchanger.post(ctx, r.authority.tokenURL, r.form(r.proof), r.correlationID)
 	if r.key.user == "" && !r.grant.once {
 		g.refresh, g.id = "", "" // a client that acts as itself has no use for them
 	}
@@ -110,13 +102,14 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 	if !errors.As(err, &te) {
 		return false
 	}
-	if te.blamesClock() && !r.reset && r.client.correctClock(te.date, r.offset) {
+	if te.blamesClock() && !r.reset && r.proof.cert != nil && r.client.correctClock(te.date, r.proof.offset) {
 		r.reset = true
 		return true
 	}
-	if te.blamesCertificate() && !r.reloaded {
-		r.reloaded = true
-		return r.client.reload(ctx, r.cert, te)
+	refused := te.blamesCertificate() || r.proof.cert == nil && te.Code == "invalid_client"
+	if refused && !r.renewed {
+		r.renewed = true
+		return r.client.credential.renew(ctx, r.proof, te)
 	}
 	return false
 }

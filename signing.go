@@ -3,8 +3,6 @@ package certtoken
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 )
 
@@ -26,23 +24,6 @@ func (c *Client) thumbprint() string {
 		return u.thumbprint
 	}
 	return ""
-}
-
-// certificate asks the source, checks what it gives, and announces what is new
-// about it.
-func (c *Client) certificate(ctx context.Context) (*Certificate, error) {
-	cert, err := c.source.Certificate(ctx)
-	if err != nil {
-		if strings.HasPrefix(err.Error(), "certtoken: ") {
-			return nil, err
-		}
-		return nil, fmt.Errorf("certtoken: certificate source: %w", err)
-	}
-	if _, err := cert.publicKey(); err != nil {
-		return nil, err
-	}
-	c.announce(cert)
-	return cert, nil
 }
 
 // announce tells the hooks of a certificate that is new or ends soon.
@@ -121,19 +102,4 @@ func (c *Client) correctClock(date time.Time, signedWith time.Duration) bool {
 		emit(c.hooks.ClockCorrected, Event{Offset: offset})
 	}
 	return (offset - signedWith).Abs() > clockTolerance
-}
-
-// reload tells the source that its certificate was refused, and reports whether
-// it has another one now.
-func (c *Client) reload(ctx context.Context, refused *Certificate, why error) bool {
-	source, ok := c.source.(Reloader)
-	if !ok {
-		return false
-	}
-	emit(c.hooks.CertificateRefused, Event{Thumbprint: refused.thumbprintHex(), NotAfter: refused.Leaf.NotAfter, Err: why})
-	if source.Reload(ctx, refused) != nil {
-		return false
-	}
-	cert, err := c.certificate(ctx)
-	return err == nil && cert.sha256() != refused.sha256()
 }

@@ -82,9 +82,18 @@ func (c *call) checkClient() *refusal {
 		now:       c.now,
 		leeway:    c.tune.leeway,
 	}
-	refused := c.server.verify(c.proof, client)
+	refused := c.verify(client)
 	c.request.Certificate = c.proof.cert
 	return refused
+}
+
+// verify checks the assertion: the client's own, or one from elsewhere that it
+// trusts.
+func (c *call) verify(client *registration) *refusal {
+	if iss, _ := c.request.AssertionClaims["iss"].(string); iss != c.request.ClientID && len(client.federations) > 0 {
+		return c.proof.verifyFederated(client.federations)
+	}
+	return c.server.verify(c.proof, client)
 }
 
 // audiences are those that an assertion may have at this endpoint.

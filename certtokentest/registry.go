@@ -23,6 +23,8 @@ type registration struct {
 	certs  []*x509.Certificate
 	keyIDs map[string]*x509.Certificate // by the name that a server gave them
 	trusts []trust
+
+	federations []Federation
 }
 
 // trust is subject-name/issuer trust: any certificate with this subject that a

@@ -1,0 +1,178 @@
+package certtoken
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// maxAssertion bounds an assertion from elsewhere, which is a few kilobytes.
+const maxAssertion = 64 << 10
+
+// Audiences of federated credentials in Entra ID's clouds.
+const (
+	exchangeEntra = "api://AzureADTokenExchange"
+	exchangeUSGov = "api://AzureADTokenExchangeUSGov"
+	exchangeChina = "api://AzureADTokenExchangeChina"
+)
+
+// AssertionSource supplies client assertions that somebody else signs: a
+// Kubernetes cluster, a CI system, another identity (federated credentials).
+// audience is whom the assertion must be for: api://AzureADTokenExchange for
+// Entra ID (its clouds have their own), the issuer elsewhere, or what
+// [WithAudience] says; a source with an audience of its own ignores it. It is
+// asked once for each token request, from many goroutines, and keeps what it
+// wants to keep. The context ends with the request.
+//
+// When the token endpoint refuses the client (invalid_client), the source is
+// asked again, once, and the request repeated if that gives another assertion.
+type AssertionSource interface {
+	Assertion(ctx context.Context, audience string) (string, error)
+}
+
+// AssertionSourceFunc makes an [AssertionSource] of a function.
+type AssertionSourceFunc func(ctx context.Context, audience string) (string, error)
+
+// Assertion calls f.
+func (f AssertionSourceFunc) Assertion(ctx context.Context, audience string) (string, error) {
+	return f(ctx, audience)
+}
+
+var (
+	_ AssertionSource = AssertionSourceFunc(nil)
+	_ AssertionSource = assertionFile("")
+	_ AssertionSource = (*clientAssertions)(nil)
+)
+
+// NewFederatedClient makes a client that has no certificate: its assertions come
+// from elsewhere. Everything else is as with [NewClient]; what an [Authority]
+// says about signing is not used.
+func NewFederatedClient(authority Authority, clientID string, source AssertionSource, opts ...Option) (*Client, error) {
+	var missing error
+	if source == nil {
+		missing = errors.New("certtoken: no assertion source: give AssertionFile or a source of your own")
+	}
+	return newClient(authority, clientID, missing, func(c *Client) credential {
+		return &federatedCredential{source: source}
+	}, opts)
+}
+
+// federatedCredential proves by assertions from elsewhere.
+type federatedCredential struct {
+	source AssertionSource
+}
+
+// refresher is a source that keeps its assertion, and is told when that was
+// refused.
+type refresher interface {
+	refresh(ctx context.Context, refused string)
+}
+
+func (k *federatedCredential) prove(ctx context.Context, authority Authority) (proof, error) {
+	return k.ask(ctx, authority.federatedAudience())
+}
+
+func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
+	assertion, err := k.source.Assertion(ctx, audience)
+	if err != nil {
+		return proof{}, withoutJWT(sourceError("assertion source", err))
+	}
+	if err := checkAssertion(assertion); err != nil {
+		return proof{}, fmt.Errorf("certtoken: assertion source: %w", err)
+	}
+	return proof{assertion: assertion, audience: audience}, nil
+}
+
+func (k *federatedCredential) renew(ctx context.Context, refused proof, _ *TokenError) bool {
+	if source, ok := k.source.(refresher); ok {
+		source.refresh(ctx, refused.assertion)
+	}
+	p, err := k.ask(ctx, refused.audience)
+	return err == nil && p.assertion != refused.assertion
+}
+
+// checkAssertion tells whether a text is shaped like a JWT: three parts in
+// base64url, the first of them a JSON object. Its errors don't repeat it.
+func checkAssertion(assertion string) error {
+	switch {
+	case assertion == "":
+		return errors.New("the assertion is empty")
+	case len(assertion) > maxAssertion:
+		return fmt.Errorf("the assertion has more than %d bytes", maxAssertion)
+	}
+	parts := strings.Split(assertion, ".")
+	shaped := len(parts) == 3 && strings.HasPrefix(parts[0], "ey") && !slices.Contains(parts, "")
+	for _, part := range parts {
+		shaped = shaped && strings.IndexFunc(part, notBase64URL) < 0
+	}
+	if !shaped {
+		return errors.New("the assertion is not a JWT: three parts in base64url, with dots between them")
+	}
+	return nil
+}
+
+func notBase64URL(r rune) bool {
+	return !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+}
+
+// AssertionFile is a source that reads its assertion from a file whenever it is
+// asked: a token that Kubernetes projects into a pod and replaces before it
+// ends. Errors name the file and what is wrong with it, never its content.
+func AssertionFile(path string) AssertionSource { return assertionFile(path) }
+
+type assertionFile string
+
+func (path assertionFile) Assertion(context.Context, string) (string, error) {
+	f, err := os.Open(string(path))
+	if err != nil {
+		return "", fmt.Errorf("certtoken: assertion file: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxAssertion+1))
+	if err != nil {
+		return "", fmt.Errorf("certtoken: assertion file: %w", err)
+	}
+	assertion := string(bytes.TrimSpace(data))
+	if err := checkAssertion(assertion); err != nil {
+		return "", fmt.Errorf("certtoken: assertion file %s: %w", string(path), err)
+	}
+	return assertion, nil
+}
+
+// AssertionSource makes this client's tokens the assertions of another client:
+// the app behind it trusts this one (the two legs of a federated credential, by
+// which for instance an app of another tenant is reached). Without scopes it
+// asks for the cloud's exchange audience, api://AzureADTokenExchange/.default.
+// Tokens are cached as ever; one that is refused is renewed.
+func (c *Client) AssertionSource(scopes ...string) AssertionSource {
+	if len(scopes) == 0 && c.authority.host != "" {
+		scopes = []string{c.authority.exchangeAudience() + "/.default"}
+	}
+	return &clientAssertions{client: c, scopes: slices.Clone(scopes)}
+}
+
+type clientAssertions struct {
+	client *Client
+	scopes []string
+}
+
+func (s *clientAssertions) Assertion(ctx context.Context, _ string) (string, error) {
+	t, err := s.client.Token(ctx, s.scopes...)
+	if err != nil {
+		return "", err
+	}
+	return t.AccessToken(), nil
+}
+
+// refresh renews the token that was refused, at most once a minute.
+func (s *clientAssertions) refresh(ctx context.Context, refused string) {
+	t, err := s.client.Token(ctx, s.scopes...)
+	if err == nil && t.AccessToken() == refused {
+		_, _ = s.client.acquire(ctx, ask{Request: Request{Scopes: slices.Clone(s.scopes)}, not: t})
+	}
+}
