@@ -3,6 +3,7 @@ package certtoken
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -15,6 +16,7 @@ const (
 	hostEntra      = "login.microsoftonline.com"
 	hostEntraUSGov = "login.microsoftonline.us"
 	hostEntraChina = "login.partner.microsoftonline.cn"
+	hostRegional   = "login.microsoft.com" // after the region; public cloud
 )
 
 // genericLifetime is short: a server that isn't Entra ID may refuse an exp
@@ -22,14 +24,20 @@ const (
 const genericLifetime = time.Minute
 
 // Authority is a token endpoint and the dialect of client assertion that it
-// takes. Make one with [Entra], [EntraUSGov], [EntraChina], [ADFS] or [Issuer].
+// takes. Make one with [Entra] and its kin, [ADFS], [Issuer] or [Discover].
 // It is opaque and read-only: if the endpoint could be changed while the
 // audience stays, one server would be handed an assertion that is valid at
 // another. What is wrong with it is reported by [NewClient].
 type Authority struct {
-	host     string // of Entra ID: the tenant makes the URL; "" elsewhere
-	tenant   string
+	host      string // of Entra ID: the tenant makes the URL; "" elsewhere
+	cloud     string // the host that stands for the cloud, whatever the options make of host
+	tenant    string
+	policy    string // of B2C
+	oneTenant bool   // the host belongs to the tenant
+	region    string
+
 	tokenURL string
+	mtlsURL  string // where clients with TLS certificates go; "": tokenURL
 	issuer   string // the audience, unless WithAudience says otherwise; "": the token URL is
 	audience string
 
@@ -37,6 +45,8 @@ type Authority struct {
 	keyID        func(*Certificate) string
 	pssFallback  bool
 	loopbackHTTP bool
+	params       url.Values // of every token request's form
+	query        url.Values // and of its URL
 	errs         []error
 }
 
@@ -70,7 +80,7 @@ func ADFS(host string, opts ...AuthorityOption) Authority {
 		tokenURL:  "https://" + host + "/adfs/oauth2/token",
 		assertion: Assertion{Algorithm: RS256, Thumbprint: ThumbprintSHA1},
 	}
-	if host == "" || strings.ContainsAny(host, "/?#@\\") {
+	if !isHost(host) {
 		a.fail("ADFS host %q: give the host name only", host)
 	}
 	return a.finish(opts)
@@ -98,27 +108,79 @@ func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 	return a.finish(opts)
 }
 
-func newEntra(host, tenant string, opts []AuthorityOption) Authority {
-	a := Authority{host: host, tenant: tenant}
-	if err := checkTenant(tenant); err != nil {
-		a.errs = append(a.errs, err)
-	} else {
-		a.tokenURL = entraURL(host, tenant)
+// EntraB2C is an Azure AD B2C tenant: its name, which is the first part of its
+// onmicrosoft.com domain, and a policy (user flow). See [Entra]; a custom domain
+// is given by [WithHost].
+func EntraB2C(name, policy string, opts ...AuthorityOption) Authority {
+	a := ownHost(name, "b2clogin.com")
+	a.policy = policy
+	if !policyPattern.MatchString(policy) {
+		a.fail("policy %q is not the name of a user flow", shorten(policy))
 	}
 	return a.finish(opts)
 }
 
-func entraURL(host, tenant string) string {
-	return "https://" + host + "/" + tenant + "/oauth2/v2.0/token"
+// EntraExternalID is a tenant of Microsoft Entra External ID: its name, which is
+// the first part of its onmicrosoft.com domain. See [Entra]; a custom domain is
+// given by [WithHost].
+func EntraExternalID(name string, opts ...AuthorityOption) Authority {
+	return ownHost(name, "ciamlogin.com").finish(opts)
 }
 
+// ownHost is a tenant with a host of its own.
+func ownHost(name, domain string) Authority {
+	a := Authority{host: name + "." + domain, tenant: name + ".onmicrosoft.com", oneTenant: true}
+	if !labelPattern.MatchString(name) {
+		a.fail("tenant %q: give the first part of its onmicrosoft.com domain", shorten(name))
+	}
+	return a
+}
+
+func newEntra(host, tenant string, opts []AuthorityOption) Authority {
+	a := Authority{host: host, cloud: host, tenant: tenant}
+	if err := checkTenant(tenant); err != nil {
+		a.errs = append(a.errs, err)
+	}
+	return a.finish(opts)
+}
+
+// finish applies the options, then makes of an Entra authority its URL.
 func (a Authority) finish(opts []AuthorityOption) Authority {
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&a)
 		}
 	}
+	if a.region != "" {
+		if a.host != hostEntra {
+			a.fail("WithRegion is for Entra ID's public cloud; WithHost names any host")
+		} else {
+			a.host = a.region + "." + hostRegional
+		}
+	}
+	if a.host != "" && len(a.errs) == 0 {
+		a.tokenURL = a.entraURL(a.tenant)
+	}
 	return a
+}
+
+func (a Authority) entraURL(tenant string) string {
+	if a.policy != "" {
+		tenant += "/" + a.policy
+	}
+	return "https://" + a.host + "/" + tenant + "/oauth2/v2.0/token"
+}
+
+// endpoint is the URL that token requests go to.
+func (a Authority) endpoint() string {
+	endpoint := a.tokenURL
+	switch {
+	case len(a.query) == 0:
+		return endpoint
+	case strings.Contains(endpoint, "?"):
+		return endpoint + "&" + a.query.Encode()
+	}
+	return endpoint + "?" + a.query.Encode()
 }
 
 func (a *Authority) fail(format string, args ...any) {
@@ -192,6 +254,73 @@ func WithPSSFallback() AuthorityOption {
 	return func(a *Authority) { a.pssFallback = true }
 }
 
+// WithHost reaches an Entra tenant at another host: a custom domain of
+// [EntraB2C] or [EntraExternalID], or a cloud that has no function here.
+func WithHost(host string) AuthorityOption {
+	return func(a *Authority) {
+		switch {
+		case a.host == "":
+			a.fail("WithHost is for Entra authorities")
+		case !isHost(host):
+			a.fail("host %q: give the host name only", shorten(host))
+		default:
+			a.host = host
+		}
+	}
+}
+
+// WithRegion asks Entra ID's endpoint of an Azure region, such as westeurope: for
+// services in that region whose app has subject-name/issuer trust. Others are
+// refused (AADSTS100007). It is made from its documentation and was not tried
+// against the live service.
+func WithRegion(region string) AuthorityOption {
+	return func(a *Authority) {
+		if !regionPattern.MatchString(region) {
+			a.fail("region %q is not the name of an Azure region, such as westeurope", shorten(region))
+		}
+		a.region = region
+	}
+}
+
+// WithParameter adds a parameter to the form of every token request, such as a
+// resource (RFC 8707). Those that the library sets can't be given.
+func WithParameter(name, value string) AuthorityOption {
+	return func(a *Authority) { a.add(&a.params, name, value) }
+}
+
+// WithQuery adds a parameter to the query of every token request's URL. Those
+// that the library sets in the form can't be given.
+func WithQuery(name, value string) AuthorityOption {
+	return func(a *Authority) { a.add(&a.query, name, value) }
+}
+
+// add copies on write: an Authority is a value.
+func (a *Authority) add(to *url.Values, name, value string) {
+	switch {
+	case name == "" || !isVisibleASCII(name) || len(name) > maxShort:
+		a.fail("parameter %q is not a name", shorten(name))
+	case ownParameters[strings.ToLower(name)]:
+		a.fail("parameter %q is set by the library and can't be given", name)
+	default:
+		more := maps.Clone(*to)
+		if more == nil {
+			more = make(url.Values)
+		}
+		more.Set(name, value)
+		*to = more
+	}
+}
+
+// ownParameters are those of a token request, and those by which a client would
+// prove itself in another way.
+var ownParameters = map[string]bool{
+	"grant_type": true, "scope": true, "claims": true, "token_type": true,
+	"client_id": true, "client_secret": true, "client_assertion": true, "client_assertion_type": true,
+	"assertion": true, "requested_token_use": true,
+	"code": true, "redirect_uri": true, "code_verifier": true, "refresh_token": true,
+	"username": true, "password": true,
+}
+
 // WithLoopbackHTTP allows plain http to a token endpoint on this machine
 // (localhost, 127.0.0.0/8, ::1), for development. Elsewhere http is refused.
 func WithLoopbackHTTP() AuthorityOption {
@@ -205,7 +334,7 @@ func (a Authority) validate() error {
 		errs = append(errs, errors.New("certtoken: authority: make one with Entra, ADFS or Issuer"))
 	}
 	if a.tokenURL != "" {
-		errs = append(errs, checkEndpoint(a.tokenURL, a.loopbackHTTP))
+		errs = append(errs, checkEndpoint("token endpoint", a.tokenURL, a.loopbackHTTP))
 	}
 	probe := a.assertion
 	probe.ClientID, probe.Audience = "probe", "probe"
@@ -218,15 +347,18 @@ func (a Authority) forTenant(tenant string) (Authority, error) {
 	if tenant == "" || tenant == a.tenant {
 		return a, nil
 	}
-	if a.host == "" {
+	if !a.hasTenants() {
 		return a, errors.New("certtoken: only an Entra authority has tenants")
 	}
 	if err := checkTenant(tenant); err != nil {
 		return a, err
 	}
-	a.tenant, a.tokenURL = tenant, entraURL(a.host, tenant)
+	a.tenant, a.tokenURL = tenant, a.entraURL(tenant)
 	return a, nil
 }
+
+// hasTenants tells whether other tenants are reached at the same host.
+func (a Authority) hasTenants() bool { return a.host != "" && !a.oneTenant }
 
 // assertionFor is the assertion that this authority wants of a client whose
 // certificate is cert.
@@ -261,7 +393,7 @@ func (a Authority) federatedAudience() string {
 
 // exchangeAudience is that of Entra ID's federated credentials, by cloud.
 func (a Authority) exchangeAudience() string {
-	switch a.host {
+	switch a.cloud {
 	case hostEntraUSGov:
 		return exchangeUSGov
 	case hostEntraChina:
@@ -273,7 +405,7 @@ func (a Authority) exchangeAudience() string {
 // checkScopes are what Client.Check asks for when it isn't told: Microsoft
 // Graph, for which Entra ID grants a token to every app.
 func (a Authority) checkScopes() []string {
-	switch a.host {
+	switch a.cloud {
 	case hostEntra:
 		return []string{"https://graph.microsoft.com/.default"}
 	case hostEntraUSGov:
@@ -285,6 +417,9 @@ func (a Authority) checkScopes() []string {
 }
 
 var (
+	labelPattern  = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?$`)
+	policyPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
+	regionPattern = regexp.MustCompile(`^[0-9a-z]{2,40}$`)
 	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 	domainPattern = regexp.MustCompile(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`)
 )
@@ -304,28 +439,33 @@ func checkTenant(tenant string) error {
 	return fmt.Errorf("certtoken: tenant %q is neither a GUID nor a domain", shorten(tenant))
 }
 
+// isHost tells whether a text is a host name, maybe with a port.
+func isHost(host string) bool {
+	return host != "" && isVisibleASCII(host) && !strings.ContainsAny(host, `/?#@\%`)
+}
+
 // checkEndpoint accepts an https URL without user and fragment (RFC 6749 §3.2),
 // and plain http to this machine where that was asked for.
-func checkEndpoint(raw string, loopbackHTTP bool) error {
+func checkEndpoint(what, raw string, loopbackHTTP bool) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return errors.New("certtoken: the token endpoint is not a URL")
+		return fmt.Errorf("certtoken: the %s is not a URL", what)
 	}
 	switch {
 	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
-		return fmt.Errorf("certtoken: token endpoint %q has no host: give the whole URL", shorten(raw))
+		return fmt.Errorf("certtoken: %s %q has no host: give the whole URL", what, shorten(raw))
 	case u.User != nil:
-		return errors.New("certtoken: the token endpoint's URL must not hold a user or password")
+		return fmt.Errorf("certtoken: the %s's URL must not hold a user or password", what)
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return fmt.Errorf("certtoken: token endpoint %q must not have a fragment", shorten(raw))
+		return fmt.Errorf("certtoken: %s %q must not have a fragment", what, shorten(raw))
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http":
-		return fmt.Errorf("certtoken: token endpoint %q is not https", shorten(raw))
+		return fmt.Errorf("certtoken: %s %q is not https", what, shorten(raw))
 	case !isLoopback(u.Hostname()):
-		return fmt.Errorf("certtoken: token endpoint %q is plain http: only https keeps assertion and token from being read", shorten(raw))
+		return fmt.Errorf("certtoken: %s %q is plain http: only https keeps assertion and token from being read", what, shorten(raw))
 	case !loopbackHTTP:
-		return fmt.Errorf("certtoken: token endpoint %q is plain http: for development on this machine, WithLoopbackHTTP allows it", shorten(raw))
+		return fmt.Errorf("certtoken: %s %q is plain http: for development on this machine, WithLoopbackHTTP allows it", what, shorten(raw))
 	}
 	return nil
 }

@@ -75,8 +75,8 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 	}
 	errs = append(errs, missing)
 	if len(cfg.tenants) > 0 || cfg.anyTenant {
-		if authority.host == "" {
-			errs = append(errs, errors.New("certtoken: WithTenants is for Entra authorities"))
+		if !authority.hasTenants() {
+			errs = append(errs, errors.New("certtoken: WithTenants is for Entra authorities whose host has several"))
 		}
 		if authority.audience != "" {
 			errs = append(errs, errors.New("certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))

@@ -30,13 +30,19 @@ type exchanger struct {
 // request follows no redirect, which could carry the assertion elsewhere, and
 // keeps no cookies.
 func newExchanger(user *http.Client, userAgent string) *exchanger {
+	client := ownClient(user)
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &exchanger{http: client, userAgent: userAgent}
+}
+
+// ownClient copies the user's client, without its cookies, or makes one.
+func ownClient(user *http.Client) *http.Client {
 	client := http.Client{Transport: defaultTransport()}
 	if user != nil {
 		client = *user
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	client.Jar = nil
-	return &exchanger{http: &client, userAgent: userAgent}
+	return &client
 }
 
 // defaultTransport is net/http's, with its proxies from the environment, and
@@ -63,6 +69,9 @@ func (r *requestRun) form(p proof) url.Values {
 	}
 	if r.claims != "" {
 		form.Set("claims", r.claims)
+	}
+	for name, values := range r.authority.params {
+		form[name] = values
 	}
 	return form
 }

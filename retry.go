@@ -75,7 +75,7 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 		}
 	}
 	asked := c.clock.look()
-	g, err := c.exchanger.post(ctx, r.authority.tokenURL, r.form(r.proof), r.correlationID)
+	g, err := c.exchanger.post(ctx, r.authority.endpoint(), r.form(r.proof), r.correlationID)
 	if r.key.user == "" && !r.grant.once {
 		g.refresh, g.id = "", "" // a client that acts as itself has no use for them
 	}

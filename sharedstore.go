@@ -166,8 +166,11 @@ func (k storeKey) openEntry(name string, sealed []byte) (storedToken, error) {
 // entryParts is what makes one token different from another.
 func (c *Client) entryParts(authority Authority, k key) []string {
 	scopes := slices.Sorted(slices.Values(k.scopes))
-	parts := []string{authority.tokenURL, c.id}
-	if k.user != "" { // with a space, which no scope has
+	parts := []string{authority.endpoint(), c.id}
+	if len(authority.params) > 0 { // each with a space, which no scope has
+		parts = append(parts, "with "+authority.params.Encode())
+	}
+	if k.user != "" {
 		parts = append(parts, "on behalf of "+k.user)
 	}
 	return append(parts, scopes...)

@@ -1,0 +1,252 @@
+package certtoken_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
+)
+
+func TestDiscover(t *testing.T) {
+	for _, issuer := range []string{"https://as.example.com", "https://as.example.com/realms/one", ""} {
+		t.Run(issuer, func(t *testing.T) {
+			opts := []certtokentest.Option{certtokentest.WithIssuer(issuer), certtokentest.WithOpaqueTokens()}
+			server := certtokentest.New(opts...)
+			if issuer == "" {
+				server = certtokentest.NewServer(t, opts...)
+			}
+			authority, err := certtoken.Discover(t.Context(), server.Issuer(), server.Client())
+			require.NoError(t, err)
+			assert.Zero(t, server.Count())
+			cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+			server.Register(appID, cert.Leaf)
+			client, err := certtoken.NewClient(authority, appID, cert, certtoken.WithHTTPClient(server.Client()))
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = client.Token(t.Context(), "read")
+			require.NoError(t, err)
+			assert.Equal(t, "RS256", server.LastRequest().AssertionHeader["alg"])
+		})
+	}
+}
+
+// metadataServer answers what a test wants.
+type metadataServer map[string]string
+
+func (m metadataServer) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp := &http.Response{StatusCode: 404, Header: http.Header{}, Request: req, Body: http.NoBody}
+	answer, ok := m[req.URL.String()]
+	if strings.HasPrefix(answer, "->") {
+		resp.StatusCode = 302
+		resp.Header.Set("Location", answer[2:])
+	} else if ok {
+		resp.StatusCode = 200
+		resp.Body = io.NopCloser(strings.NewReader(answer))
+	}
+	return resp, nil
+}
+
+func TestDiscoverPins(t *testing.T) {
+	const (
+		issuer = "https://as.example.com/one"
+		oauth  = "https://as.example.com/.well-known/oauth-authorization-server/one"
+		openid = "https://as.example.com/one/.well-known/openid-configuration"
+		good   = `{"issuer":"https://as.example.com/one","token_endpoint":"https://tokens.example.net/t"}`
+	)
+	cases := map[string]struct {
+		issuer string
+		opts   []certtoken.AuthorityOption
+		server metadataServer
+		says   string // "" is an authority
+	}{
+		"RFC 8414":             {server: metadataServer{oauth: good}},
+		"OpenID":               {server: metadataServer{openid: good}},
+		"second place helps":   {server: metadataServer{oauth: `<html>`, openid: good}},
+		"redirect in the host": {server: metadataServer{oauth: "->https://as.example.com/meta", "https://as.example.com/meta": good}},
+		"nothing":              {server: metadataServer{}, says: "404"},
+		"another issuer":       {server: metadataServer{oauth: strings.Replace(good, "/one", "/two", 1)}, says: "of issuer"},
+		"a slash more":         {server: metadataServer{oauth: strings.Replace(good, "/one", "/one/", 1)}, says: "of issuer"},
+		"no issuer":            {server: metadataServer{oauth: `{"token_endpoint":"https://tokens.example.net/t"}`}, says: "of issuer"},
+		"no endpoint":          {server: metadataServer{oauth: `{"issuer":"https://as.example.com/one"}`}, says: "no token endpoint"},
+		"http endpoint":        {server: metadataServer{oauth: strings.Replace(good, "https://tokens", "http://tokens", 1)}, says: "plain http"},
+		"http alias":           {server: metadataServer{oauth: strings.Replace(good, "}", `,"mtls_endpoint_aliases":{"token_endpoint":"http://x.example/"}}`, 1)}, says: "plain http"},
+		"redirect elsewhere":   {server: metadataServer{oauth: "->https://evil.example/meta", "https://evil.example/meta": good}, says: "evil.example"},
+		"redirect to http":     {server: metadataServer{oauth: "->http://as.example.com/meta", "http://as.example.com/meta": good}, says: "redirects"},
+		"redirect in a circle": {server: metadataServer{oauth: "->" + oauth}, says: "too often"},
+		"too large":            {server: metadataServer{oauth: strings.Repeat(" ", 2<<20) + good}, says: "larger"},
+		"no JSON":              {server: metadataServer{oauth: "hello"}, says: "not metadata"},
+		"a list":               {server: metadataServer{oauth: "[]"}, says: "not metadata"},
+		"http issuer":          {issuer: "http://as.example.com", says: "plain http"},
+		"no issuer given":      {issuer: "-", says: "no host"},
+		"issuer with a query":  {issuer: issuer + "?a=b", says: "query"},
+		"issuer with a user":   {issuer: "https://a:b@as.example.com", says: "user"},
+		"bad option":           {opts: []certtoken.AuthorityOption{certtoken.WithHost("x")}, says: "WithHost"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			asked := issuer
+			if c.issuer != "" {
+				asked = strings.TrimPrefix(c.issuer, "-")
+			}
+			authority, err := certtoken.Discover(t.Context(), asked, &http.Client{Transport: c.server}, c.opts...)
+			_, newErr := certtoken.NewClient(authority, appID, &certtoken.Certificate{})
+			if c.says == "" {
+				require.NoError(t, err)
+				assert.NoError(t, newErr)
+				return
+			}
+			assert.ErrorContains(t, err, c.says)
+			assert.Error(t, newErr, "an authority that wasn't found is none")
+		})
+	}
+}
+
+func TestDiscoverAlgorithm(t *testing.T) {
+	for names, want := range map[string]string{`["RS256","PS256"]`: "RS256", `["ES256","PS256"]`: "PS256", `["ES256"]`: "RS256", `[]`: "RS256", `null`: "RS256"} {
+		server := certtokentest.New(certtokentest.WithIssuer("https://as.example.com"))
+		place := metadataServer{"https://as.example.com/.well-known/openid-configuration": fmt.Sprintf(
+			`{"issuer":"https://as.example.com","token_endpoint":"https://as.example.com/token","token_endpoint_auth_signing_alg_values_supported":%s}`, names)}
+		authority, err := certtoken.Discover(t.Context(), "https://as.example.com", &http.Client{Transport: place})
+		require.NoError(t, err)
+		client, err := certtoken.NewClient(authority, appID, certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), certtoken.WithHTTPClient(server.Client()))
+		require.NoError(t, err)
+		_, _ = client.Token(t.Context(), "read")
+		assert.Equal(t, want, server.LastRequest().AssertionHeader["alg"], names)
+		require.NoError(t, client.Close())
+	}
+}
+
+func TestDiscoverEndsWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slow := &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, context.Cause(req.Context())
+		})}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := certtoken.Discover(ctx, "https://as.example.com", slow)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 3*time.Second, time.Since(start))
+		_, err = certtoken.Discover(t.Context(), "https://as.example.com", slow)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// Each kind of Entra authority asks the endpoint that its documentation names.
+func TestEntraEndpoints(t *testing.T) {
+	const tenant = "contoso.com"
+	for name, c := range map[string]struct {
+		authority certtoken.Authority
+		want      string
+	}{
+		"region":          {certtoken.Entra(tenant, certtoken.WithRegion("westeurope")), "https://westeurope.login.microsoft.com/contoso.com/oauth2/v2.0/token"},
+		"custom host":     {certtoken.Entra(tenant, certtoken.WithHost("login.private.example:8443")), "https://login.private.example:8443/contoso.com/oauth2/v2.0/token"},
+		"B2C":             {certtoken.EntraB2C("contoso", "B2C_1_sign-in"), "https://contoso.b2clogin.com/contoso.onmicrosoft.com/B2C_1_sign-in/oauth2/v2.0/token"},
+		"B2C, own domain": {certtoken.EntraB2C("contoso", "B2C_1A_x", certtoken.WithHost("login.contoso.com")), "https://login.contoso.com/contoso.onmicrosoft.com/B2C_1A_x/oauth2/v2.0/token"},
+		"External ID":     {certtoken.EntraExternalID("contoso"), "https://contoso.ciamlogin.com/contoso.onmicrosoft.com/oauth2/v2.0/token"},
+		"query":           {certtoken.Entra(tenant, certtoken.WithQuery("dc", "PROD A"), certtoken.WithQuery("slice", "test")), "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token?dc=PROD+A&slice=test"},
+		"two queries":     {certtoken.Issuer("https://as.example.com", "https://as.example.com/token?a=b", certtoken.WithQuery("c", "d")), "https://as.example.com/token?a=b&c=d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked string
+			var audience any
+			client, err := certtoken.NewClient(c.authority, appID, certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
+				certtoken.WithHTTPClient(&http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					asked = req.URL.String()
+					server := certtokentest.New()
+					resp, err := server.Transport().RoundTrip(req) // refuses the client
+					audience = server.LastRequest().AssertionClaims["aud"]
+					return resp, err
+				})}))
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = client.Token(t.Context(), graph)
+			require.Error(t, err)
+			assert.Equal(t, c.want, asked)
+			if !strings.Contains(c.want, "as.example.com") && !strings.Contains(name, "B2C") {
+				assert.Equal(t, strings.Split(c.want, "?")[0], audience, "the audience is the endpoint that is called")
+			}
+		})
+	}
+}
+
+func TestAuthorityOptionsThatMakeNoSense(t *testing.T) {
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	for name, c := range map[string]struct {
+		authority certtoken.Authority
+		says      string
+	}{
+		"region of another cloud": {certtoken.EntraUSGov("contoso.com", certtoken.WithRegion("usgov")), "WithRegion"},
+		"region of a custom host": {certtoken.Entra("contoso.com", certtoken.WithHost("x.example"), certtoken.WithRegion("westeurope")), "WithRegion"},
+		"region that is a host":   {certtoken.Entra("contoso.com", certtoken.WithRegion("evil.example/")), "region"},
+		"host of an issuer":       {certtoken.Issuer("https://as.example.com", "https://as.example.com/token", certtoken.WithHost("x.example")), "WithHost"},
+		"host with a path":        {certtoken.Entra("contoso.com", certtoken.WithHost("x.example/y")), "host name only"},
+		"host with a user":        {certtoken.Entra("contoso.com", certtoken.WithHost("a@x.example")), "host name only"},
+		"no host":                 {certtoken.Entra("contoso.com", certtoken.WithHost("")), "host name only"},
+		"B2C domain":              {certtoken.EntraB2C("contoso.onmicrosoft.com", "p"), "first part"},
+		"B2C policy":              {certtoken.EntraB2C("contoso", "../x"), "user flow"},
+		"no name":                 {certtoken.EntraExternalID(""), "first part"},
+		"no parameter":            {certtoken.Entra("contoso.com", certtoken.WithParameter("", "x")), "not a name"},
+	} {
+		_, err := certtoken.NewClient(c.authority, appID, cert)
+		assert.ErrorContains(t, err, c.says, name)
+	}
+	for _, name := range []string{"grant_type", "Client_ID", "client_assertion", "client_assertion_type", "client_secret", "scope", "assertion",
+		"requested_token_use", "code", "redirect_uri", "code_verifier", "refresh_token", "claims", "token_type", "username", "password"} {
+		for _, opt := range []certtoken.AuthorityOption{certtoken.WithParameter(name, "x"), certtoken.WithQuery(name, "x")} {
+			_, err := certtoken.NewClient(certtoken.Entra("contoso.com", opt), appID, cert)
+			assert.ErrorContains(t, err, "can't be given", name)
+		}
+	}
+	for _, authority := range []certtoken.Authority{certtoken.EntraB2C("contoso", "p"), certtoken.EntraExternalID("contoso")} {
+		_, err := certtoken.NewClient(authority, appID, cert, certtoken.WithTenants("fabrikam.com"))
+		assert.ErrorContains(t, err, "WithTenants")
+	}
+}
+
+func TestParameters(t *testing.T) {
+	server := certtokentest.New(certtokentest.WithOpaqueTokens())
+	base := certtoken.WithParameter("resource", "https://api.example/ ü")
+	authority := certtoken.Entra("contoso.onmicrosoft.com", base, certtoken.WithQuery("dc", "x"), certtoken.WithParameter("audience", "b"))
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	server.Register(appID, cert.Leaf)
+	var query string
+	hc := &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		query = req.URL.RawQuery
+		return server.Transport().RoundTrip(req)
+	})}
+	client, err := certtoken.NewClient(authority, appID, cert, certtoken.WithHTTPClient(hc))
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = client.Token(t.Context(), graph)
+	require.NoError(t, err)
+	golden(t, "parameters", wireOf(t, server.LastRequest()))
+	assert.Equal(t, "dc=x", query)
+}
+
+// Clients that ask for other parameters don't share tokens.
+func TestParametersInTheStore(t *testing.T) {
+	server := certtokentest.New(certtokentest.WithOpaqueTokens())
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	server.Register(appID, cert.Leaf)
+	store := certtoken.NewMemoryStore()
+	for _, opts := range [][]certtoken.AuthorityOption{nil, {certtoken.WithParameter("resource", "a")}, {certtoken.WithParameter("resource", "b")}, {certtoken.WithQuery("resource", "a")}} {
+		client, err := certtoken.NewClient(certtoken.Entra("contoso.onmicrosoft.com", opts...), appID, cert,
+			certtoken.WithHTTPClient(server.Client()), certtoken.WithStore(store, storeSecret))
+		require.NoError(t, err)
+		_, err = client.Token(t.Context(), graph)
+		require.NoError(t, err)
+		require.NoError(t, client.Close())
+	}
+	assert.Equal(t, 4, server.Count())
+}
