@@ -45,6 +45,10 @@ type Authority struct {
 	keyID        func(*Certificate) string
 	pssFallback  bool
 	loopbackHTTP bool
+	tlsAuth      bool       // the certificate proves the client in TLS
+	tlsBound     bool       // and beside an assertion
+	pop          bool       // Entra ID's bound tokens
+	noPSS        bool       // the signer can't do it
 	params       url.Values // of every token request's form
 	query        url.Values // and of its URL
 	errs         []error
@@ -151,7 +155,9 @@ func (a Authority) finish(opts []AuthorityOption) Authority {
 			opt(&a)
 		}
 	}
-	if a.region != "" {
+	if a.pop {
+		a.mtlsHost()
+	} else if a.region != "" {
 		if a.host != hostEntra {
 			a.fail("WithRegion is for Entra ID's public cloud; WithHost names any host")
 		} else {
@@ -174,6 +180,9 @@ func (a Authority) entraURL(tenant string) string {
 // endpoint is the URL that token requests go to.
 func (a Authority) endpoint() string {
 	endpoint := a.tokenURL
+	if a.presents() && a.mtlsURL != "" {
+		endpoint = a.mtlsURL
+	}
 	switch {
 	case len(a.query) == 0:
 		return endpoint

@@ -41,6 +41,9 @@ type Client struct {
 	users      *cache // of tokens on behalf of users
 	clock      *clock
 
+	presents bool // the certificate, in TLS handshakes: tokens are bound to it
+	bound    bindings
+
 	offset  atomic.Int64          // how far the endpoint's clock is ahead of ours
 	noPSS   atomic.Bool           // the signer said so, and WithPSSFallback was given
 	signing atomic.Pointer[inUse] // the certificate that signed last
@@ -74,6 +77,9 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 		errs = append(errs, errors.New("certtoken: the client id is empty or not printable"))
 	}
 	errs = append(errs, missing)
+	if authority.presents() && cfg.http != nil {
+		errs = append(errs, checkBase(cfg.http.Transport))
+	}
 	if len(cfg.tenants) > 0 || cfg.anyTenant {
 		if !authority.hasTenants() {
 			errs = append(errs, errors.New("certtoken: WithTenants is for Entra authorities whose host has several"))
@@ -82,7 +88,7 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 			errs = append(errs, errors.New("certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
 		}
 	}
-	c := &Client{id: clientID, authority: authority, cfg: cfg}
+	c := &Client{id: clientID, authority: authority, cfg: cfg, presents: authority.presents()}
 	c.credential = of(c)
 	warm := make([]Request, 0, len(cfg.keepWarm))
 	for _, scopes := range cfg.keepWarm {
@@ -235,6 +241,7 @@ func (c *Client) Close() error {
 	case <-limit.C:
 		return errors.New("certtoken: closed, but a certificate source, signer or hook that ignores its context is still busy")
 	}
+	c.unbound()
 	if c.cfg.http == nil {
 		c.exchanger.http.CloseIdleConnections()
 	}

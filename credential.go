@@ -21,10 +21,11 @@ type credential interface {
 
 // proof is what one attempt shows.
 type proof struct {
-	assertion string
+	assertion string        // "": the certificate in the TLS handshake is all
 	audience  string        // of an assertion from elsewhere
 	cert      *Certificate  // that signed it; nil: the assertion is from elsewhere
 	offset    time.Duration // of the clock that it was signed by
+	binding   *binding      // whose connections present the certificate; nil: none do
 }
 
 // event starts the event of an attempt.
@@ -46,11 +47,19 @@ func (k *certCredential) prove(ctx context.Context, authority Authority) (proof,
 	if err != nil {
 		return proof{}, err
 	}
-	assertion, offset, err := k.client.sign(ctx, authority, cert)
-	if err != nil {
-		return proof{}, err
+	p := proof{cert: cert}
+	if authority.presents() {
+		if err := cert.usable(time.Now()); err != nil {
+			return proof{}, err
+		}
+		if p.binding, err = k.client.bind(cert); err != nil {
+			return proof{}, err
+		}
 	}
-	return proof{assertion: assertion, cert: cert, offset: offset}, nil
+	if authority.asserts() {
+		p.assertion, p.offset, err = k.client.sign(ctx, authority, cert)
+	}
+	return p, err
 }
 
 // certificate asks the source, checks what it gives, and announces what is new

@@ -62,8 +62,13 @@ func defaultTransport() *http.Transport {
 func (r *requestRun) form(p proof) url.Values {
 	form := maps.Clone(r.grant.form)
 	form.Set("client_id", r.client.id)
-	form.Set("client_assertion_type", assertionType)
-	form.Set("client_assertion", p.assertion)
+	if p.assertion != "" {
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", p.assertion)
+	}
+	if r.authority.pop {
+		form.Set("token_type", typeMTLSPoP)
+	}
 	if len(r.key.scopes) > 0 {
 		form.Set("scope", strings.Join(r.key.scopes, " "))
 	}
@@ -77,8 +82,9 @@ func (r *requestRun) form(p proof) url.Values {
 }
 
 // post sends one token request and reads the answer. Errors are a *TokenError,
-// one that wraps ErrBadResponse, or a failed connection.
-func (x *exchanger) post(ctx context.Context, endpoint string, form url.Values, correlationID string) (answer, error) {
+// one that wraps ErrBadResponse, or a failed connection. It goes over the
+// connections of a binding where there is one.
+func (x *exchanger) post(ctx context.Context, over *binding, endpoint string, form url.Values, correlationID string) (answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, attemptLimit, errAttemptLimit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
@@ -91,7 +97,11 @@ func (x *exchanger) post(ctx context.Context, endpoint string, form url.Values, 
 	req.Header.Set("client-request-id", correlationID)
 	req.Header.Set("return-client-request-id", "true")
 
-	resp, err := x.http.Do(req)
+	client := x.http
+	if over != nil {
+		client = over.http
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return answer{}, connectionError(ctx, endpoint, form, err)
 	}

@@ -57,6 +57,9 @@ func NewFederatedClient(authority Authority, clientID string, source AssertionSo
 	if source == nil {
 		missing = errors.New("certtoken: no assertion source: give AssertionFile or a source of your own")
 	}
+	if authority.presents() {
+		missing = errors.Join(missing, errors.New("certtoken: a federated client has no certificate to present in TLS"))
+	}
 	return newClient(authority, clientID, missing, func(c *Client) credential {
 		return &federatedCredential{source: source}
 	}, opts)

@@ -9,7 +9,7 @@ import (
 // behind the caller, with the caller's grant, if that is due. It waits for nothing and allocates nothing.
 func (c *Client) hit(s *slot, grant Grant) *Token {
 	t := s.token.Load()
-	if t == nil || c.closed.Load() {
+	if t == nil || c.closed.Load() || !c.inUse(t) {
 		return nil
 	}
 	mono := c.clock.mono()

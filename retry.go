@@ -75,14 +75,20 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 		}
 	}
 	asked := c.clock.look()
-	g, err := c.exchanger.post(ctx, r.authority.endpoint(), r.form(r.proof), r.correlationID)
+	g, err := c.exchanger.post(ctx, r.proof.binding, r.authority.endpoint(), r.form(r.proof), r.correlationID)
 	if r.key.user == "" && !r.grant.once {
 		g.refresh, g.id = "", "" // a client that acts as itself has no use for them
+	}
+
+	if err == nil {
+		err = r.checkType(g)
 	}
 
 	var t *Token
 	var te *TokenError
 	if err == nil {
+		g.binding = r.proof.binding
+		c.adopt(g.binding)
 		t = newToken(g, r.key.scopes, asked)
 		event.ExpiresAt = t.ExpiresAt()
 	} else if errors.As(err, &te) {

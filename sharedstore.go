@@ -118,7 +118,7 @@ func newStoredToken(t *Token) storedToken {
 
 // token is the entry as a token of this process, or nil if it is over or makes
 // no sense.
-func (st storedToken) token(asked []string, at reading) *Token {
+func (st storedToken) token(asked []string, at reading, b *binding) *Token {
 	granted, expires := time.Unix(0, st.Granted), time.Unix(0, st.Expires)
 	lifetime := expires.Sub(granted)
 	if !isVisibleASCII(st.Access) || st.Access == "" || lifetime <= 0 || lifetime > maxTokenLife || granted.After(at.time.Add(maxBackdate)) {
@@ -127,7 +127,7 @@ func (st storedToken) token(asked []string, at reading) *Token {
 	if !granted.Add(usable(lifetime)).After(at.time) {
 		return nil
 	}
-	g := answer{access: st.Access, typ: st.Type, scopes: st.Scopes, lifetime: lifetime, extra: st.Extra, refresh: st.Refresh, id: st.ID}
+	g := answer{access: st.Access, typ: st.Type, scopes: st.Scopes, lifetime: lifetime, extra: st.Extra, refresh: st.Refresh, id: st.ID, binding: b}
 	// The answer lies back by so much on this process's clocks too.
 	past := reading{mono: at.mono - at.time.Sub(granted), ahead: at.ahead, time: granted}
 	t := newToken(g, asked, past)
@@ -164,11 +164,14 @@ func (k storeKey) openEntry(name string, sealed []byte) (storedToken, error) {
 }
 
 // entryParts is what makes one token different from another.
-func (c *Client) entryParts(authority Authority, k key) []string {
+func (c *Client) entryParts(authority Authority, k key, b *binding) []string {
 	scopes := slices.Sorted(slices.Values(k.scopes))
 	parts := []string{authority.endpoint(), c.id}
 	if len(authority.params) > 0 { // each with a space, which no scope has
 		parts = append(parts, "with "+authority.params.Encode())
+	}
+	if b != nil {
+		parts = append(parts, "bound to "+string(b.sum[:]))
 	}
 	if k.user != "" {
 		parts = append(parts, "on behalf of "+k.user)
@@ -176,25 +179,43 @@ func (c *Client) entryParts(authority Authority, k key) []string {
 	return append(parts, scopes...)
 }
 
+// entryBinding is that of the certificate in use, where tokens are bound: each
+// certificate has its own in the store.
+func (c *Client) entryBinding(ctx context.Context) (*binding, error) {
+	source, ok := c.credential.(*certCredential)
+	if !ok || !c.presents {
+		return nil, nil
+	}
+	cert, err := source.certificate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.bind(cert)
+}
+
 // fetchShared gets a token from the store, or else from the endpoint while the
 // other processes wait for it. It is stored when the callers have it, so that a
 // slow store costs them nothing.
 func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, req ask, before *Token) (out fetched) {
-	parts := c.entryParts(authority, k)
+	p, err := c.entryBinding(ctx)
+	if err != nil {
+		return fetched{err: err}
+	}
+	parts := c.entryParts(authority, k, p)
 	unlock := func() {}
 	if req.cacheable() {
-		if t := c.load(ctx, k, parts, before); t != nil && c.valid(t, req.MinValidity) {
+		if t := c.load(ctx, k, parts, p, before); t != nil && c.valid(t, req.MinValidity) {
 			return fetched{token: t, shared: true}
 		}
 		var t *Token
-		t, unlock = c.lock(ctx, k, parts, before)
+		t, unlock = c.lock(ctx, k, parts, p, before)
 		if t != nil && c.valid(t, req.MinValidity) {
 			return fetched{token: t, shared: true, settle: unlock}
 		}
 	}
 	out.settle = unlock
 	out.token, out.err = c.request(ctx, authority, k, req)
-	if t := out.token; t != nil {
+	if t := out.token; t != nil && t.secret().user().binding == p {
 		ctx := context.WithoutCancel(ctx)
 		out.settle = func() { c.save(ctx, k, parts, t); unlock() }
 	}
@@ -202,7 +223,7 @@ func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, re
 }
 
 // load looks for a token that is newer than the one the slot has.
-func (c *Client) load(ctx context.Context, k key, parts []string, before *Token) *Token {
+func (c *Client) load(ctx context.Context, k key, parts []string, b *binding, before *Token) *Token {
 	for _, sk := range c.shared.keys() {
 		name := sk.entryName(parts...)
 		var sealed []byte
@@ -218,8 +239,9 @@ func (c *Client) load(ctx context.Context, k key, parts []string, before *Token)
 			c.storeFailed(k, err)
 			continue
 		}
-		t := st.token(k.scopes, c.clock.look())
-		if t != nil && c.now(t) < t.life.renew && (before == nil || t.expires > before.expires) {
+		t := st.token(k.scopes, c.clock.look(), b)
+		if t != nil && c.now(t) < t.life.renew && (before == nil || t.expires > before.expires || !c.inUse(before)) {
+			c.adopt(b)
 			return t
 		}
 	}
@@ -241,7 +263,7 @@ func (c *Client) save(ctx context.Context, k key, parts []string, t *Token) {
 
 // lock takes the key's lock, or waits until its holder has stored a token. If
 // neither happens in time, the request is made all the same.
-func (c *Client) lock(ctx context.Context, k key, parts []string, before *Token) (t *Token, unlock func()) {
+func (c *Client) lock(ctx context.Context, k key, parts []string, b *binding, before *Token) (t *Token, unlock func()) {
 	unlock = func() {}
 	locker, ok := c.shared.store.(Locker)
 	if !ok {
@@ -259,7 +281,7 @@ func (c *Client) lock(ctx context.Context, k key, parts []string, before *Token)
 		if err != nil {
 			return nil, unlock
 		}
-		if t := c.load(ctx, k, parts, before); t != nil {
+		if t := c.load(ctx, k, parts, b, before); t != nil {
 			if release != nil {
 				c.release(k, release)
 			}

@@ -70,7 +70,7 @@ func (c *Client) sign(ctx context.Context, authority Authority, cert *Certificat
 func (c *Client) signAt(ctx context.Context, authority Authority, cert *Certificate, now time.Time) (string, error) {
 	assertion := authority.assertionFor(c.id, cert).withDefaults()
 	plain, isPSS := withoutPSS[assertion.Algorithm]
-	if isPSS && c.noPSS.Load() {
+	if isPSS && (authority.noPSS || c.noPSS.Load()) {
 		assertion.Algorithm = plain
 		isPSS = false
 	}

@@ -41,13 +41,14 @@ type secrets struct {
 	more          *userSecrets // nil: none
 }
 
-// userSecrets come with a user's token. They lie apart, so that the many tokens
-// without them are no larger.
+// userSecrets come with a user's token, or with one that is bound to a
+// certificate. They lie apart, so that the many tokens without are no larger.
 type userSecrets struct {
 	refresh, id string
+	binding     *binding // that the token belongs to; nil: whoever has it can use it
 }
 
-// user is what came with a user's token, or nothing.
+// user is what came with a user's or a bound token, or nothing.
 func (s secrets) user() userSecrets {
 	if s.more == nil {
 		return userSecrets{}
@@ -72,6 +73,7 @@ type answer struct {
 	extra     string        // the other fields, a JSON object, or ""
 	refresh   string        // the user's, or ""
 	id        string        // the user's, or ""
+	binding   *binding      // of the connection, or nil
 }
 
 // newToken starts the life of a token that was asked for at the given reading.
@@ -82,11 +84,15 @@ func newToken(g answer, asked []string, at reading) *Token {
 	if g.scopes != nil && !slices.Equal(g.scopes, asked) {
 		scopes = g.scopes
 	}
-	renewIn := renewAfter(g.lifetime, g.refreshIn)
 	s := secrets{access: g.access, extra: g.extra}
-	if g.refresh != "" || g.id != "" {
-		s.more = &userSecrets{refresh: g.refresh, id: g.id}
+	life := g.lifetime
+	if g.refresh != "" || g.id != "" || g.binding != nil {
+		s.more = &userSecrets{refresh: g.refresh, id: g.id, binding: g.binding}
 	}
+	if g.binding != nil { // without its certificate it is of no use
+		life = max(time.Second, min(life, g.binding.cert.Load().Leaf.NotAfter.Sub(at.time)))
+	}
+	renewIn := renewAfter(life, g.refreshIn)
 	return &Token{
 		secret:  secretly(s),
 		typ:     g.typ,
@@ -96,7 +102,7 @@ func newToken(g answer, asked []string, at reading) *Token {
 		life: span{
 			granted: at.mono,
 			renew:   at.mono + renewIn,
-			end:     at.mono + usable(g.lifetime),
+			end:     at.mono + usable(life),
 			ahead:   at.ahead,
 		},
 	}

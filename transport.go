@@ -144,17 +144,22 @@ func (e *retrieveError) Unwrap() []error { return []error{e.error, e.as} }
 // token is invalid (error="invalid_token"), a new token is acquired and the
 // request repeated once, if its body can be; at most one token a minute is
 // acquired in this way.
+//
+// With [WithCertificateBoundTokens] and its kin, requests that have a token
+// present the certificate that it is bound to, over connections made as base
+// makes them; base must be an [*http.Transport].
 func (c *Client) Transport(base http.RoundTripper, scopes ...string) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{client: c, base: base, scopes: slices.Clone(scopes)}
+	return &transport{client: c, base: base, scopes: slices.Clone(scopes), bound: presenter{base: base}}
 }
 
 type transport struct {
 	client *Client
 	base   http.RoundTripper
 	scopes []string
+	bound  presenter
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -206,12 +211,20 @@ func (t *transport) answer(req *http.Request, resp *http.Response, token *Token)
 }
 
 func (t *transport) send(req *http.Request, token *Token) (*http.Response, error) {
+	over := t.base
+	if t.client.presents {
+		var err error
+		if over, err = t.bound.of(token.secret().user().binding); err != nil {
+			closeBody(req)
+			return nil, err
+		}
+	}
 	signed := req.Clone(req.Context())
 	if signed.Header == nil {
 		signed.Header = make(http.Header)
 	}
 	signed.Header.Set("Authorization", token.Type()+" "+token.AccessToken())
-	resp, err := t.base.RoundTrip(signed)
+	resp, err := over.RoundTrip(signed)
 	if resp != nil {
 		resp.Request = req // who prints the response's request sees no token
 	}
@@ -220,6 +233,7 @@ func (t *transport) send(req *http.Request, token *Token) (*http.Response, error
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach base.
 func (t *transport) CloseIdleConnections() {
+	t.bound.closeIdle()
 	if base, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
 	}

@@ -151,30 +151,10 @@ func (p *proof) trustedLeaf(trusts []trust) (*x509.Certificate, *refusal) {
 	if len(claimed.candidates(p.header)) == 0 {
 		return nil, refuse(700027, "Client assertion's x5c holds another certificate than its thumbprint names: '%s'.", p.keyName())
 	}
-	intermediates := x509.NewCertPool()
-	for _, cert := range chain[1:] {
-		intermediates.AddCert(cert)
+	if refused := trustedChain(chain, trusts, p.now, "x5c"); refused != nil {
+		return nil, refused
 	}
-	named := false
-	for _, t := range trusts {
-		if t.subject != leaf.Subject.CommonName && t.subject != leaf.Subject.String() {
-			continue
-		}
-		named = true
-		_, err := leaf.Verify(x509.VerifyOptions{
-			Roots:         t.roots,
-			Intermediates: intermediates,
-			CurrentTime:   clamp(p.now, leaf.NotBefore, leaf.NotAfter), // validity is checkCertificate's matter
-			KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-		})
-		if err == nil {
-			return leaf, nil
-		}
-	}
-	if named {
-		return nil, refuse(700027, "Client assertion's x5c doesn't lead to a trusted issuer of '%s'.", leaf.Subject)
-	}
-	return nil, refuse(700030, "Invalid certificate - subject name in certificate is not authorized. SubjectNames/SubjectAlternativeNames in certificate: '%s'.", leaf.Subject)
+	return leaf, nil
 }
 
 func clamp(t, low, high time.Time) time.Time {

@@ -37,6 +37,7 @@ func (c *call) checkGrant() *refusal {
 		return refuse(7000215, "Invalid client secret provided. This server knows certificates only.")
 	case c.request.ClientID == "":
 		return missing("client_id")
+	case c.byTLS() && form.Get("client_assertion_type") == "":
 	case form.Get("client_assertion") == "":
 		return refuse(7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
 	case form.Get("client_assertion_type") == "":
@@ -44,12 +45,20 @@ func (c *call) checkGrant() *refusal {
 	case form.Get("client_assertion_type") != assertionKind:
 		return refuse(90023, "The client_assertion_type '%s' is not supported; it must be '%s'.", form.Get("client_assertion_type"), assertionKind)
 	}
+	if typ := form.Get("token_type"); typ != "" && (typ != tokenPoP || len(c.chain) == 0) {
+		return refuse(90023, "The token_type '%s' can't be granted: %s needs a certificate in the TLS handshake.", typ, tokenPoP)
+	}
 	for _, parameter := range grantNeeds[form.Get("grant_type")] {
 		if form.Get(parameter) == "" {
 			return missing(parameter)
 		}
 	}
 	return nil
+}
+
+// byTLS tells whether the client proves itself by its connection alone.
+func (c *call) byTLS() bool {
+	return len(c.chain) > 0 && c.request.Form.Get("client_assertion") == ""
 }
 
 // grantNeeds are the parameters that each grant can't do without.
@@ -73,6 +82,13 @@ func (c *call) checkClient() *refusal {
 			f.err, f.status = "invalid_client", http.StatusUnauthorized
 		}
 		return f
+	}
+	if c.byTLS() {
+		refused := verifyTLS(c.chain, client, c.now)
+		if refused == nil {
+			c.request.Certificate = c.chain[0]
+		}
+		return refused
 	}
 	c.proof = &proof{
 		raw:       c.request.Form.Get("client_assertion"),

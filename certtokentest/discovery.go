@@ -24,7 +24,7 @@ func (s *Server) metadata(_ *http.Request, to route) *answer {
 			}
 		}
 	}
-	return jsonAnswer(http.StatusOK, mustJSON(map[string]any{
+	meta := map[string]any{
 		"issuer":                                           issuer,
 		"token_endpoint":                                   base + token,
 		"authorization_endpoint":                           base + strings.TrimSuffix(token, "token") + "authorize",
@@ -35,7 +35,13 @@ func (s *Server) metadata(_ *http.Request, to route) *answer {
 		"grant_types_supported":                            []string{grantClient, grantUser, grantCode, grantRefresh},
 		"token_endpoint_auth_methods_supported":            []string{"private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": to.dialect.algorithms,
-	}))
+	}
+	if s.wire != nil && s.cfg.generic { // RFC 8705 §5; without a socket there is no TLS
+		meta["token_endpoint_auth_methods_supported"] = []string{"private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"}
+		meta["tls_client_certificate_bound_access_tokens"] = true
+		meta["mtls_endpoint_aliases"] = map[string]string{"token_endpoint": base + "/mtls" + token}
+	}
+	return jsonAnswer(http.StatusOK, mustJSON(meta))
 }
 
 // entraHosts are aliases of each other in MSAL's eyes.

@@ -1,6 +1,7 @@
 package certtokentest
 
 import (
+	"crypto/x509"
 	"io"
 	"mime"
 	"net/http"
@@ -96,15 +97,17 @@ type call struct {
 	shown    *shown   // the code or refresh token, nil: none
 	resource string   // the token's audience
 	proof    *proof
+	chain    []*x509.Certificate // of the client in TLS
 }
 
 func (s *Server) newCall(r *http.Request, route route) *call {
 	tune := s.tuned()
 	now := time.Now()
-	return &call{
+	c := &call{
 		server: s,
 		route:  route,
 		tune:   tune,
+		chain:  shownCert(r),
 		now:    now.Add(tune.offset),
 		request: &Request{
 			Time:   now,
@@ -116,6 +119,10 @@ func (s *Server) newCall(r *http.Request, route route) *call {
 			Tenant: route.tenant,
 		},
 	}
+	if len(c.chain) > 0 {
+		c.request.TLSCertificate = c.chain[0]
+	}
+	return c
 }
 
 // calledURL is the URL of the request without its query: the audience of an

@@ -54,6 +54,9 @@ func (c *call) granted(fault *Fault) *answer {
 	c.request.AccessToken = token
 
 	body := map[string]any{"token_type": c.tune.tokenType, "access_token": token}
+	if c.request.Form.Get("token_type") == tokenPoP {
+		body["token_type"] = tokenPoP
+	}
 	c.putSeconds(body, "expires_in", life)
 	if c.route.dialect.aadsts {
 		c.putSeconds(body, "ext_expires_in", life)

@@ -29,7 +29,8 @@ type Request struct {
 	AssertionHeader map[string]any // unverified; nil if it can't be read
 	AssertionClaims map[string]any // unverified; nil if it can't be read
 
-	Certificate *x509.Certificate // that verified the signature, or nil
+	Certificate    *x509.Certificate // that proved the client, or nil
+	TLSCertificate *x509.Certificate // that the client presented in the handshake, or nil
 
 	Done        bool   // answered; the rest is set
 	Status      int    // HTTP; 0 if the connection was broken instead

@@ -28,7 +28,7 @@ type Resource struct {
 var _ http.Handler = (*Resource)(nil)
 
 // Resource returns an API that answers by next whoever brings a valid token of
-// this server for the audience: for Entra ID the resource, which is the scope
+// this server for the audience, with the certificate that it is bound to: for Entra ID the resource, which is the scope
 // without /.default, elsewhere one of the scopes. Everybody else gets 401 with
 // WWW-Authenticate. Without next, the answer is a JSON object that names the
 // client, and the user if there is one. [Server.Handle] puts it on this server; any other can serve it too.
@@ -97,14 +97,19 @@ func (r *Resource) judge(req *http.Request) string {
 		r.refusing = max(r.refusing-1, -1)
 		return invalidToken("The token was revoked.")
 	}
-	token, ok := bearerToken(req)
-	if !ok {
+	scheme, token := authorization(req)
+	if token == "" {
 		return `Bearer realm="certtokentest"` // RFC 6750 §3.1: no error without a token
 	}
 	g, ok := r.server.grants.find(token)
+	chain := shownCert(req)
 	switch {
 	case !ok:
 		return invalidToken("The token is not one of this server's.")
+	case g.pop != strings.EqualFold(scheme, tokenPoP):
+		return invalidToken("The token goes with another scheme.")
+	case g.bound != "" && (len(chain) == 0 || confirmation(chain[0]) != g.bound):
+		return invalidToken("The token is bound to another certificate than the connection's.") // RFC 8705 §3
 	case g.revoked:
 		return invalidToken("The token was revoked.")
 	case !r.server.now().Before(g.expires):
@@ -126,15 +131,18 @@ func (r *Resource) insufficientClaims() string {
 		r.server.URL(), base64.StdEncoding.EncodeToString([]byte(r.challenge)))
 }
 
-// bearerToken is the token of the Authorization header; the scheme's case
-// doesn't matter (RFC 9110 §11.1).
-func bearerToken(req *http.Request) (string, bool) {
+// authorization is the scheme and token of the Authorization header; the
+// scheme's case doesn't matter (RFC 9110 §11.1).
+func authorization(req *http.Request) (scheme, token string) {
 	values := req.Header.Values("Authorization")
 	if len(values) != 1 {
-		return "", false
+		return "", ""
 	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	return token, strings.EqualFold(scheme, "Bearer") && token != ""
+	scheme, token, _ = strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, tokenPoP) {
+		return "", ""
+	}
+	return scheme, token
 }
 
 // covers tells whether claims ask for everything that wanted asks for.
@@ -166,7 +174,7 @@ func contains(have, want any) bool {
 }
 
 func (r *Resource) whoAmI(w http.ResponseWriter, req *http.Request) {
-	token, _ := bearerToken(req)
+	_, token := authorization(req)
 	g, _ := r.server.grants.find(token)
 	w.Header().Set("Content-Type", "application/json")
 	who := map[string]any{

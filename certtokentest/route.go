@@ -88,7 +88,7 @@ func (s *Server) genericRoute(r *http.Request) (route, bool) {
 	to := route{origin: requestOrigin(r), dialect: s.genericDialect()}
 	base := s.issuerPath()
 	switch r.URL.Path {
-	case base + "/token":
+	case base + "/token", base + "/mtls/token":
 		return to, true
 	case base + "/jwks":
 		to.handle = s.keySet

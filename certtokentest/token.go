@@ -24,6 +24,10 @@ func (s *Server) issue(c *call, life time.Duration) string {
 		scopes:   c.scopes,
 		expires:  c.now.Add(life),
 		claims:   c.request.Form.Get("claims"),
+		pop:      c.request.Form.Get("token_type") == tokenPoP,
+	}
+	if len(c.chain) > 0 {
+		g.bound = confirmation(c.chain[0])
 	}
 	token := randomText(s.cfg.tokenSize)
 	if !s.cfg.opaque {
@@ -57,6 +61,9 @@ func (s *Server) signedToken(now time.Time, issuer, tenant string, g *grant) str
 		"scope":     strings.Join(g.scopes, " "),
 		"uti":       randomText(22),
 		"ver":       "1.0",
+	}
+	if g.bound != "" {
+		claims["cnf"] = map[string]string{"x5t#S256": g.bound}
 	}
 	if tenant != "" {
 		claims["tid"] = tenant
@@ -141,6 +148,8 @@ type grant struct {
 	scopes   []string
 	expires  time.Time
 	claims   string // the parameter it was asked for with
+	bound    string // x5t#S256 of the certificate that it is bound to, or ""
+	pop      bool   // it goes with its own scheme
 	revoked  bool
 }
 

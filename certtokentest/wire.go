@@ -49,7 +49,8 @@ func (s *Server) listen() error {
 		TLSConfig: &tls.Config{
 			GetCertificate: issuer.certificate,
 			MinVersion:     tls.VersionTLS12,
-			NextProtos:     []string{"http/1.1"}, // faults take over the connection, which HTTP/2 can't
+			ClientAuth:     tls.RequestClientCert, // which are checked with the request
+			NextProtos:     []string{"http/1.1"},  // faults take over the connection, which HTTP/2 can't
 		},
 	}
 	w.transport = newTransport(address, s.CertPool())
