@@ -76,13 +76,34 @@ const fapi = {
   },
 };
 
+// mtls takes the certificate of the TLS connection as proof (RFC 8705 section
+// 2.1, by its subject, and 2.2, by the key that is registered), or an assertion,
+// and binds tokens to it.
+const mtls = {
+  clientAuthMethods: ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
+  features: {
+    mTLS: {
+      enabled: true,
+      tlsClientAuth: true,
+      selfSignedTlsClientAuth: true,
+      certificateBoundAccessTokens: true,
+      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate(),
+      certificateAuthorized: (ctx) => ctx.socket.authorized,
+      certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_subject_dn'
+        && ctx.socket.getPeerX509Certificate().subject === expected,
+    },
+  },
+};
+
+const profiles = { plain, fapi, mtls };
+
 function configuration(profile, lifetimes) {
-  const own = profile === 'fapi' ? fapi : plain;
+  const own = profiles[profile];
   return {
-    ...own,
     adapter: Store,
     cookies: { keys: ['no browser comes here'] },
     clientAuthMethods: ['private_key_jwt'],
+    ...own,
     jwks: { keys: [signingKey()] },
     scopes: ['read', 'write', 'admin'],
     ttl: { ClientCredentials: (ctx, token, client) => lifetimes.get(client.clientId) ?? 3600 },
@@ -102,8 +123,8 @@ function configuration(profile, lifetimes) {
   };
 }
 
-async function start({ key, cert, profile }) {
-  const server = createServer({ key, cert, requestCert: profile === 'fapi', rejectUnauthorized: false });
+async function start({ key, cert, ca, profile }) {
+  const server = createServer({ key, cert, ca, requestCert: profile !== 'plain', rejectUnauthorized: false });
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const { port } = server.address();
   const issuer = `https://127.0.0.1:${port}`;
@@ -113,7 +134,9 @@ async function start({ key, cert, profile }) {
   return { port, issuer, tokenURL: `${issuer}/token`, lifetimes };
 }
 
-function register(server, profile, { id, lifetime, jwks }) {
+function register(server, profile, {
+  id, lifetime, jwks, method, subject,
+}) {
   if (lifetime) server.lifetimes.set(id, lifetime);
   clients.set(id, {
     client_id: id,
@@ -121,8 +144,9 @@ function register(server, profile, { id, lifetime, jwks }) {
     redirect_uris: [],
     response_types: [],
     scope: 'read write',
-    token_endpoint_auth_method: 'private_key_jwt',
-    tls_client_certificate_bound_access_tokens: profile === 'fapi' ? true : undefined,
+    token_endpoint_auth_method: method ?? 'private_key_jwt',
+    tls_client_auth_subject_dn: subject,
+    tls_client_certificate_bound_access_tokens: profile === 'plain' ? undefined : true,
     jwks,
   });
 }
