@@ -1,9 +1,8 @@
 // Package certtoken turns a certificate into an access token.
 //
 // A service proves who it is to an OAuth 2.0 token endpoint with a certificate
-// instead of a secret: it signs a short-lived JWT, the client assertion (RFC
-// 7523), with the certificate's private key, and exchanges it for an access
-// token. The key never leaves its owner: a file, an HSM, a vault.
+// instead of a secret: its private key signs a short-lived JWT, the client
+// assertion (RFC 7523), and never leaves its owner: a file, an HSM, a vault.
 //
 //	client, err := certtoken.NewClient(
 //		certtoken.Entra("contoso.onmicrosoft.com"),
@@ -19,24 +18,22 @@
 //
 //	CertSource ──Certificate──▶ Assertion ──JWT──▶ token endpoint ──Token──▶ cache ──▶ caller
 //
-// A [CertSource] supplies the certificate together with its signer: [CertFile]
-// follows a file and its renewals, a [Certificate] is its own source, and a
-// [CertSourceFunc] is anything else. An [Authority] is the token endpoint and the
-// dialect of assertion that it takes: [Entra] and its clouds, [ADFS], or any
-// [Issuer]. The [Client] joins them, keeps the tokens, and renews them behind its
-// callers. [Client.Transport] and [Client.TokenSource] fit it to net/http and to
-// golang.org/x/oauth2.
+// A [CertSource] supplies the certificate with its signer: [CertFile] follows a
+// file, a [Certificate] is its own source, a [CertSourceFunc] is anything else. An
+// [Authority] is the token endpoint and its dialect: [Entra] and its kin, [ADFS],
+// any [Issuer]. The [Client] joins them, keeps the tokens, and renews them behind
+// its callers; [Client.Transport] and [Client.TokenSource] fit it to other
+// packages. A [Grant] asks for a user's token, an [AssertionSource] takes the
+// certificate's place, and [WithTLSClientAuth] takes it into the TLS handshake.
 //
 // # Waiting
 //
-// While a valid token is there, nobody waits, whatever the endpoint does.
-// Otherwise everybody who asks for the same waits for one request, each until
-// its own context ends; the request goes on without them, 30 s at the longest.
+// While a valid token is there, nobody waits. Otherwise everybody who asks for
+// the same waits for one request, each until its own context ends.
 //
 // # Errors
 //
-// A refusal by the endpoint is a [*TokenError] that says what to do about it;
-// trouble with a certificate wraps one of the sentinels such as
-// [ErrWrongPassword]. No error, log or print holds a key, a password, an
-// assertion or a token.
+// A refusal by the endpoint is a [*TokenError] that says what to do; trouble with
+// a certificate wraps a sentinel such as [ErrWrongPassword]. No error, log or
+// print holds a key, a password, an assertion or a token.
 package certtoken

@@ -76,6 +76,82 @@ func ExampleIssuer() {
 	defer client.Close()
 }
 
+// An API that was called by a user calls another one as the same user.
+func ExampleOnBehalfOf() {
+	var client *certtoken.Client // from NewClient
+	var userToken string         // of the request's Authorization header
+	ctx := context.Background()
+
+	token, err := client.Acquire(ctx, certtoken.Request{
+		Scopes: []string{"https://graph.microsoft.com/User.Read"},
+		Grant:  certtoken.OnBehalfOf(userToken), // which you have checked
+	})
+	_, _ = token, err
+}
+
+// A web app redeems the code of a user's sign-in, and later the refresh token
+// that came with it. The next refresh token is the one to keep.
+func ExampleAuthorizationCode() {
+	var client *certtoken.Client // from NewClient
+	var code, verifier string    // of the sign-in
+	ctx := context.Background()
+
+	scopes := []string{"https://graph.microsoft.com/User.Read", "offline_access"}
+	token, err := client.Acquire(ctx, certtoken.Request{
+		Scopes: scopes,
+		Grant:  certtoken.AuthorizationCode(code, "https://app.example/callback", verifier),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err = client.Acquire(ctx, certtoken.Request{Scopes: scopes, Grant: certtoken.RefreshToken(token.RefreshToken())})
+	_, _ = token, err
+}
+
+// A pod in Kubernetes proves itself by the token that is projected into it.
+func ExampleNewFederatedClient() {
+	client, err := certtoken.NewFederatedClient(
+		certtoken.Entra("contoso.onmicrosoft.com"),
+		"client-id",
+		certtoken.AssertionFile("/var/run/secrets/azure/tokens/azure-identity-token"),
+	)
+	_, _ = client, err
+}
+
+// An app in another tenant trusts this one: its token is the other's assertion.
+func ExampleClient_AssertionSource() {
+	var home *certtoken.Client // from NewClient, with a certificate
+
+	away, err := certtoken.NewFederatedClient(certtoken.Entra("fabrikam.com"), "other-client-id", home.AssertionSource())
+	_, _ = away, err
+}
+
+// Tokens that only the holder of the certificate can use.
+func ExampleDiscover() {
+	ctx := context.Background()
+	var cert *certtoken.Certificate
+
+	authority, err := certtoken.Discover(ctx, "https://issuer.example", nil, certtoken.WithTLSClientAuth())
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := certtoken.NewClient(authority, "my-service", cert)
+	if err != nil {
+		log.Fatal(err)
+	}
+	api := &http.Client{Transport: client.Transport(nil, "read")} // presents the certificate
+	_ = api
+}
+
+// With the variables that Azure's own libraries read.
+func ExampleClientFromEnvironment() {
+	client, err := certtoken.ClientFromEnvironment()
+	if err != nil {
+		log.Fatal(err) // everything that is missing, at once
+	}
+	defer client.Close()
+}
+
 // A service tells at start-up what is wrong, and not at its first request.
 func ExampleClient_Check() {
 	var client *certtoken.Client // from NewClient

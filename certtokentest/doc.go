@@ -22,6 +22,16 @@
 // TLS, for programs that are told an address, and for everything that depends on
 // a real connection. Both are the same [Server].
 //
+// # Users, federated credentials, TLS
+//
+// [Server.UserToken] is what a user brings for a client to act on their behalf;
+// [Server.AuthorizationCode] is a sign-in whose code the client redeems, with
+// PKCE. [Server.Federate] lets a client prove itself by an [IdentityProvider]'s
+// assertions, or by another client's tokens. A server with a socket takes a
+// certificate in the TLS handshake as proof too (RFC 8705): one that is
+// registered, or has a trusted subject. Tokens are then bound to it, and a
+// [Resource] refuses them over other connections.
+//
 // # Misbehaving
 //
 // [Server.Fail] makes the next requests fail: throttled, slow, reset, cut off,
