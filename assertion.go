@@ -36,7 +36,7 @@ const (
 // carries (RFC 7515 §4.1.7 and §4.1.8).
 type Thumbprint int
 
-// The zero value is x5t#S256. SHA-1 is computed only where x5t is asked for.
+// The zero value is x5t#S256. SHA-1 is sent only where x5t is asked for.
 const (
 	ThumbprintSHA256 Thumbprint = iota // x5t#S256
 	ThumbprintSHA1                     // x5t
@@ -177,11 +177,16 @@ func (a Assertion) header(cert *Certificate) map[string]any {
 	return h
 }
 
-// x5t is the SHA-1 thumbprint. It names the certificate and protects nothing,
-// so FIPS mode has no say in it.
+// sha1Sum is of a certificate, whose name it is. It protects nothing, so FIPS
+// mode has no say in it.
+func sha1Sum(der []byte) (sum [sha1.Size]byte) {
+	fips140.WithoutEnforcement(func() { sum = sha1.Sum(der) })
+	return sum
+}
+
+// x5t is the SHA-1 thumbprint.
 func x5t(cert *Certificate) string {
-	var sum [sha1.Size]byte
-	fips140.WithoutEnforcement(func() { sum = sha1.Sum(cert.Leaf.Raw) })
+	sum := sha1Sum(cert.Leaf.Raw)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 

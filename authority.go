@@ -109,6 +109,9 @@ func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 	if issuer == "" {
 		a.fail("no issuer: it is the audience of the assertion")
 	}
+	if tokenURL == "" {
+		a.fail("no token endpoint")
+	}
 	return a.finish(opts)
 }
 
@@ -445,7 +448,7 @@ func checkTenant(tenant string) error {
 	if guidPattern.MatchString(tenant) || len(tenant) <= 253 && domainPattern.MatchString(tenant) {
 		return nil
 	}
-	return fmt.Errorf("certtoken: tenant %q is neither a GUID nor a domain", shorten(tenant))
+	return fmt.Errorf("certtoken: tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL", shorten(tenant))
 }
 
 // isHost tells whether a text is a host name, maybe with a port.

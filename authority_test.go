@@ -40,7 +40,7 @@ func TestAuthorityRefuses(t *testing.T) {
 		"ADFS without host":       {certtoken.ADFS(""), "host name only"},
 		"ADFS with user":          {certtoken.ADFS("user@fs.contoso.com"), "host name only"},
 		"no issuer":               {certtoken.Issuer("", "https://issuer.example/token"), "no issuer"},
-		"no URL":                  {certtoken.Issuer(issuer, ""), "make one with"},
+		"no URL":                  {certtoken.Issuer(issuer, ""), "no token endpoint"},
 		"relative URL":            {certtoken.Issuer(issuer, "/token"), "no host"},
 		"not a URL":               {certtoken.Issuer(issuer, "https://issuer.example/%zz"), "not a URL"},
 		"http":                    {certtoken.Issuer(issuer, "http://issuer.example/token"), "plain http"},

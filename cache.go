@@ -116,6 +116,8 @@ type flight struct {
 
 	renewBefore int64 // slot.renew as it was
 
+	trouble atomic.Pointer[error] // of an attempt that is being repeated
+
 	token  *Token
 	shared bool // the token is from the store
 	err    error

@@ -40,7 +40,9 @@ type Certificate struct {
 // doesn't match is an error at every use. The context ends with the token
 // request, so a source that does I/O must watch it.
 //
-// A source may also implement [Reloader], and its signer [ContextSigner].
+// A source may also implement [Reloader], and its signer [ContextSigner]. One
+// that goes on with an old certificate because it can't use the new one tells so
+// by a method Health() error: the [Client] passes that to its hooks and log.
 type CertSource interface {
 	Certificate(ctx context.Context) (*Certificate, error)
 }
@@ -62,8 +64,10 @@ type Reloader interface {
 
 // ContextSigner is a signer whose work can be cancelled, such as a key in a
 // remote vault. Where a [Certificate]'s Signer implements it, SignContext is
-// called instead of Sign, with the context of the token request. A signer that
-// lacks an algorithm returns an error that wraps [errors.ErrUnsupported].
+// called instead of Sign, with the context of the token request. There is no
+// source of randomness: a signer that needs one takes [crypto/rand.Reader]. For
+// the PS algorithms opts is an [*rsa.PSSOptions], which must be obeyed. A signer
+// that lacks an algorithm returns an error that wraps [errors.ErrUnsupported].
 type ContextSigner interface {
 	crypto.Signer
 	SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
@@ -110,7 +114,12 @@ func (c certConfig) parse(data []byte) (*Certificate, error) {
 		opts.Key = key
 	}
 	pair, err := certfile.Parse(data, opts)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrPasswordRequired):
+		return nil, fmt.Errorf("certtoken: %w: WithPassword", err)
+	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
+		return nil, fmt.Errorf("certtoken: %w: the empty one was given; is the variable that holds it set?", err)
+	case err != nil:
 		return nil, fmt.Errorf("certtoken: %w", err)
 	}
 	cert, err := NewCertificate(pair.Key, pair.Leaf, pair.Chain)
@@ -252,6 +261,10 @@ func (c *Certificate) thumbprintHex() string {
 	sum := c.sha256()
 	return hex.EncodeToString(sum[:])
 }
+
+// sha1Hex is the thumbprint as portals and Windows show it, for people to
+// compare. It names the certificate and protects nothing.
+func (c *Certificate) sha1Hex() string { return fmt.Sprintf("%X", sha1Sum(c.Leaf.Raw)) }
 
 // keyThumbprintHex names a public key, for errors: the SHA-256 of its
 // SubjectPublicKeyInfo, as "openssl pkey -pubout -outform DER | openssl sha256" prints it.

@@ -44,9 +44,10 @@ type Client struct {
 	presents bool // the certificate, in TLS handshakes: tokens are bound to it
 	bound    bindings
 
-	offset  atomic.Int64          // how far the endpoint's clock is ahead of ours
-	noPSS   atomic.Bool           // the signer said so, and WithPSSFallback was given
-	signing atomic.Pointer[inUse] // the certificate that signed last
+	offset  atomic.Int64           // how far the endpoint's clock is ahead of ours
+	noPSS   atomic.Bool            // the signer said so, and WithPSSFallback was given
+	signing atomic.Pointer[inUse]  // the certificate that signed last
+	trouble atomic.Pointer[string] // of its source, as told to the hooks
 
 	ctx    context.Context // of flights; ends with Close
 	cancel context.CancelFunc
@@ -62,6 +63,8 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 	var missing error
 	if source == nil {
 		missing = errors.New("certtoken: no certificate source: give CertFile, a Certificate or a source of your own")
+	} else if file, ok := source.(*FileSource); ok {
+		missing = file.validate()
 	}
 	return newClient(authority, clientID, missing, func(c *Client) credential {
 		return &certCredential{client: c, source: source}
@@ -160,7 +163,9 @@ type Request struct {
 // endpoint. While there is a valid one it doesn't wait for anything, whatever
 // the endpoint does. Otherwise all who ask for the same wait for one request,
 // each until its own context ends; the request goes on without them and its
-// token is kept.
+// token is kept. A refusal is remembered for a second, throttling for as long as
+// the endpoint asks, up to 5 min: until then the same error comes without a
+// request.
 //
 // Errors are a [*TokenError] where the endpoint refused; they wrap [ErrBadResponse]
 // where its answer was unusable, the context's error, [ErrClosed], or what the

@@ -33,7 +33,7 @@ func (p proof) event() Event {
 	if p.cert == nil {
 		return Event{}
 	}
-	return Event{Thumbprint: p.cert.thumbprintHex(), NotAfter: p.cert.Leaf.NotAfter}
+	return p.cert.event()
 }
 
 // certCredential is a source of certificates, whose key signs each assertion.
@@ -73,6 +73,9 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 		return nil, err
 	}
 	k.client.announce(cert)
+	if source, ok := k.source.(interface{ Health() error }); ok {
+		k.client.announceHealth(source.Health(), cert)
+	}
 	return cert, nil
 }
 

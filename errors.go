@@ -63,8 +63,9 @@ type TokenError struct {
 	// remembered, how long it will still be given without asking. 0 is unknown.
 	RetryAfter time.Duration
 
-	endpoint string    // scheme, host and path of the token endpoint
-	date     time.Time // the response's Date; zero if there was none
+	endpoint    string    // scheme, host and path of the token endpoint
+	certificate string    // that signed, for people
+	date        time.Time // the response's Date; zero if there was none
 }
 
 // Error describes the refusal in one line and says what to do about it.
@@ -80,8 +81,8 @@ func (e *TokenError) Error() string {
 	if e.CorrelationID != "" {
 		fmt.Fprintf(&b, " (correlation id %s)", e.CorrelationID)
 	}
-	if e.Thumbprint != "" {
-		fmt.Fprintf(&b, " (certificate SHA-256 %s)", e.Thumbprint)
+	if e.certificate != "" {
+		fmt.Fprintf(&b, " (certificate %s)", e.certificate)
 	}
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, "; asked again in %v at the earliest", e.RetryAfter.Round(time.Millisecond))
@@ -98,6 +99,9 @@ func (e *TokenError) Advice() string {
 		if a, ok := aadsts[code]; ok {
 			return a.advice
 		}
+	}
+	if e.Code == "" && e.Temporary() {
+		return "a fault or throttling on the server's side: call again later"
 	}
 	return codeAdvice[e.Code]
 }
@@ -175,7 +179,7 @@ var aadsts = func() map[int]aadstsEntry {
 		renew         = "the certificate is outside its validity or revoked: renew it and upload the new one to the app registration"
 		secretNotCert = "the server looked at a client secret, not at a certificate: something else than this client sent the request, or the app expects a secret"
 		app           = "in the app registration, add the certificate and make sure that the app is a confidential client"
-		later         = "a fault or throttling on the server's side: it is tried again"
+		later         = "a fault or throttling on the server's side: call again later"
 		federation    = "the app has no federated credential with this assertion's issuer, subject and audience: compare them letter by letter"
 		assertion     = "the user's assertion is not for this app, or not from this tenant: its audience must be this client"
 		userMust      = "the user must prove more: send them to sign in, with the claims of this error"

@@ -611,3 +611,21 @@ func TestRotationBehindTheClient(t *testing.T) {
 		assert.True(t, next.Leaf.Equal(r.server.LastRequest().Certificate))
 	})
 }
+
+// Who gives up waiting learns what the endpoint has done so far.
+func TestGivingUpSaysWhy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := certtokentest.New()
+		cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+		srv.Register(clientID, cert.Leaf)
+		srv.FailAlways(certtokentest.Fault{Status: 503, RetryAfter: 10 * time.Second})
+		client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, cert, certtoken.WithHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		defer client.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = client.Token(ctx, scope)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.ErrorContains(t, err, "answered 503")
+	})
+}

@@ -259,6 +259,14 @@ func isFileError(err error) bool {
 	return errors.As(err, &pathErr)
 }
 
+// validate lets NewClient report what is wrong without reading the file.
+func (s *FileSource) validate() error {
+	if s.path == "" {
+		return errors.New("certtoken: CertFile: no path given")
+	}
+	return nil
+}
+
 func readCertFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -261,3 +261,50 @@ func TestRotationUnderLoad(t *testing.T) {
 		})
 	}
 }
+
+// A broken renewal is told once, long before the old certificate ends.
+func TestBrokenRenewalIsAnnounced(t *testing.T) {
+	now := time.Now()
+	a := certOf(t, newKey(t), now.Add(-time.Hour), 2400*time.Hour)
+	srv := certtokentest.New()
+	srv.Register(clientID, a.Leaf)
+	for name, layout := range map[string]func(file string) certtoken.CertSource{
+		"CertFile":    func(file string) certtoken.CertSource { return certtoken.CertFile(file) },
+		"NewestValid": func(file string) certtoken.CertSource { return certtoken.NewestValid(certtoken.CertFile(file)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "cert.pem")
+			writeFile(t, file, bundle(t, a))
+			var told []certtoken.Event
+			client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, layout(file), certtoken.WithHTTPClient(srv.Client()),
+				certtoken.WithHooks(certtoken.Hooks{CertificateUnusable: func(e certtoken.Event) { told = append(told, e) }}))
+			require.NoError(t, err)
+			defer client.Close()
+			ask := func() {
+				t.Helper()
+				_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}, Fresh: true})
+				require.NoError(t, err)
+			}
+			ask()
+			assert.Empty(t, told)
+			for range 2 { // is told again only after it was good
+				require.NoError(t, os.WriteFile(file, []byte("garbage"), 0o600))
+				told = nil
+				ask()
+				ask()
+				require.Len(t, told, 1)
+				assert.ErrorIs(t, told[0].Err, certtoken.ErrFormat)
+				assert.ErrorContains(t, told[0].Err, file)
+				assert.Equal(t, "CN=test", told[0].Subject, "the one that stays in use")
+				writeFile(t, file, bundle(t, a))
+				ask()
+				assert.Len(t, told, 1)
+			}
+		})
+	}
+}
+
+func TestCertFileWithoutAPath(t *testing.T) {
+	_, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, certtoken.CertFile(""))
+	require.ErrorContains(t, err, "no path given")
+}

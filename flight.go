@@ -18,7 +18,7 @@ const (
 	landingGrace  = time.Second // that a flight whose time is over has to land
 	refusalMemory = time.Second // of a final refusal
 	forcedPause   = time.Minute // between two renewals that a resource's 401 forces
-	freshEnough   = time.Minute // a token this young isn't asked for again by MinValidity
+	freshEnough   = time.Minute // so long a token that was too short from the start isn't asked for again
 )
 
 var errFlightLimit = fmt.Errorf("no token within %v: %w", flightLimit, context.DeadlineExceeded)
@@ -40,8 +40,9 @@ type ask struct {
 	// which always refuses can't have the endpoint asked in a loop.
 	not *Token
 
-	once   bool // the grant can be redeemed once
-	behind bool // a renewal behind the callers
+	once   bool    // the grant can be redeemed once
+	flight *flight // that works on it
+	behind bool    // a renewal behind the callers
 }
 
 // cacheable tells whether a token from the cache will do.
@@ -68,7 +69,7 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 			return nil, ErrClosed
 		}
 		if ctx.Err() != nil {
-			return nil, waitError(ctx)
+			return nil, waitError(ctx, nil)
 		}
 		s := c.slot(k, req)
 		t, f, err := c.join(ctx, s, req)
@@ -142,7 +143,7 @@ func (c *Client) wait(ctx context.Context, f *flight) error {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
-		return waitError(ctx)
+		return waitError(ctx, f)
 	case <-c.ctx.Done():
 		return ErrClosed
 	case <-f.over:
@@ -155,7 +156,7 @@ func (c *Client) wait(ctx context.Context, f *flight) error {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
-		return waitError(ctx)
+		return waitError(ctx, f)
 	case <-c.ctx.Done():
 		return ErrClosed
 	case <-grace.C:
@@ -163,14 +164,20 @@ func (c *Client) wait(ctx context.Context, f *flight) error {
 	}
 }
 
-// waitError is the end of the caller's own context: its error, and its cause if
-// that is another.
-func waitError(ctx context.Context) error {
+// waitError is the end of the caller's own context: its error, its cause if that
+// is another, and what the flight has met so far.
+func waitError(ctx context.Context, f *flight) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return fmt.Errorf("certtoken: gave up waiting for a token: %w", cause)
+	text := "certtoken: gave up waiting for a token"
+	if f != nil {
+		if met := f.trouble.Load(); met != nil {
+			text += " (so far: " + strings.TrimPrefix((*met).Error(), "certtoken: ") + ")"
+		}
 	}
-	return fmt.Errorf("certtoken: gave up waiting for a token: %w: %w", err, cause)
+	if errors.Is(cause, err) {
+		return fmt.Errorf("%s: %w", text, cause)
+	}
+	return fmt.Errorf("%s: %w: %w", text, err, cause)
 }
 
 // serves tells whether the end of f answers req. A flight with claims brings a
@@ -237,7 +244,8 @@ func (c *Client) join(ctx context.Context, s *slot, req ask) (*Token, *flight, e
 		t, err = c.orValid(s, req, err)
 		return t, nil, err
 	}
-	if req.MinValidity > 0 && req.cacheable() && c.valid(t, 0) && c.now(t)-t.life.granted < freshEnough {
+	if req.MinValidity > 0 && req.cacheable() && c.valid(t, 0) &&
+		t.life.end-t.life.granted < req.MinValidity && c.now(t)-t.life.granted < freshEnough {
 		return nil, nil, shortLived(t, req.MinValidity)
 	}
 	if req.not != nil {
@@ -304,7 +312,7 @@ func (c *Client) start(ctx context.Context, s *slot, req ask) *flight {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), flightLimit, errFlightLimit)
 	f := &flight{done: make(chan struct{}), over: ctx.Done(), claims: req.Claims}
-	s.work.flight = f
+	s.work.flight, req.flight = f, f
 	f.renewBefore = s.renew.Swap(int64(never)) // no hit tries while the flight is under way
 	go func() {
 		defer cancel()

@@ -24,6 +24,7 @@ type Hooks struct {
 
 	CertificateLoaded   func(Event) // a certificate signs that didn't sign before
 	CertificateExpiring func(Event) // at most once a day and certificate
+	CertificateUnusable func(Event) // what is in the file now can't be used; the last good one signs
 	CertificateRefused  func(Event) // the endpoint refused it; the source was asked to reload
 
 	ClockCorrected    func(Event) // the endpoint's clock is followed from now on
@@ -40,14 +41,16 @@ type Event struct {
 	Err     error         // nil is success
 	Elapsed time.Duration // of a request
 
-	CorrelationID string    // of a request
-	Thumbprint    string    // SHA-256 of the certificate, lower-case hex
-	NotAfter      time.Time // end of the certificate
-	ExpiresAt     time.Time // of the token
+	CorrelationID  string    // of a request
+	Thumbprint     string    // SHA-256 of the certificate, lower-case hex
+	NotAfter       time.Time // end of the certificate
+	Subject        string    // of the certificate
+	ThumbprintSHA1 string    // as portals show it, upper-case hex
+	ExpiresAt      time.Time // of the token
 
 	Offset    time.Duration // how far the endpoint's clock is ahead of ours
 	Algorithm Algorithm     // that is used from now on
-	RetryIn   time.Duration // pause before the next attempt or renewal
+	RetryIn   time.Duration // pause before the next renewal
 }
 
 // hooks joins several Hooks. Those that nobody set stay nil, so that an event
@@ -62,6 +65,7 @@ func joinHooks(all []Hooks) Hooks {
 		h.RenewalFailed = both(h.RenewalFailed, next.RenewalFailed)
 		h.CertificateLoaded = both(h.CertificateLoaded, next.CertificateLoaded)
 		h.CertificateExpiring = both(h.CertificateExpiring, next.CertificateExpiring)
+		h.CertificateUnusable = both(h.CertificateUnusable, next.CertificateUnusable)
 		h.CertificateRefused = both(h.CertificateRefused, next.CertificateRefused)
 		h.ClockCorrected = both(h.ClockCorrected, next.ClockCorrected)
 		h.AlgorithmFallback = both(h.AlgorithmFallback, next.AlgorithmFallback)
@@ -131,7 +135,8 @@ func logHooks(log *slog.Logger) Hooks {
 		}
 	}
 	certificate := func(e Event) []slog.Attr {
-		return append(errAttr(e), slog.String("sha256", e.Thumbprint), slog.Time("not_after", e.NotAfter))
+		return append(errAttr(e), slog.String("subject", e.Subject), slog.String("sha1", e.ThumbprintSHA1),
+			slog.String("sha256", e.Thumbprint), slog.Time("not_after", e.NotAfter))
 	}
 	return Hooks{
 		RequestEnd: func(ctx context.Context, e Event) {
@@ -150,6 +155,7 @@ func logHooks(log *slog.Logger) Hooks {
 		}),
 		CertificateLoaded:   say(slog.LevelInfo, "certtoken: certificate in use", certificate),
 		CertificateExpiring: say(slog.LevelWarn, "certtoken: certificate ends soon", certificate),
+		CertificateUnusable: say(slog.LevelWarn, "certtoken: certificate source can't use what it finds, the last good one stays in use", certificate),
 		CertificateRefused:  say(slog.LevelWarn, "certtoken: certificate refused, source asked for another", certificate),
 		ClockCorrected: say(slog.LevelWarn, "certtoken: this machine's clock is off, following the endpoint's", func(e Event) []slog.Attr {
 			return []slog.Attr{slog.Duration("offset", e.Offset)}

@@ -83,6 +83,17 @@ func (n *newestValid) standsBack(c *Certificate, now time.Time) bool {
 	return now.Before(n.refused[c.sha256()])
 }
 
+// Health joins what the sources say of theirs.
+func (n *newestValid) Health() error {
+	var errs []error
+	for _, source := range n.sources {
+		if s, ok := source.(interface{ Health() error }); ok {
+			errs = append(errs, s.Health())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Reload notes which certificate was refused and has the sources reload too.
 func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
 	now := time.Now()

@@ -130,7 +130,9 @@ func WithUserCacheLimit(n int) Option {
 }
 
 // WithKeepWarm keeps the token for these scopes always renewed, from NewClient
-// on and also while nobody asks, so that no caller ever waits for one. Give the
+// on and also while nobody asks, so that no caller waits for one; while the
+// endpoint refuses or is down, it is tried again every 30 s. The tokens are
+// those of the authority's own tenant. Give the
 // option once for each set of scopes. Each takes one goroutine, which ends with
 // [Client.Close].
 func WithKeepWarm(scopes ...string) Option {

@@ -155,6 +155,9 @@ func parseTokenError(endpoint string, resp *http.Response, body []byte, correlat
 	e.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), e.date)
 	fields, err := parseObject(body)
+	if len(body) == 0 && e.Temporary() {
+		return e
+	}
 	if err != nil {
 		e.Description = "the answer (" + contentType(resp) + ") is no OAuth error: " + err.Error() + "; is it the token endpoint, and is there a proxy in between?"
 		return e

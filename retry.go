@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -34,6 +35,9 @@ func (c *Client) request(ctx context.Context, authority Authority, k key, req as
 		}
 		if run.mend(ctx, err) {
 			continue
+		}
+		if req.flight != nil {
+			req.flight.trouble.Store(&err)
 		}
 		pause, again := retryPause(err, attempt)
 		again = again && (!run.grant.once || unused(err))
@@ -93,6 +97,9 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 		event.ExpiresAt = t.ExpiresAt()
 	} else if errors.As(err, &te) {
 		te.Thumbprint = event.Thumbprint
+		if event.Subject != "" {
+			te.certificate = fmt.Sprintf("%q, SHA-1 %s, SHA-256 %s", event.Subject, event.ThumbprintSHA1, event.Thumbprint)
+		}
 	}
 	event.Err, event.Elapsed = err, c.clock.mono()-asked.mono
 	if c.hooks.RequestEnd != nil {

@@ -43,12 +43,36 @@ func (c *Client) announce(cert *Certificate) {
 	if !isNew && !warn || !c.signing.CompareAndSwap(last, &next) { // else another flight tells
 		return
 	}
-	event := Event{Thumbprint: next.thumbprint, NotAfter: cert.Leaf.NotAfter}
+	event := cert.event()
 	if isNew {
 		emit(c.hooks.CertificateLoaded, event)
 	}
 	if warn {
 		emit(c.hooks.CertificateExpiring, event)
+	}
+}
+
+// announceHealth tells the hooks, once, why the source goes on with an old
+// certificate: a renewal that nobody can use would be noticed at its end.
+func (c *Client) announceHealth(trouble error, cert *Certificate) {
+	text := ""
+	if trouble != nil {
+		text = trouble.Error()
+	}
+	last := c.trouble.Load()
+	if last == nil && text == "" || last != nil && *last == text || !c.trouble.CompareAndSwap(last, &text) || text == "" {
+		return
+	}
+	event := cert.event()
+	event.Err = trouble
+	emit(c.hooks.CertificateUnusable, event)
+}
+
+// event starts an event about a certificate.
+func (c *Certificate) event() Event {
+	return Event{
+		Subject: c.Leaf.Subject.String(), NotAfter: c.Leaf.NotAfter,
+		Thumbprint: c.thumbprintHex(), ThumbprintSHA1: c.sha1Hex(),
 	}
 }
 

@@ -15,7 +15,8 @@ var ErrStoreMiss = errors.New("certtoken: not in the store")
 // Store keeps sealed tokens for several processes, so that a fleet asks the
 // token endpoint once; see [WithStore]. Keys are short ASCII strings, values a
 // few kilobytes; neither tells anything. An implementation is called from many
-// goroutines and honours the context; certtokentest.TestStore checks it.
+// goroutines, honours the context, and copies the values that it keeps;
+// certtokentest.TestStore checks it.
 type Store interface {
 	// Get returns the value of key, or an error that wraps [ErrStoreMiss].
 	Get(ctx context.Context, key string) ([]byte, error)

@@ -143,7 +143,7 @@ func (e *retrieveError) Unwrap() []error { return []error{e.error, e.as} }
 // 401 with a claims challenge (error="insufficient_claims") or says that the
 // token is invalid (error="invalid_token"), a new token is acquired and the
 // request repeated once, if its body can be; at most one token a minute is
-// acquired in this way.
+// acquired in this way. Where that fails, the 401 is the answer.
 //
 // With [WithCertificateBoundTokens] and its kin, requests that have a token
 // present the certificate that it is bound to, over connections made as base

@@ -71,7 +71,7 @@ func (t *storeTest) want(name string, value []byte) {
 		t.Fatalf("Get: %v", err)
 	}
 	if !bytes.Equal(got, value) {
-		t.Fatalf("Get returned %d bytes, want the %d that were set", len(got), len(value))
+		t.Fatalf("Get returned other bytes (%d) than were set (%d): a store copies values in Set and in Get", len(got), len(value))
 	}
 }
 
