@@ -85,6 +85,10 @@ type slot struct {
 	used  atomic.Uint32         // coarse time of the last hit, for eviction
 	dead  atomic.Bool           // evicted: who holds it looks for the new slot
 
+	// ahead is that of token's span: with it and renew, a hit needs to read
+	// nothing of the token until that is due.
+	ahead atomic.Int64
+
 	key  key
 	mu   sync.Mutex // guards work, and dead against a flight that starts; never held over I/O
 	work *work

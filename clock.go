@@ -58,5 +58,10 @@ func (c *clock) look() reading {
 // age moves a monotonic reading forward by what the wall clock has gained since
 // the token of s was granted: the later of the two clocks rules.
 func (c *clock) age(mono time.Duration, s *span) time.Duration {
-	return mono + max(0, time.Duration(c.ahead.Load())-s.ahead)
+	return c.since(mono, s.ahead)
+}
+
+// since is age for what began when the wall clock was so far ahead.
+func (c *clock) since(mono, ahead time.Duration) time.Duration {
+	return mono + max(0, time.Duration(c.ahead.Load())-ahead)
 }

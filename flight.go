@@ -284,7 +284,7 @@ func (c *Client) stillRefused(w *work) error {
 	if r == nil {
 		return nil
 	}
-	left := r.until - c.clock.age(c.clock.mono(), &span{ahead: r.ahead})
+	left := r.until - c.clock.since(c.clock.mono(), r.ahead)
 	if left <= 0 || r.thumbprint != "" && r.thumbprint != c.thumbprint() {
 		w.refused = nil
 		return nil
@@ -372,11 +372,18 @@ func (c *Client) land(s *slot, f *flight, req ask, before *Token) {
 	var pause time.Duration
 	if f.err == nil {
 		w.failures, w.refused, w.claims = 0, nil, f.claims
+		// In this order, and the other way round in hit: who reads a due time
+		// reads the token that it belongs to, or a newer one.
 		s.token.Store(f.token)
+		s.ahead.Store(int64(f.token.life.ahead))
 		s.renew.Store(int64(f.token.life.renew))
 	} else {
 		pause = c.refused(s, f, before)
-		s.renew.Store(max(f.renewBefore, int64(c.now(before)+pause)))
+		due := max(f.renewBefore, int64(c.now(before)+pause))
+		if before != nil {
+			due = min(due, int64(before.life.end)) // before it, hit looks at nothing else
+		}
+		s.renew.Store(due)
 	}
 	if w.empty() {
 		s.work = nil

@@ -6,28 +6,40 @@ import (
 )
 
 // hit returns the slot's token if it may be handed out, and has it renewed
-// behind the caller, with the caller's grant, if that is due. It waits for nothing and allocates nothing.
+// behind the caller, with the caller's grant, if that is due. It waits for
+// nothing and allocates nothing.
 func (c *Client) hit(s *slot, grant Grant) *Token {
+	due, ahead := s.renew.Load(), time.Duration(s.ahead.Load())
 	t := s.token.Load()
 	if t == nil || c.closed.Load() || !c.inUse(t) {
 		return nil
 	}
 	mono := c.clock.mono()
-	now := c.clock.age(mono, &t.life)
-	if now >= t.life.end {
+	isDue := due == int64(never) || int64(c.clock.since(mono, ahead)) >= due
+	if isDue && !c.hitDue(s, grant, t, mono) {
 		return nil
-	}
-	if int64(now) >= s.renew.Load() {
-		if c.cfg.foreground {
-			return nil
-		}
-		c.renewBehind(s, grant, t)
 	}
 	s.touch(mono)
 	if c.hooks.Hit != nil {
 		c.hooks.Hit(Event{Tenant: s.key.tenant, Scopes: s.key.scopes, ExpiresAt: t.ExpiresAt()})
 	}
 	return t
+}
+
+// hitDue tells whether a token may still be handed out that is due for renewal
+// or being renewed.
+func (c *Client) hitDue(s *slot, grant Grant, t *Token, mono time.Duration) bool {
+	now := c.clock.age(mono, &t.life)
+	if now >= t.life.end {
+		return false
+	}
+	if int64(now) >= s.renew.Load() {
+		if c.cfg.foreground {
+			return false
+		}
+		c.renewBehind(s, grant, t)
+	}
+	return true
 }
 
 // renewBehind starts the renewal of t, once.
