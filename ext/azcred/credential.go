@@ -1,0 +1,116 @@
+package azcred
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/certtoken/certtoken"
+)
+
+// Credential is the azcore.TokenCredential of a [certtoken.Client]. It holds no
+// token of its own, may be used from many goroutines and by many clients of the
+// SDK, and needs no closing; the Client does, if its owner wants that. Make one
+// with [New].
+type Credential struct {
+	client       *certtoken.Client
+	cae          *certtoken.Client // for requests that say EnableCAE
+	singleTenant bool
+}
+
+var _ azcore.TokenCredential = (*Credential)(nil)
+
+// Option changes a [Credential].
+type Option func(*Credential) error
+
+// New makes a credential of a client. The error is a nil client.
+func New(client *certtoken.Client, opts ...Option) (*Credential, error) {
+	c := &Credential{client: client, cae: client}
+	var errs []error
+	if client == nil {
+		errs = append(errs, errors.New("azcred: no client: make one with certtoken.NewClient"))
+	}
+	for _, opt := range opts {
+		if opt != nil {
+			errs = append(errs, opt(c))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// WithCAEClient gets the tokens of requests that say EnableCAE, as those of the
+// SDK's own clients all do, from a second client: one of the same application,
+// made with [certtoken.WithCapabilities]("cp1"). All others then get tokens that
+// no resource challenges, from the first. Without the option one client serves
+// both, and its capabilities hold for both.
+func WithCAEClient(client *certtoken.Client) Option {
+	return func(c *Credential) error {
+		if client == nil {
+			return errors.New("azcred: WithCAEClient: nil client")
+		}
+		c.cae = client
+		return nil
+	}
+}
+
+// WithSingleTenant gets every token from the client's own tenant, whichever one
+// a request names. Key Vault and others name their tenant by its GUID, which a
+// client that names the same one by its domain doesn't recognize, and which an
+// authority that isn't Entra ID doesn't have.
+func WithSingleTenant() Option {
+	return func(c *Credential) error {
+		c.singleTenant = true
+		return nil
+	}
+}
+
+// GetToken implements azcore.TokenCredential. A valid token comes from the
+// client's cache without any waiting. Claims go past the cache, and the token
+// that they bring takes the place of the cached one, for everybody. TenantID
+// must be the client's own tenant or one of [certtoken.WithTenants]. RefreshOn is
+// when the client starts to look for a newer token, so whoever asks then still
+// gets an answer at once.
+//
+// Errors are an [*AuthenticationError].
+func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	if len(options.Scopes) == 0 {
+		return azcore.AccessToken{}, &AuthenticationError{err: errors.New("a token request needs at least one scope")}
+	}
+	req := certtoken.Request{Scopes: options.Scopes, Claims: options.Claims, Tenant: options.TenantID}
+	if c.singleTenant {
+		req.Tenant = ""
+	}
+	client := c.client
+	if options.EnableCAE {
+		client = c.cae
+	}
+	token, err := client.Acquire(ctx, req)
+	if err != nil {
+		return azcore.AccessToken{}, &AuthenticationError{err: err}
+	}
+	if !strings.EqualFold(token.Type(), "Bearer") {
+		return azcore.AccessToken{}, &AuthenticationError{
+			err: fmt.Errorf("the token endpoint granted a token of type %q, and the SDK can only send bearers", token.Type())}
+	}
+	return azcore.AccessToken{
+		Token:     token.AccessToken(),
+		ExpiresOn: token.ExpiresAt().UTC(),
+		RefreshOn: token.RenewAt().UTC(),
+	}, nil
+}
+
+// String names the client behind the credential.
+func (c *Credential) String() string { return fmt.Sprintf("azcred.Credential(%v)", c.client) }
+
+// Format prints c as String does, whatever the verb.
+func (c *Credential) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
+// LogValue logs c as String does.
+func (c *Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -1,0 +1,243 @@
+package azcred_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/ext/azcred"
+)
+
+func request(scopes ...string) policy.TokenRequestOptions {
+	return policy.TokenRequestOptions{Scopes: scopes}
+}
+
+// What the SDK is told of a token is what the client knows of it.
+func TestToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New(certtokentest.WithTokenLifetime(time.Hour), certtokentest.WithRefreshIn(30*time.Minute))
+		client := newClient(t, srv)
+		got, err := newCredential(t, client).GetToken(t.Context(), request(scope))
+		require.NoError(t, err)
+		token, err := client.Token(t.Context(), scope)
+		require.NoError(t, err)
+		assert.Equal(t, token.AccessToken(), got.Token)
+		assert.True(t, got.ExpiresOn.Equal(token.ExpiresAt()))
+		assert.True(t, got.RefreshOn.Equal(token.RenewAt()))
+		assert.Equal(t, time.UTC, got.ExpiresOn.Location())
+		assert.Equal(t, 1, srv.Count())
+	})
+}
+
+// Whoever asks again at RefreshOn gets the valid token at once, and the newer
+// one next time.
+func TestRenewalBehindTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New()
+		credential := newCredential(t, newClient(t, srv))
+		first, err := credential.GetToken(t.Context(), request(scope))
+		require.NoError(t, err)
+		time.Sleep(time.Until(first.RefreshOn))
+		srv.Fail(certtokentest.Fault{Delay: 5 * time.Second})
+		start := time.Now()
+		again, err := credential.GetToken(t.Context(), request(scope))
+		require.NoError(t, err)
+		assert.Equal(t, first.Token, again.Token)
+		assert.Zero(t, time.Since(start))
+		time.Sleep(6 * time.Second)
+		next, err := credential.GetToken(t.Context(), request(scope))
+		require.NoError(t, err)
+		assert.NotEqual(t, first.Token, next.Token)
+		assert.True(t, next.RefreshOn.After(first.RefreshOn))
+	})
+}
+
+// Claims go past the cache, and their token is everybody's from then on.
+func TestClaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New()
+		credential := newCredential(t, newClient(t, srv, certtoken.WithCapabilities("cp1")))
+		first, err := credential.GetToken(t.Context(), request(scope))
+		require.NoError(t, err)
+		asked := request(scope)
+		asked.Claims = `{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}`
+		second, err := credential.GetToken(t.Context(), asked)
+		require.NoError(t, err)
+		assert.NotEqual(t, first.Token, second.Token)
+		assert.JSONEq(t, `{"access_token":{"nbf":{"essential":true,"value":"1700000000"},"xms_cc":{"values":["cp1"]}}}`,
+			srv.LastRequest().Form.Get("claims"))
+		third, err := credential.GetToken(t.Context(), request(scope))
+		require.NoError(t, err)
+		assert.Equal(t, second.Token, third.Token)
+		assert.Equal(t, 2, srv.Count())
+	})
+}
+
+// Requests that say EnableCAE get their tokens from the client with cp1, others
+// don't.
+func TestCAEClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New()
+		credential := newCredential(t, newClient(t, srv), azcred.WithCAEClient(newClient(t, srv, certtoken.WithCapabilities("cp1"))))
+		plain, err := credential.GetToken(t.Context(), request(scope))
+		require.NoError(t, err)
+		assert.Empty(t, srv.LastRequest().Form.Get("claims"))
+		enabled := request(scope)
+		enabled.EnableCAE = true
+		cae, err := credential.GetToken(t.Context(), enabled)
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`, srv.LastRequest().Form.Get("claims"))
+		assert.NotEqual(t, plain.Token, cae.Token, "each has a cache of its own")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New()
+		credential := newCredential(t, newClient(t, srv))
+		enabled := request(scope)
+		enabled.EnableCAE = true
+		for _, options := range []policy.TokenRequestOptions{request(scope), enabled} {
+			_, err := credential.GetToken(t.Context(), options)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, 1, srv.Count(), "one client, one token")
+	})
+}
+
+func TestTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New(certtokentest.WithTenants(tenant, otherTenant))
+		options := request(scope)
+		ask := func(credential *azcred.Credential, tenant string) error {
+			options.TenantID = tenant
+			_, err := credential.GetToken(t.Context(), options)
+			return err
+		}
+		credential := newCredential(t, newClient(t, srv))
+		require.NoError(t, ask(credential, tenant))
+		assert.ErrorContains(t, ask(credential, otherTenant), "WithTenants")
+
+		credential = newCredential(t, newClient(t, srv, certtoken.WithTenants(otherTenant)))
+		require.NoError(t, ask(credential, otherTenant))
+		assert.Equal(t, otherTenant, srv.LastRequest().Tenant)
+
+		credential = newCredential(t, newClient(t, srv), azcred.WithSingleTenant())
+		require.NoError(t, ask(credential, otherTenant))
+		assert.Equal(t, tenant, srv.LastRequest().Tenant)
+	})
+}
+
+func TestErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New()
+		client := newClient(t, srv)
+		credential := newCredential(t, client)
+		var failed *azcred.AuthenticationError
+		var marked interface{ NonRetriable() }
+
+		_, err := credential.GetToken(t.Context(), policy.TokenRequestOptions{})
+		require.ErrorAs(t, err, &failed)
+		assert.ErrorContains(t, err, "at least one scope")
+
+		srv.Fail(certtokentest.Fault{Code: 700016})
+		_, err = credential.GetToken(t.Context(), request(scope))
+		require.ErrorAs(t, err, &failed)
+		require.ErrorAs(t, err, &marked)
+		var refused *certtoken.TokenError
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, []int{700016}, refused.AADSTS)
+		assert.ErrorContains(t, err, refused.Advice())
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = credential.GetToken(ctx, request(scope))
+		assert.ErrorIs(t, err, context.Canceled)
+
+		require.NoError(t, client.Close())
+		_, err = credential.GetToken(t.Context(), request(scope))
+		assert.ErrorIs(t, err, certtoken.ErrClosed)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New(certtokentest.WithTokenType("mtls_pop"))
+		_, err := newCredential(t, newClient(t, srv)).GetToken(t.Context(), request(scope))
+		assert.ErrorContains(t, err, `type "mtls_pop"`)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New(certtokentest.WithTokenType("bearer"))
+		_, err := newCredential(t, newClient(t, srv)).GetToken(t.Context(), request(scope))
+		assert.NoError(t, err)
+	})
+}
+
+// The SDK's retry policy leaves a failed authentication at that, wherever in a
+// pipeline the credential is used.
+func TestNotRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := certtokentest.New()
+		srv.FailAlways(certtokentest.Fault{Code: 700016})
+		calls := 0
+		credential := newCredential(t, newClient(t, srv))
+		failing := policyFunc(func(req *policy.Request) (*http.Response, error) {
+			calls++
+			_, err := credential.GetToken(req.Raw().Context(), request(scope))
+			return nil, err
+		})
+		pipeline := runtime.NewPipeline("test", "v0.0.0", runtime.PipelineOptions{PerRetry: []policy.Policy{failing}}, nil)
+		req, err := runtime.NewRequest(t.Context(), http.MethodGet, "https://contoso.example")
+		require.NoError(t, err)
+		_, err = pipeline.Do(req)
+		require.Error(t, err)
+		assert.Equal(t, 1, calls)
+	})
+}
+
+type policyFunc func(*policy.Request) (*http.Response, error)
+
+func (f policyFunc) Do(req *policy.Request) (*http.Response, error) { return f(req) }
+
+func TestNew(t *testing.T) {
+	_, err := azcred.New(nil, azcred.WithCAEClient(nil), nil)
+	assert.ErrorContains(t, err, "no client")
+	assert.ErrorContains(t, err, "WithCAEClient")
+}
+
+// No verb, logger or encoder shows the token or walks into the client.
+func TestSecrecy(t *testing.T) {
+	srv := certtokentest.New()
+	credential := newCredential(t, newClient(t, srv))
+	got, err := credential.GetToken(t.Context(), request(scope))
+	require.NoError(t, err)
+	var printed bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, value := range []any{credential, struct{ c azcore.TokenCredential }{credential}, struct{ C any }{credential}} {
+			fmt.Fprintf(&printed, verb+"\n", value)
+		}
+	}
+	slog.New(slog.NewTextHandler(&printed, nil)).Info("x", "credential", credential)
+	data, err := json.Marshal(map[string]any{"credential": credential})
+	require.NoError(t, err)
+	printed.Write(data)
+	assert.Contains(t, printed.String(), "azcred.Credential(certtoken.Client(client-id at https://login.microsoftonline.com/")
+	assert.NotContains(t, printed.String(), got.Token)
+	assert.NotContains(t, printed.String(), "PrivateKey")
+
+	srv.FailAlways(certtokentest.Fault{Code: 700027})
+	options := request("https://storage.azure.com/.default")
+	_, err = credential.GetToken(t.Context(), options)
+	require.Error(t, err)
+	assert.NotContains(t, fmt.Sprintf("%+v %#v", err, err), "eyJ")
+	assert.False(t, errors.Is(err, context.Canceled))
+}

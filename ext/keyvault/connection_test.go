@@ -1,0 +1,83 @@
+package keyvault_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/ext/keyvault"
+	"github.com/certtoken/certtoken/ext/keyvault/internal/restvault"
+)
+
+const tenant = "00000000-0000-0000-0000-000000000001"
+
+// identity stands for a managed identity: it gets its tokens from the same
+// endpoint, as an application of its own.
+type identity struct{ client *certtoken.Client }
+
+func (i identity) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	token, err := i.client.Acquire(ctx, certtoken.Request{Scopes: options.Scopes, Tenant: options.TenantID, Claims: options.Claims})
+	if err != nil {
+		return azcore.AccessToken{}, err
+	}
+	return azcore.AccessToken{Token: token.AccessToken(), ExpiresOn: token.ExpiresAt(), RefreshOn: token.RenewAt()}, nil
+}
+
+// The whole way over TLS: the vault's challenge, a bearer that it checks, a
+// claims challenge, a revoked token, and the token that all this is for.
+func TestConnection(t *testing.T) {
+	srv := certtokentest.NewServer(t, certtokentest.WithTenants(tenant))
+	newClient := func(id string, source certtoken.CertSource) *certtoken.Client {
+		client, err := certtoken.NewClient(certtoken.Entra(tenant), id, source, certtoken.WithHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		t.Cleanup(func() { client.Close() })
+		return client
+	}
+	machine, app := firstCert(t), secondCert(t)
+	srv.Register("managed-identity", machine.Leaf)
+	srv.Register("app", app.Leaf)
+	vault := restvault.New(vaultURL, "app")
+	require.NoError(t, vault.Set(app))
+	guard := srv.Resource("https://vault.azure.net", vault)
+	srv.Handle("contoso.vault.azure.net/", restvault.Challenge(tenant, guard))
+	credential := identity{newClient("managed-identity", machine)}
+	options := keyvault.WithClientOptions(azcore.ClientOptions{Transport: srv.Client(), Retry: quick})
+
+	for name, from := range map[string]func(string, string, azcore.TokenCredential, ...keyvault.Option) (*keyvault.Source, error){
+		"FromSecret": keyvault.FromSecret, "FromKey": keyvault.FromKey,
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, err := from(vaultURL, "app", credential, options, keyvault.WithRefreshInterval(time.Second))
+			require.NoError(t, err)
+			client := newClient("app", source)
+			fresh := certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}, Fresh: true}
+			_, err = client.Acquire(t.Context(), fresh)
+			require.NoError(t, err)
+
+			// Continuous access evaluation: the SDK passes the claims to the credential.
+			guard.Challenge(`{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}`)
+			other, err := from(vaultURL, "app", credential, options)
+			require.NoError(t, err)
+			_, err = newClient("app", other).Acquire(t.Context(), fresh)
+			require.NoError(t, err)
+			guard.Challenge("")
+		})
+	}
+
+	// The identity loses its right: a cold source says so, a warm one goes on.
+	warm, err := keyvault.FromSecret(vaultURL, "app", credential, options)
+	require.NoError(t, err)
+	load(t, warm)
+	guard.Refuse(-1)
+	cold, err := keyvault.FromSecret(vaultURL, "app", credential, options)
+	require.NoError(t, err)
+	_, err = cold.Certificate(t.Context())
+	require.ErrorContains(t, err, "401 Unauthorized")
+	load(t, warm)
+}

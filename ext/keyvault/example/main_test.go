@@ -1,0 +1,56 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	azfake "github.com/Azure/azure-sdk-for-go/sdk/azcore/fake"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/ext/keyvault/internal/restvault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The program as it is, with a vault, a token endpoint and an API on this
+// machine.
+func TestRun(t *testing.T) {
+	const tenant = "00000000-0000-0000-0000-000000000001"
+	srv := certtokentest.NewServer(t, certtokentest.WithTenants(tenant))
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSubject("my-app"))
+	srv.Register("client-id", cert.Leaf)
+	vault := restvault.New("https://contoso.vault.azure.net", "my-app")
+	require.NoError(t, vault.Set(cert))
+	srv.Handle("contoso.vault.azure.net/", restvault.Challenge(tenant, vault))
+	srv.Handle("graph.microsoft.com/", srv.Resource("https://graph.microsoft.com", nil))
+	around := surroundings{
+		credential: &azfake.TokenCredential{},
+		vault:      azcore.ClientOptions{Transport: srv.Client()},
+		http:       srv.Client(),
+	}
+	s := settings{
+		vault: "https://contoso.vault.azure.net", certificate: "my-app",
+		tenant: tenant, clientID: "client-id",
+		scope: "https://graph.microsoft.com/.default", api: "https://graph.microsoft.com/v1.0/organization",
+	}
+	for _, exportable := range []bool{false, true} {
+		s.exportable = exportable
+		var out strings.Builder
+		require.NoError(t, run(t.Context(), s, around, &out))
+		assert.Contains(t, out.String(), `signed by certtoken.Certificate("CN=my-app"`)
+		assert.Contains(t, out.String(), `"client_id":"client-id"`)
+	}
+
+	s.certificate = "another"
+	assert.ErrorContains(t, run(t.Context(), s, around, &strings.Builder{}), "404 Not Found")
+	s.vault = "contoso"
+	assert.Error(t, run(t.Context(), s, around, &strings.Builder{}))
+	s.vault, s.identity = "https://contoso.vault.azure.net", "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+	around.credential = nil
+	_, err := newSource(s, around)
+	assert.NoError(t, err, "with the machine's managed identity")
+}

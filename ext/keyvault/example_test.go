@@ -1,0 +1,95 @@
+package keyvault_test
+
+import (
+	"context"
+	"crypto/x509"
+	"log"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/ext/keyvault"
+)
+
+// The key stays in the vault, which signs. The machine's managed identity opens
+// the vault.
+func ExampleFromKey() {
+	ctx := context.Background()
+
+	credential, err := azidentity.NewManagedIdentityCredential(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	source, err := keyvault.FromKey("https://contoso.vault.azure.net", "my-app", credential)
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := certtoken.NewClient(
+		certtoken.Entra("contoso.onmicrosoft.com"),
+		"7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f", // client id
+		source,
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := client.Token(ctx, "https://graph.microsoft.com/.default")
+	_, _ = token, err
+}
+
+// The key comes to the program, which signs.
+func ExampleFromSecret() {
+	var credential azcore.TokenCredential // as above
+
+	source, err := keyvault.FromSecret("https://contoso.vault.azure.net", "my-app", credential)
+	_, _ = source, err
+}
+
+// A user-assigned identity is named by its client id.
+func ExampleFromKey_userAssigned() {
+	credential, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{
+		ID: azidentity.ClientID("0a1b2c3d-4e5f-6789-abcd-ef0123456789"),
+	})
+	_, _ = credential, err
+}
+
+func ExampleWithClientOptions() {
+	var credential azcore.TokenCredential
+	var issuingCA *x509.Certificate
+
+	source, err := keyvault.FromKey("https://contoso.vault.azure.net", "my-app", credential,
+		keyvault.WithRefreshInterval(5*time.Minute),
+		keyvault.WithTimeout(10*time.Second),
+		keyvault.WithIssuers(issuingCA),
+		keyvault.WithClientOptions(azcore.ClientOptions{
+			Retry: policy.RetryOptions{MaxRetries: 5},
+		}),
+	)
+	_, _ = source, err
+}
+
+// The certificate before the newest one helps out where that isn't registered
+// yet.
+func ExampleWithVersion() {
+	var newest *keyvault.Source
+	var credential azcore.TokenCredential
+
+	before, err := keyvault.FromKey("https://contoso.vault.azure.net", "my-app", credential,
+		keyvault.WithVersion("f60f2a4f8ae442cfb41ca2090bd4b769"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	source := certtoken.NewestValid(newest, before)
+	_ = source
+}
+
+// A readiness probe tells that the vault's newest version isn't in use.
+func ExampleSource_Health() {
+	var source *keyvault.Source // from FromKey or FromSecret
+
+	if err := source.Health(); err != nil {
+		log.Print(err) // the last good pair still signs
+	}
+}
