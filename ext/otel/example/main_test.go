@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// buffer is written to by both exporters.
+type buffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func TestExample(t *testing.T) {
+	endpoint := certtokentest.New()
+	cert := certtokentest.NewCertificate(t)
+	endpoint.Register("client-id", cert.Leaf)
+	var out buffer
+	require.NoError(t, run(t.Context(), &out, endpoint.Authority(), "client-id", cert, "https://graph.microsoft.com/.default",
+		certtoken.WithHTTPClient(endpoint.Client())))
+	for _, want := range []string{
+		`"nightly report"`, `"acquire token"`,
+		`"certtoken.cache.lookups"`, `"certtoken.request.duration"`, `"certtoken.certificate.time_to_expiry"`,
+	} {
+		assert.Contains(t, out.String(), want)
+	}
+	assert.NotContains(t, out.String(), "eyJ")
+}
