@@ -51,6 +51,8 @@ func (a *assertionCommand) run(cmd *cobra.Command, _ []string) error {
 	switch {
 	case a.decode && a.curl:
 		return usagef("--decode and --curl exclude each other")
+	case a.target.mtls:
+		return usagef("--mtls sends no assertion")
 	case a.reveal && !a.curl:
 		return usagef("--reveal goes with --curl")
 	}

@@ -58,6 +58,7 @@ func newServeTLS(address net.Addr) (caPEM []byte, config *tls.Config, err error)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), &tls.Config{
 		Certificates: []tls.Certificate{{Certificate: [][]byte{leafDER}, PrivateKey: key}},
+		ClientAuth:   tls.RequestClientCert, // which may be the client's proof (RFC 8705)
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   []string{"http/1.1"}, // faults take over the connection, which HTTP/2 can't
 	}, nil

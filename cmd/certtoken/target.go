@@ -89,7 +89,7 @@ func (f *targetFlags) addTo(cmd *cobra.Command) {
 		s.StringVar(&f.ca, "ca", "", "`FILE` with an extra root certificate")
 		s.Var(&f.timeout, "timeout", "`DURATION` after which to give up")
 		s.BoolVar(&f.loopback, "allow-http-loopback", false, "allow plain http to this machine")
-		s.BoolVar(&f.mtls, "mtls", false, "authenticate by the TLS handshake, RFC 8705 (not available yet)")
+		s.BoolVar(&f.mtls, "mtls", false, "prove the client by the TLS handshake instead of an assertion (RFC 8705)")
 		s.BoolVarP(&f.verbose, "verbose", "v", false, "say on standard error what is done")
 	})
 	completeWords(cmd, "authority", "entra", "entra-usgov", "entra-china", "adfs:", "https://")
@@ -123,9 +123,6 @@ type target struct {
 // resolve puts the environment under the flags, and reports everything that is
 // missing at once, with needScope also a scope where the server wants one.
 func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*target, error) {
-	if f.mtls {
-		return nil, errNoMTLS
-	}
 	f.fillFromEnv(cmd)
 	server, err := f.server()
 	if err != nil {
@@ -137,6 +134,9 @@ func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*
 	opts, err := f.authorityOptions(cmd)
 	if err != nil {
 		return nil, err
+	}
+	if f.mtls {
+		opts = append(opts, server.handshake())
 	}
 	client, err := httpClient(c, f.ca)
 	if err != nil {
@@ -161,10 +161,14 @@ func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*
 	return t, t.validate()
 }
 
-// errNoMTLS is the one place for RFC 8705 until the library has it.
-var errNoMTLS = usagef("--mtls: tokens bound to a certificate (RFC 8705) are not available in this version").
-	advise("Without --mtls, the certificate signs an assertion, which Entra ID and most",
-		"servers take as well.")
+// handshake proves the client by its certificate in the TLS handshake instead of
+// by an assertion (RFC 8705); Entra ID has a form of its own.
+func (s *server) handshake() certtoken.AuthorityOption {
+	if s.needTenant {
+		return certtoken.WithMTLSPoP()
+	}
+	return certtoken.WithTLSClientAuth()
+}
 
 func (f *targetFlags) fillFromEnv(cmd *cobra.Command) {
 	for _, e := range []struct {
