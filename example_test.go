@@ -243,6 +243,15 @@ func ExampleAssertion() {
 	_, _ = jwt, err
 }
 
+// The article's own choices; Entra ID needs none of them.
+func ExampleEntra() {
+	authority := certtoken.Entra("contoso.onmicrosoft.com",
+		certtoken.WithAlgorithm(certtoken.RS512),
+		certtoken.WithThumbprintHeader(certtoken.ThumbprintSHA1),
+		certtoken.WithLifetime(30*time.Second))
+	_ = authority
+}
+
 // The test of a program that uses certtoken, with a token endpoint that checks
 // everything and needs no network.
 func ExampleNewClient_test() {
@@ -259,6 +268,14 @@ func ExampleNewClient_test() {
 		if _, err := client.Token(t.Context(), "https://graph.microsoft.com/.default"); err != nil {
 			t.Fatal(err)
 		}
+
+		srv.Handle("graph.microsoft.com/", srv.Resource("https://graph.microsoft.com", nil))
+		hc := &http.Client{Transport: client.Transport(srv.Transport(), "https://graph.microsoft.com/.default")}
+		resp, err := hc.Get("https://graph.microsoft.com/v1.0/users")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
 	}
 	_ = test
 }
