@@ -173,7 +173,7 @@ func TestEntraEndpoints(t *testing.T) {
 			_, err = client.Token(t.Context(), graph)
 			require.Error(t, err)
 			assert.Equal(t, c.want, asked)
-			if !strings.Contains(c.want, "as.example.com") && !strings.Contains(name, "B2C") {
+			if !strings.Contains(c.want, "as.example.com") {
 				assert.Equal(t, strings.Split(c.want, "?")[0], audience, "the audience is the endpoint that is called")
 			}
 		})

@@ -192,7 +192,8 @@ func checkBase(base http.RoundTripper) error {
 		return fmt.Errorf("certtoken: to present the certificate in TLS, the transport must be an *http.Transport, not %T", base)
 	case t == nil:
 		return errors.New("certtoken: the *http.Transport is nil")
-	case t.DialTLSContext != nil || t.DialTLS != nil: //nolint:staticcheck // both are still obeyed
+	//lint:ignore SA1019 it is still obeyed
+	case t.DialTLSContext != nil || t.DialTLS != nil:
 		return errors.New("certtoken: to present the certificate in TLS, the *http.Transport must not have a DialTLS of its own")
 	}
 	return nil

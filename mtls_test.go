@@ -430,3 +430,25 @@ func TestMTLSThatCannotBe(t *testing.T) {
 	_, err = (&http.Client{Transport: r.client.Transport(wrapped.Transport, "read")}).Get(mtlsAPI)
 	assert.ErrorContains(t, err, "*http.Transport")
 }
+
+func TestBoundTokensShowNoSecret(t *testing.T) {
+	w := new(watch)
+	for _, mode := range []certtoken.AuthorityOption{certtoken.WithTLSClientAuth(), certtoken.WithCertificateBoundTokens()} {
+		r := newMTLSRig(t, []certtoken.AuthorityOption{mode})
+		w.key(r.source.current.Load().Signer.(*rsa.PrivateKey))
+		hc := r.httpClient(t)
+		require.Equal(t, 200, r.get(t, hc))
+		tok, err := r.client.Token(t.Context(), "read")
+		require.NoError(t, err)
+		print(w, tok)
+		dump(w, tok)
+		print(w, r.client)
+		s := &secretive{rig: &rig{server: r.server}, watch: w}
+		r.server.FailFunc(func(req *certtokentest.Request) *certtokentest.Fault {
+			return &certtokentest.Fault{Code: 700027, Description: "you sent " + req.Form.Encode()}
+		})
+		_, err = r.client.Token(t.Context(), "write")
+		s.printError(t, err)
+		s.check(t)
+	}
+}

@@ -79,7 +79,8 @@ func (s *Server) entraRoute(r *http.Request) (route, bool) {
 		to.handle = s.keySet
 		return to, true
 	}
-	return to, false
+	_, rest, _ = strings.Cut(rest, "/") // a policy of B2C
+	return to, rest == "oauth2/v2.0/token"
 }
 
 // genericRoute knows both places of RFC 8414 §3.1 and OpenID Discovery §4.1 for
