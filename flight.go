@@ -221,7 +221,7 @@ func shortLived(t *Token, want time.Duration) error {
 
 // valid tells whether t is handed out now and for a further while.
 func (c *Client) valid(t *Token, further time.Duration) bool {
-	return t != nil && further < t.life.end-c.now(t) && c.inUse(t)
+	return t != nil && further < t.life.end-c.now(t) && c.presentable(t)
 }
 
 // join gives the caller what is there: a token, a flight to wait for, or the

@@ -148,8 +148,8 @@ func (c *Client) unbound() {
 	c.bound.next.drain()
 }
 
-// inUse tells whether a token is bound to the certificate in use, or to none.
-func (c *Client) inUse(t *Token) bool {
+// presentable tells whether a token is bound to the certificate in use, or to none.
+func (c *Client) presentable(t *Token) bool {
 	return !c.presents || t.secret().user().binding == c.bound.current.Load()
 }
 

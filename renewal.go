@@ -11,7 +11,7 @@ import (
 func (c *Client) hit(s *slot, grant Grant) *Token {
 	due, ahead := s.renew.Load(), time.Duration(s.ahead.Load())
 	t := s.token.Load()
-	if t == nil || c.closed.Load() || !c.inUse(t) {
+	if t == nil || c.closed.Load() || !c.presentable(t) {
 		return nil
 	}
 	mono := c.clock.mono()

@@ -240,7 +240,7 @@ func (c *Client) load(ctx context.Context, k key, parts []string, b *binding, be
 			continue
 		}
 		t := st.token(k.scopes, c.clock.look(), b)
-		if t != nil && c.now(t) < t.life.renew && (before == nil || t.expires > before.expires || !c.inUse(before)) {
+		if t != nil && c.now(t) < t.life.renew && (before == nil || t.expires > before.expires || !c.presentable(before)) {
 			c.adopt(b)
 			return t
 		}
