@@ -104,14 +104,6 @@ type work struct {
 	forcedAt time.Duration // when a resource's 401 last forced a renewal
 }
 
-// refusal is an error that is answered again without asking the endpoint.
-type refusal struct {
-	err        error
-	until      time.Duration // clock reading,
-	ahead      time.Duration // when the wall clock was so far ahead
-	thumbprint string        // void as soon as another certificate is in use; "" isn't
-}
-
 // flight is a token request under way.
 type flight struct {
 	done   chan struct{}   // closed when the results are there

@@ -176,6 +176,6 @@ func (s *clientAssertions) Assertion(ctx context.Context, _ string) (string, err
 func (s *clientAssertions) refresh(ctx context.Context, refused string) {
 	t, err := s.client.Token(ctx, s.scopes...)
 	if err == nil && t.AccessToken() == refused {
-		_, _ = s.client.acquire(ctx, ask{Request: Request{Scopes: slices.Clone(s.scopes)}, not: t})
+		_, _ = s.client.acquire(ctx, ask{Request: Request{Scopes: slices.Clone(s.scopes)}, insteadOf: t})
 	}
 }

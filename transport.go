@@ -196,8 +196,8 @@ func (t *transport) answer(req *http.Request, resp *http.Response, token *Token)
 	}
 	// Also for a request that can't be repeated: the next one will do.
 	newer, err := t.client.acquire(req.Context(), ask{
-		Request: Request{Scopes: slices.Clone(t.scopes), Claims: claims},
-		not:     token,
+		Request:   Request{Scopes: slices.Clone(t.scopes), Claims: claims},
+		insteadOf: token,
 	})
 	if err != nil {
 		return resp, nil
