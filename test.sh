@@ -5,12 +5,25 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-modules=$(go list -m -f '{{.Dir}}')
+# Files with a million rounds take minutes under the race detector, which has
+# nothing to find in a pure function: those are read without it.
+slow=github.com/certtoken/certtoken/internal/certfile
+
 failed=0
-for dir in $modules; do
+check() { go test -timeout 20m "$@" || failed=1; }
+
+for dir in $(go list -m -f '{{.Dir}}'); do
 	echo "== ${dir#"$PWD"/}"
-	(cd "$dir" && go test -race -timeout 20m "$@" ./...) || failed=1
+	cd "$dir"
+	packages=$(go list ./... | grep -vx "$slow" || true)
+	# shellcheck disable=SC2086
+	check -race "$@" $packages
+	cd "$OLDPWD"
 done
+echo "== internal/certfile"
+check -race -short "$@" ./internal/certfile
+check "$@" ./internal/certfile
+
 if [ "$failed" -ne 0 ]; then
 	echo "some tests failed" >&2
 	exit 1
