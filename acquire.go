@@ -83,7 +83,7 @@ func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
 // slot that nobody else finds.
 func (c *Client) slot(k key, req ask) *slot {
 	if req.once {
-		return newSlot(0, k)
+		return &slot{key: k}
 	}
 	return c.cacheOf(k).slot(k, c.clock.mono())
 }

@@ -49,8 +49,7 @@ func (s *slot) matches(tenant, user string, scopes []string) bool {
 	if s.only[0] != "" && len(scopes) == 1 && tenant == "" && user == "" {
 		return s.only[0] == scopes[0]
 	}
-	k := s.key()
-	return k.matches(tenant, user, scopes)
+	return s.key.matches(tenant, user, scopes)
 }
 
 // maxUnsorted bounds the comparison above, which is quadratic.
@@ -90,24 +89,9 @@ type slot struct {
 	// nothing of the token until that is due.
 	ahead atomic.Int64
 
-	owner  *owner // nil: the client itself in its own tenant
-	scopes []string
-
+	key  key
 	mu   sync.Mutex // guards work, and dead against a flight that starts; never held over I/O
 	work *work
-}
-
-// owner is for whom a token is, where that isn't the client itself in its own
-// tenant. It is apart from the slot, which so takes two cache lines as a whole.
-type owner struct{ tenant, user string }
-
-// key is what the slot's token was asked for.
-func (s *slot) key() key {
-	k := key{scopes: s.scopes}
-	if s.owner != nil {
-		k.tenant, k.user = s.owner.tenant, s.owner.user
-	}
-	return k
 }
 
 // work is what a slot knows beyond its token; most slots never need it.
@@ -214,13 +198,10 @@ func (c *cache) slot(k key, now time.Duration) *slot {
 }
 
 func newSlot(hash uint64, k key) *slot {
-	k = k.clone()
-	s := &slot{hash: hash, scopes: k.scopes}
-	if k.tenant != "" || k.user != "" {
-		s.owner = &owner{k.tenant, k.user}
-	} else if len(k.scopes) == 1 {
-		s.only[0] = k.scopes[0]
-		s.scopes = s.only[:] // an array of its own would be memory elsewhere
+	s := &slot{hash: hash, key: k.clone()}
+	if k.tenant == "" && k.user == "" && len(k.scopes) == 1 {
+		s.only[0] = s.key.scopes[0]
+		s.key.scopes = s.only[:] // an array of its own would be memory elsewhere
 	}
 	return s
 }

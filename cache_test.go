@@ -76,7 +76,7 @@ func TestCollidingHashes(t *testing.T) {
 	first := c.slot(keyOf("a"), 0)
 	table := c.table.Load()
 	bucket := &table.buckets[first.hash&uint64(len(table.buckets)-1)]
-	second := newSlot(first.hash, key{tenant: "t", scopes: []string{"b", "c"}})
+	second := &slot{hash: first.hash, key: key{tenant: "t", scopes: []string{"b", "c"}}}
 	next(table, second).Store(bucket.Load())
 	bucket.Store(second)
 	c.count++
@@ -114,7 +114,7 @@ func TestCacheFindsWhatItHas(t *testing.T) {
 		scope := fmt.Sprint("scope-", i)
 		s := c.find("", "", []string{scope})
 		require.NotNil(t, s)
-		require.Equal(t, scope, s.scopes[0])
+		require.Equal(t, scope, s.key.scopes[0])
 		require.Same(t, s, c.slot(keyOf(scope), 0))
 	}
 	assert.Nil(t, c.find("", "", []string{"another"}))
@@ -139,7 +139,7 @@ func TestCacheKeepsNothingOfTheCallersStrings(t *testing.T) {
 	scopes := k.scopes
 	s := c.slot(k, 0)
 	scopes[0] = "changed"
-	assert.Equal(t, "scope", s.scopes[0])
+	assert.Equal(t, "scope", s.key.scopes[0])
 }
 
 func TestEviction(t *testing.T) {
@@ -252,8 +252,8 @@ func TestCacheUnderTheRaceDetector(t *testing.T) {
 			scopes := make([]string, 1)
 			for !stop.Load() {
 				scopes[0] = fmt.Sprint("scope-", rand.IntN(2000))
-				if s := c.find("", "", scopes); s != nil && s.scopes[0] != scopes[0] {
-					t.Errorf("asked for %s, got %s", scopes[0], s.scopes[0])
+				if s := c.find("", "", scopes); s != nil && s.key.scopes[0] != scopes[0] {
+					t.Errorf("asked for %s, got %s", scopes[0], s.key.scopes[0])
 				}
 				scopes[0] = "pinned"
 				if c.find("", "", scopes) == nil {

@@ -55,7 +55,7 @@ func (c *Client) fly(ctx context.Context, cancel func(), s *slot, f *flight, req
 		c.land(s, f, req, before)
 		c.settle(out)
 	}()
-	out = c.fetch(ctx, s.key(), req, before)
+	out = c.fetch(ctx, s.key, req, before)
 	f.token, f.shared, f.err = out.token, out.shared, out.err
 }
 
@@ -108,7 +108,7 @@ func (c *Client) land(s *slot, f *flight, req ask, before *Token) {
 	}
 	s.mu.Unlock()
 	close(f.done)
-	c.cacheOf(s.key()).tidy(c.clock.mono())
+	c.cacheOf(s.key).tidy(c.clock.mono())
 	if req.behind && f.err != nil && !errors.Is(f.err, ErrClosed) {
 		c.renewalFailed(s, f, before, pause)
 	}
@@ -118,7 +118,7 @@ func (c *Client) land(s *slot, f *flight, req ask, before *Token) {
 func (c *Client) renewalFailed(s *slot, f *flight, before *Token, pause time.Duration) {
 	defer func() { _ = recover() }()
 	emit(c.hooks.RenewalFailed, Event{
-		Tenant: s.key().tenant, Scopes: s.scopes,
+		Tenant: s.key.tenant, Scopes: s.key.scopes,
 		Err: f.err, ExpiresAt: before.ExpiresAt(), RetryIn: pause,
 	})
 }

@@ -57,7 +57,7 @@ func (c *Client) noteFailure(s *slot, f *flight, before *Token) time.Duration {
 	} else if f.claims == "" && errors.Is(f.err, ErrBadResponse) {
 		remember(refusalMemory, "")
 	}
-	if s.key().user != "" && te != nil && te.Code == "invalid_grant" && before != nil {
+	if s.key.user != "" && te != nil && te.Code == "invalid_grant" && before != nil {
 		return before.life.end - before.life.granted // the same assertion won't do better
 	}
 	return c.renewPause(w, f, before)

@@ -21,7 +21,7 @@ func (c *Client) hit(s *slot, grant Grant) *Token {
 	}
 	s.touch(mono)
 	if c.hooks.Hit != nil {
-		c.hooks.Hit(Event{Tenant: s.key().tenant, Scopes: s.scopes, ExpiresAt: t.ExpiresAt()})
+		c.hooks.Hit(Event{Tenant: s.key.tenant, Scopes: s.key.scopes, ExpiresAt: t.ExpiresAt()})
 	}
 	return t
 }

@@ -66,16 +66,16 @@ type soak struct {
 	names  []string
 	newest []atomic.Pointer[certtoken.Token] // by scope: the one that ends last of those seen
 
-	calls, failed    atomic.Int64 // failed: although a valid token existed
-	without          atomic.Int64 // failed without one: the endpoint's faults add up
-	expired          atomic.Int64
-	faults           atomic.Int64
-	rotations        atomic.Int64
-	renewalsFailed   atomic.Int64
-	firstFailure     atomic.Pointer[error]
-	waits            histogram
-	heapBase         uint64
-	heap             [3]uint64 // the last readings
+	calls, failed  atomic.Int64 // failed: although a valid token existed
+	without        atomic.Int64 // failed without one: the endpoint's faults add up
+	expired        atomic.Int64
+	faults         atomic.Int64
+	rotations      atomic.Int64
+	renewalsFailed atomic.Int64
+	firstFailure   atomic.Pointer[error]
+	waits          histogram
+	heapBase       uint64
+	heap           [3]uint64 // the last readings
 }
 
 func newSoak(part float64) (*soak, error) {
