@@ -1,0 +1,151 @@
+package certtoken
+
+import (
+	"maps"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The options of an Authority: how it is addressed, and which dialect of client
+// assertion it takes.
+
+// WithAlgorithm sets the algorithm of the signature.
+func WithAlgorithm(alg Algorithm) AuthorityOption {
+	return func(a *Authority) { a.assertion.Algorithm = alg }
+}
+
+// WithThumbprintHeader sets which thumbprints the assertion's header carries.
+func WithThumbprintHeader(t Thumbprint) AuthorityOption {
+	return func(a *Authority) { a.assertion.Thumbprint = t }
+}
+
+// WithAudience sets the assertion's audience, for servers that want another
+// than the default (the token endpoint for Entra ID and ADFS, the issuer
+// elsewhere). A client with [WithTenants] can't have one.
+func WithAudience(audience string) AuthorityOption {
+	return func(a *Authority) {
+		if audience == "" {
+			a.fail("empty audience")
+		}
+		a.audience = audience
+	}
+}
+
+// WithAssertionType sets the typ of the assertion's header.
+func WithAssertionType(typ string) AuthorityOption {
+	return func(a *Authority) { a.assertion.Type = typ }
+}
+
+// WithLifetime sets how long an assertion is valid: 1 s to 1 h.
+func WithLifetime(d time.Duration) AuthorityOption {
+	return func(a *Authority) {
+		if d == 0 { // which Assertion would take for its default
+			a.fail("lifetime 0 is not within %v and %v", minLifetime, maxLifetime)
+		}
+		a.assertion.Lifetime = d
+	}
+}
+
+// WithKeyID sets the kid header, for servers that look keys up by it. Servers
+// refuse one that they don't know. A key id usually belongs to one key: a
+// source that rotates wants [WithKeyIDFunc].
+func WithKeyID(kid string) AuthorityOption {
+	return WithKeyIDFunc(func(*Certificate) string { return kid })
+}
+
+// WithKeyIDFunc sets the kid header by the certificate that signs.
+func WithKeyIDFunc(kid func(*Certificate) string) AuthorityOption {
+	return func(a *Authority) { a.keyID = kid }
+}
+
+// WithX5C sends the certificate and its chain in the assertion, which
+// subject-name/issuer trust needs: the server then trusts a certificate by its
+// subject and issuer, and a renewed one needs no registration.
+func WithX5C() AuthorityOption {
+	return func(a *Authority) { a.assertion.SendChain = true }
+}
+
+// WithFAPI sets what the FAPI 2.0 security profile asks of a client assertion:
+// PS256, the issuer as audience.
+func WithFAPI() AuthorityOption { return WithAlgorithm(PS256) }
+
+// WithPSSFallback signs with the RS algorithm of the same hash when the signer
+// says that it can't do PSS, by an error that wraps [errors.ErrUnsupported].
+// Some hardware can't. No other error makes it fall back.
+func WithPSSFallback() AuthorityOption {
+	return func(a *Authority) { a.pssFallback = true }
+}
+
+// WithHost reaches an Entra tenant at another host: a custom domain of
+// [EntraB2C] or [EntraExternalID], or a cloud that has no function here.
+func WithHost(host string) AuthorityOption {
+	return func(a *Authority) {
+		switch {
+		case a.host == "":
+			a.fail("WithHost is for Entra authorities")
+		case !isHost(host):
+			a.fail("host %q: give the host name only", shorten(host))
+		default:
+			a.host = host
+		}
+	}
+}
+
+// WithRegion asks Entra ID's endpoint of an Azure region, such as westeurope: for
+// services in that region whose app has subject-name/issuer trust. Others are
+// refused (AADSTS100007). It is made from its documentation and was not tried
+// against the live service.
+func WithRegion(region string) AuthorityOption {
+	return func(a *Authority) {
+		if !regionPattern.MatchString(region) {
+			a.fail("region %q is not the name of an Azure region, such as westeurope", shorten(region))
+		}
+		a.region = region
+	}
+}
+
+// WithParameter adds a parameter to the form of every token request, such as a
+// resource (RFC 8707). Those that the library sets can't be given.
+func WithParameter(name, value string) AuthorityOption {
+	return func(a *Authority) { a.add(&a.params, name, value) }
+}
+
+// WithQuery adds a parameter to the query of every token request's URL. Those
+// that the library sets in the form can't be given.
+func WithQuery(name, value string) AuthorityOption {
+	return func(a *Authority) { a.add(&a.query, name, value) }
+}
+
+// add copies on write: an Authority is a value.
+func (a *Authority) add(to *url.Values, name, value string) {
+	switch {
+	case name == "" || !isVisibleASCII(name) || len(name) > maxShort:
+		a.fail("parameter %q is not a name", shorten(name))
+	case ownParameters[strings.ToLower(name)]:
+		a.fail("parameter %q is set by the library and can't be given", name)
+	default:
+		more := maps.Clone(*to)
+		if more == nil {
+			more = make(url.Values)
+		}
+		more.Set(name, value)
+		*to = more
+	}
+}
+
+// ownParameters are those of a token request, and those by which a client would
+// prove itself in another way.
+var ownParameters = map[string]bool{
+	"grant_type": true, "scope": true, "claims": true, "token_type": true,
+	"client_id": true, "client_secret": true, "client_assertion": true, "client_assertion_type": true,
+	"assertion": true, "requested_token_use": true,
+	"code": true, "redirect_uri": true, "code_verifier": true, "refresh_token": true,
+	"username": true, "password": true,
+}
+
+// WithLoopbackHTTP allows plain http to a token endpoint on this machine
+// (localhost, 127.0.0.0/8, ::1), for development. Elsewhere http is refused.
+func WithLoopbackHTTP() AuthorityOption {
+	return func(a *Authority) { a.loopbackHTTP = true }
+}
