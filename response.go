@@ -154,10 +154,10 @@ func parseTokenError(endpoint string, resp *http.Response, body []byte, correlat
 	}
 	e.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), e.date)
-	fields, err := parseObject(body)
-	if len(body) == 0 && e.Temporary() {
+	if len(body) == 0 && e.Temporary() { // the status says it all
 		return e
 	}
+	fields, err := parseObject(body)
 	if err != nil {
 		e.Description = "the answer (" + contentType(resp) + ") is no OAuth error: " + err.Error() + "; is it the token endpoint, and is there a proxy in between?"
 		return e

@@ -24,7 +24,7 @@ func TestHistogram(t *testing.T) {
 // TestSoak is a short run, so that the program stays one that runs.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes six seconds")
+		t.Skip("takes six seconds: not with -short")
 	}
 	defer goleak.VerifyNone(t)
 	s, err := newSoak(0.25)
