@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,6 +100,13 @@ type processes struct {
 	t        *testing.T
 	endpoint *certtokentest.Server
 	env      []string
+	failures atomic.Int32 // of the store, as the replicas tell on standard error
+}
+
+// Write counts what the replicas write to standard error, and passes it on.
+func (p *processes) Write(line []byte) (int, error) {
+	p.failures.Add(1)
+	return os.Stderr.Write(line)
 }
 
 func newProcesses(t *testing.T, redisAddr string) *processes {
@@ -136,7 +144,7 @@ func (p *processes) start() *process {
 	program, err := os.Executable()
 	require.NoError(p.t, err)
 	cmd := exec.Command(program)
-	cmd.Env, cmd.Stderr = p.env, os.Stderr
+	cmd.Env, cmd.Stderr = p.env, p
 	in, err := cmd.StdinPipe()
 	require.NoError(p.t, err)
 	out, err := cmd.StdoutPipe()
@@ -165,9 +173,26 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
-func TestColdKeyOfManyProcesses(t *testing.T) {
+// undisturbed runs a scenario and checks its outcome. A store that didn't answer
+// in time is left alone for a while, as it should be, and each process then asks
+// for itself: on a machine that is too busy for its own Redis the scenario is
+// played again.
+func undisturbed[T any](t *testing.T, play func(*testing.T, *processes) T, check func(*testing.T, *processes, T)) {
 	redistest.Each(t, func(t *testing.T, program string) {
-		procs := newProcesses(t, redistest.Start(t, program).Addr)
+		for try := 1; ; try++ {
+			procs := newProcesses(t, redistest.Start(t, program).Addr)
+			outcome := play(t, procs)
+			if procs.failures.Load() == 0 || try == 3 {
+				check(t, procs, outcome)
+				return
+			}
+			t.Log("the store was reported as failing: once more")
+		}
+	})
+}
+
+func TestColdKeyOfManyProcesses(t *testing.T) {
+	undisturbed(t, func(t *testing.T, procs *processes) map[string]int {
 		procs.endpoint.FailAlways(certtokentest.Fault{Delay: 300 * time.Millisecond}) // time to do it wrong
 		var fleet []*process
 		for range 20 {
@@ -181,6 +206,8 @@ func TestColdKeyOfManyProcesses(t *testing.T) {
 		for _, p := range fleet {
 			tokens[p.line()]++
 		}
+		return tokens
+	}, func(t *testing.T, procs *processes, tokens map[string]int) {
 		assert.Len(t, tokens, 1, "all have the same token")
 		assert.Equal(t, 1, procs.endpoint.Count())
 	})
@@ -189,8 +216,7 @@ func TestColdKeyOfManyProcesses(t *testing.T) {
 // A process that dies with the lock holds up the others for the time of a lock
 // and no longer.
 func TestProcessDiesWithTheLock(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, program string) {
-		procs := newProcesses(t, redistest.Start(t, program).Addr)
+	undisturbed(t, func(t *testing.T, procs *processes) (tokens [2]string) {
 		procs.endpoint.Fail(certtokentest.Fault{Delay: time.Minute})
 		first, second, third := procs.start(), procs.start(), procs.start()
 		first.ask()
@@ -198,10 +224,13 @@ func TestProcessDiesWithTheLock(t *testing.T) {
 		first.kill()
 		started := time.Now()
 		second.ask()
-		token := second.line()
+		tokens[0] = second.line()
 		assert.Less(t, time.Since(started), 15*time.Second)
 		third.ask()
-		assert.Equal(t, token, third.line())
+		tokens[1] = third.line()
+		return tokens
+	}, func(t *testing.T, procs *processes, tokens [2]string) {
+		assert.Equal(t, tokens[0], tokens[1])
 		assert.Equal(t, 2, procs.endpoint.Count())
 	})
 }
