@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // The cache has a slot for each thing that can be asked for. Reading takes no
@@ -55,8 +56,8 @@ func (s *slot) matches(tenant, user string, scopes []string) bool {
 // maxUnsorted bounds the comparison above, which is quadratic.
 const maxUnsorted = 32
 
-// hash doesn't depend on the order of the scopes.
-func hashKey(seed maphash.Seed, tenant, user string, scopes []string) uint64 {
+// hashKey doesn't depend on the order of the scopes.
+func hashKey(seed maphash.Seed, tenant, user string, scopes []string) uint32 {
 	var h uint64
 	for _, s := range scopes {
 		h += maphash.String(seed, s)
@@ -67,13 +68,15 @@ func hashKey(seed maphash.Seed, tenant, user string, scopes []string) uint64 {
 	if user != "" {
 		h ^= maphash.String(seed, user) * 0xbf58476d1ce4e5b9
 	}
-	return h
+	return uint32(h)
 }
 
-// slot holds the token for one key, and its one flight. What a hit reads comes
-// first and fits into a cache line of 64 bytes.
+// slot holds the token for one key, and its one flight. A slot takes three cache
+// lines of 64 bytes: what a hit reads comes first and fills one, the text of a
+// short scope lies in the next, which the processor fetches beside it.
 type slot struct {
-	hash uint64
+	hash uint32
+	used atomic.Uint32 // coarse time of the last hit, for eviction
 
 	// next has two links, for tables of even and of odd generation: growing
 	// writes the new table's links while readers follow the old one's.
@@ -82,17 +85,21 @@ type slot struct {
 	only  [1]string             // the scope, if there is one alone and it is the own tenant's
 	token atomic.Pointer[Token] // nil: none yet, or forgotten
 	renew atomic.Int64          // clock reading from which a hit starts a renewal
-	used  atomic.Uint32         // coarse time of the last hit, for eviction
-	dead  atomic.Bool           // evicted: who holds it looks for the new slot
 
 	// ahead is that of token's span: with it and renew, a hit needs to read
 	// nothing of the token until that is due.
 	ahead atomic.Int64
 
+	text [shortScope]byte // what only points to, if it fits
+	dead atomic.Bool      // evicted: who holds it looks for the new slot
+
 	key  key
 	mu   sync.Mutex // guards work, and dead against a flight that starts; never held over I/O
 	work *work
 }
+
+// shortScope is what fills a slot up to its three lines.
+const shortScope = 52
 
 // work is what a slot knows beyond its token; most slots never need it.
 type work struct {
@@ -137,6 +144,10 @@ type table struct {
 	buckets    []atomic.Pointer[slot] // a power of two
 }
 
+func (t *table) bucket(hash uint32) *atomic.Pointer[slot] {
+	return &t.buckets[int(hash)&(len(t.buckets)-1)]
+}
+
 const minBuckets = 16
 
 // never is a clock reading that doesn't come.
@@ -161,10 +172,10 @@ func (c *cache) find(tenant, user string, scopes []string) *slot {
 	return c.lookup(hashKey(c.seed, tenant, user, scopes), tenant, user, scopes)
 }
 
-func (c *cache) lookup(hash uint64, tenant, user string, scopes []string) *slot {
+func (c *cache) lookup(hash uint32, tenant, user string, scopes []string) *slot {
 	t := c.table.Load()
 	side := t.generation & 1
-	s := t.buckets[hash&uint64(len(t.buckets)-1)].Load()
+	s := t.bucket(hash).Load()
 	for s != nil {
 		if s.hash == hash && s.matches(tenant, user, scopes) {
 			return s
@@ -190,20 +201,32 @@ func (c *cache) slot(k key, now time.Duration) *slot {
 	s := newSlot(hash, k)
 	s.touch(now)
 	t := c.table.Load()
-	bucket := &t.buckets[hash&uint64(len(t.buckets)-1)]
+	bucket := t.bucket(hash)
 	s.next[t.generation&1].Store(bucket.Load())
 	bucket.Store(s)
 	c.count++
 	return s
 }
 
-func newSlot(hash uint64, k key) *slot {
-	s := &slot{hash: hash, key: k.clone()}
-	if k.tenant == "" && k.user == "" && len(k.scopes) == 1 {
-		s.only[0] = s.key.scopes[0]
-		s.key.scopes = s.only[:] // an array of its own would be memory elsewhere
+func newSlot(hash uint32, k key) *slot {
+	s := &slot{hash: hash}
+	if k.tenant != "" || k.user != "" || len(k.scopes) != 1 {
+		s.key = k.clone()
+		return s
 	}
+	s.only[0] = s.keep(k.scopes[0])
+	s.key.scopes = s.only[:] // an array of its own would be memory elsewhere
 	return s
+}
+
+// keep copies a scope into the slot if it is short: to compare it, a hit then
+// reads no memory that lies elsewhere.
+func (s *slot) keep(scope string) string {
+	if scope == "" || len(scope) > len(s.text) {
+		return strings.Clone(scope)
+	}
+	copy(s.text[:], scope)
+	return unsafe.String(&s.text[0], len(scope)) // text is never written again
 }
 
 // tidy lets a few expired tokens leave, for a client that needs no new slots.
@@ -230,10 +253,9 @@ func (c *cache) grow(old *table) {
 		buckets:    make([]atomic.Pointer[slot], 2*len(old.buckets)),
 	}
 	from, to := old.generation&1, bigger.generation&1
-	mask := uint64(len(bigger.buckets) - 1)
 	for i := range old.buckets {
 		for s := old.buckets[i].Load(); s != nil; s = s.next[from].Load() {
-			bucket := &bigger.buckets[s.hash&mask]
+			bucket := bigger.bucket(s.hash)
 			s.next[to].Store(bucket.Load())
 			bucket.Store(s)
 		}
@@ -295,7 +317,7 @@ func (c *cache) remove(t *table, s *slot, now time.Duration) {
 		return
 	}
 	side := t.generation & 1
-	link := &t.buckets[s.hash&uint64(len(t.buckets)-1)]
+	link := t.bucket(s.hash)
 	for at := link.Load(); at != nil; at = link.Load() {
 		if at == s {
 			link.Store(s.next[side].Load())

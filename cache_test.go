@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -75,7 +77,7 @@ func TestCollidingHashes(t *testing.T) {
 	c := newCache(1000)
 	first := c.slot(keyOf("a"), 0)
 	table := c.table.Load()
-	bucket := &table.buckets[first.hash&uint64(len(table.buckets)-1)]
+	bucket := table.bucket(first.hash)
 	second := &slot{hash: first.hash, key: key{tenant: "t", scopes: []string{"b", "c"}}}
 	next(table, second).Store(bucket.Load())
 	bucket.Store(second)
@@ -102,6 +104,29 @@ func TestCollidingHashes(t *testing.T) {
 	c.remove(c.table.Load(), second, never)
 	assert.Zero(t, c.count)
 	assert.Zero(t, c.reachable())
+}
+
+// A slot fills whole cache lines, and what a hit reads is in the first.
+func TestSlotFillsCacheLines(t *testing.T) {
+	var s slot
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("requires pointers of 64 bits")
+	}
+	assert.EqualValues(t, 3*64, unsafe.Sizeof(s))
+	assert.EqualValues(t, 64, unsafe.Offsetof(s.text))
+}
+
+// Scopes are found whether they fit into their slot or not, and a slot keeps
+// nothing of the caller's memory.
+func TestScopesOfAllLengths(t *testing.T) {
+	c := newCache(1000)
+	for n := 1; n <= 2*shortScope; n++ {
+		scope := []byte(strings.Repeat("s", n-1) + "/")
+		s := c.slot(keyOf(string(scope)), 0)
+		assert.Same(t, s, c.find("", "", []string{string(scope)}), n)
+		assert.Equal(t, []string{string(scope)}, s.key.scopes)
+		assert.Nil(t, c.find("", "", []string{strings.Repeat("s", n)}), n)
+	}
 }
 
 func TestCacheFindsWhatItHas(t *testing.T) {
