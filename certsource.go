@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/certfile"
@@ -38,7 +39,8 @@ type Certificate struct {
 // CertSource supplies the certificate that signs. It is asked once for each
 // signature, from many goroutines; what it returns is only read. A pair that
 // doesn't match is an error at every use. The context ends with the token
-// request, so a source that does I/O must watch it.
+// request, so a source that does I/O must watch it. Signers are used from many
+// goroutines too.
 //
 // A source may also implement [Reloader], and its signer [ContextSigner]. One
 // that goes on with an old certificate because it can't use the new one tells so
@@ -119,6 +121,8 @@ func (c certConfig) parse(data []byte) (*Certificate, error) {
 		return nil, fmt.Errorf("certtoken: %w: WithPassword", err)
 	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
 		return nil, fmt.Errorf("certtoken: %w: the empty one was given; is the variable that holds it set?", err)
+	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(opts.Password) != opts.Password:
+		return nil, fmt.Errorf("certtoken: %w: the one given begins or ends with white space; is that of the file it was read from?", err)
 	case err != nil:
 		return nil, fmt.Errorf("certtoken: %w", err)
 	}

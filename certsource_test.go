@@ -136,6 +136,7 @@ func TestParseCertificate(t *testing.T) {
 		"a password not needed":   {data: append(certPEM(leaf, ca.Leaf), keyPEM(t, cert)...), opts: []certtoken.CertOption{password}, format: "PEM"},
 
 		"wrong password":   {data: pfx(pkcs12.Modern, "correct horse"), opts: []certtoken.CertOption{certtoken.WithPassword("hunter2")}, is: certtoken.ErrWrongPassword},
+		"a line too much":  {data: pfx(pkcs12.Modern, "correct horse"), opts: []certtoken.CertOption{certtoken.WithPassword("correct horse\n")}, is: certtoken.ErrWrongPassword},
 		"no password":      {data: pfx(pkcs12.Modern, "correct horse"), is: certtoken.ErrPasswordRequired},
 		"truncated PFX":    {data: pfx(pkcs12.Modern, "correct horse")[:900], opts: []certtoken.CertOption{password}, is: certtoken.ErrFormat},
 		"certificate only": {data: certPEM(leaf), is: certtoken.ErrNoPrivateKey},

@@ -65,10 +65,11 @@ func classifyVersioned(seq cryptobyte.String) kind {
 	case seq.PeekASN1Tag(cbasn1.OCTET_STRING):
 		return kindECKey
 	}
-	if _, ok := readAlgorithm(&seq); !ok {
+	alg, ok := readAlgorithm(&seq)
+	if !ok {
 		return kindUnknown
 	}
-	if seq.PeekASN1Tag(cbasn1.OCTET_STRING) {
+	if alg.oid != oidData && seq.PeekASN1Tag(cbasn1.OCTET_STRING) {
 		return kindPKCS8
 	}
 	return kindPFX // a content info, and perhaps a MAC

@@ -38,6 +38,9 @@ const (
 	noteGzip    = "compressed with gzip: unpack it"
 	notePDF     = "a PDF document"
 	noteMangled = "a binary file that something read as text and so destroyed: copy it in binary mode, or as base64"
+	noteLFS     = "a pointer of Git LFS in place of the file: \"git lfs pull\" fetches it"
+	noteRef     = "a Key Vault reference that nothing replaced by its secret: may the app read the vault?"
+	noteAnsible = "encrypted by Ansible Vault: decrypt it with \"ansible-vault decrypt FILE\""
 	noteEmpty   = "empty"
 )
 
@@ -88,6 +91,9 @@ func foreignText(text []byte) string {
 		{"ssh-rsa ", noteSSHPub},
 		{"ssh-ed25519 ", noteSSHPub},
 		{"ecdsa-sha2-", noteSSHPub},
+		{"version https://git-lfs", noteLFS},
+		{"@microsoft.keyvault(", noteRef},
+		{"$ansible_vault;", noteAnsible},
 		{"<rsakeyvalue", noteXMLKey},
 		{"<", noteHTML},
 		{"{", noteJSON},

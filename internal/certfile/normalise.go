@@ -3,9 +3,12 @@ package certfile
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
+	"encoding/hex"
 	"fmt"
+	"strconv"
+	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // readFile reads one file into r, whatever is wrapped around its content. It
@@ -15,14 +18,16 @@ func (r *reader) readFile(data []byte) error {
 		return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, maxFileSize)
 	}
 	for range maxLayers {
-		if isWholeDER(data) {
-			return r.readDER(data)
+		if der := trimFiller(data); isWholeDER(der) {
+			return r.readDER(der)
+		}
+		// ASCII in UTF-16 is ASCII with zeros in between: also where only a
+		// part of the file is, because PowerShell appended it.
+		if text := withoutZeros(data); bytes.Contains(text, []byte(pemBegin)) {
+			r.format = "PEM"
+			return r.readPEM(text)
 		}
 		data = toUTF8(data)
-		if bytes.Contains(data, []byte(pemBegin)) {
-			r.format = "PEM"
-			return r.readPEM(data)
-		}
 		if looksLikeDER(data) {
 			return r.readDER(data)
 		}
@@ -38,37 +43,115 @@ func (r *reader) readFile(data []byte) error {
 	return r.problem(formatError("it is neither PFX nor PEM nor DER, nor base64 of them"))
 }
 
-// unwrap takes off one encoding that is text: quotes of JSON, or base64.
+// unwrap takes off one encoding that is text: base64 or hex, perhaps in the
+// quotes and with the escapes of JSON, YAML or a shell, or as a data URI.
 func unwrap(data []byte) ([]byte, bool) {
-	text := bytes.Trim(data, " \t\r\n\x00")
-	if len(text) > 1 && text[0] == '"' {
-		var s string
-		if json.Unmarshal(text, &s) != nil {
-			return nil, false
-		}
-		return []byte(s), true
+	text := bytes.Trim(unescape(data), " \t\r\n\x00\"',;")
+	if bytes.HasPrefix(text, []byte("data:")) {
+		_, text, _ = bytes.Cut(text, []byte(";base64,"))
+	}
+	if der, ok := decodeHex(text); ok {
+		return der, true
 	}
 	return decodeBase64(text)
+}
+
+// decodeHex decodes the hex form of a DER value, as SQL and xxd write it. Its
+// first digits are those of a sequence, which in base64 would mean nothing.
+func decodeHex(text []byte) ([]byte, bool) {
+	text = bytes.TrimPrefix(bytes.Join(bytes.Fields(text), nil), []byte("0x"))
+	if !bytes.HasPrefix(text, []byte("308")) {
+		return nil, false
+	}
+	out := make([]byte, hex.DecodedLen(len(text)))
+	_, err := hex.Decode(out, text)
+	return out, err == nil
 }
 
 // decodeBase64 decodes base64 or base64url, wrapped or not, padded or not.
 func decodeBase64(text []byte) ([]byte, bool) {
 	digits := make([]byte, 0, len(text))
-	for _, b := range text {
-		switch b {
-		case ' ', '\t', '\r', '\n', 0:
-		case '-':
-			digits = append(digits, '+')
-		case '_':
-			digits = append(digits, '/')
-		default:
-			digits = append(digits, b)
+	for len(text) > 0 {
+		c, size := rune(text[0]), 1
+		if c >= utf8.RuneSelf {
+			c, size = utf8.DecodeRune(text)
 		}
+		switch {
+		case c == '-':
+			digits = append(digits, '+')
+		case c == '_':
+			digits = append(digits, '/')
+		case c > ' ' && c < utf8.RuneSelf:
+			digits = append(digits, byte(c))
+		case !isFiller(c):
+			digits = append(digits, text[:size]...)
+		}
+		text = text[size:]
 	}
 	digits = bytes.TrimRight(digits, "=")
 	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(digits)))
 	n, err := base64.RawStdEncoding.Decode(out, digits)
 	return out[:n], err == nil && n > 0
+}
+
+// isFiller recognises what separates base64 digits. Web pages and chats add
+// space that nobody sees.
+func isFiller(c rune) bool {
+	return unicode.IsSpace(c) || c == 0 || c == zeroWidthSpace || c == byteOrderMark
+}
+
+const (
+	zeroWidthSpace = '\u200b'
+	byteOrderMark  = '\ufeff'
+)
+
+// unescape undoes what JSON, YAML and shells do to text, once or more often: a
+// line end that became \n, and a letter that became \u002b. None of it is
+// base64, so that nothing else can be meant.
+func unescape(text []byte) []byte {
+	if !bytes.ContainsRune(text, '\\') {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		if text[0] != '\\' {
+			out = append(out, text[0])
+			text = text[1:]
+			continue
+		}
+		text = bytes.TrimLeft(text, `\`)
+		decoded, size := escaped(text)
+		out = append(out, decoded...)
+		text = text[size:]
+	}
+	return out
+}
+
+// escaped is what the text behind a backslash stands for, and the length of it.
+func escaped(text []byte) (decoded string, size int) {
+	if len(text) == 0 {
+		return "", 0
+	}
+	switch text[0] {
+	case 'n', 'r', 't':
+		return "\n", 1
+	case '/', '"', '\'', ' ', '\t', '\r', '\n': // the last ones continue a line
+		return string(text[:1]), 1
+	}
+	if len(text) >= 5 && text[0] == 'u' {
+		if n, err := strconv.ParseUint(string(text[1:5]), 16, 16); err == nil {
+			return string(rune(n)), 5
+		}
+	}
+	return `\`, 0
+}
+
+// withoutZeros makes ASCII of UTF-16, for what is ASCII in it.
+func withoutZeros(data []byte) []byte {
+	if bytes.IndexByte(data, 0) < 0 {
+		return data
+	}
+	return bytes.ReplaceAll(data, []byte{0}, nil)
 }
 
 // toUTF8 takes off a byte order mark and converts UTF-16, which is what

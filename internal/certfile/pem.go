@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -21,8 +22,9 @@ const (
 	pemDashes = "-----"
 )
 
-// pemUnescape undoes what JSON strings do to PEM text. None of it is base64.
-var pemUnescape = strings.NewReplacer(`\r`, "\n", `\n`, "\n", `\t`, " ", `\/`, "/", `\u002b`, "+", `\u002B`, "+")
+// encryptionHeader is one of the headers of an encrypted key, which share a line
+// with what follows where line ends became spaces.
+var encryptionHeader = regexp.MustCompile(`(Proc-Type|DEK-Info):\s*(\S+)`)
 
 // readPEM adds every block of text.
 func (r *reader) readPEM(text []byte) error {
@@ -63,7 +65,7 @@ func cutPEM(text []byte) (block *pem.Block, rest []byte, err error) {
 		return nil, rest, formatError("the PEM block %q has no end: only a part of it was copied", label)
 	}
 	block = &pem.Block{Type: string(label), Headers: map[string]string{}}
-	if block.Bytes, found = decodePEMBody(string(body), block.Headers); !found {
+	if block.Bytes, found = decodePEMBody(string(unescape(body)), block.Headers); !found {
 		return nil, after, formatError("the PEM block %q is empty or not base64", label)
 	}
 	return block, after, nil
@@ -71,8 +73,8 @@ func cutPEM(text []byte) (block *pem.Block, rest []byte, err error) {
 
 // decodePEMBody splits headers from base64.
 func decodePEMBody(body string, headers map[string]string) ([]byte, bool) {
-	if strings.Contains(body, `\`) {
-		body = pemUnescape.Replace(body)
+	if strings.Contains(body, "DEK-Info:") {
+		body = encryptionHeader.ReplaceAllString(body, "\n$1: $2\n")
 	}
 	var digits []byte
 	for line := range strings.FieldsFuncSeq(body, func(c rune) bool { return c == '\r' || c == '\n' }) {

@@ -45,7 +45,7 @@ cd "$work/corpus"
 
 # shellcheck source=make/lib.sh
 source "$make/lib.sh"
-for part in pki openssl keytool certtool nss forge bouncycastle gpgsm pem broken; do
+for part in pki openssl keytool certtool nss forge bouncycastle gpgsm pem broken text; do
 	echo "== $part"
 	# shellcheck disable=SC1090
 	source "$make/$part.sh"
