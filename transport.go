@@ -148,6 +148,8 @@ func (e *retrieveError) Unwrap() []error { return []error{e.error, e.as} }
 // With [WithCertificateBoundTokens] and its kin, requests that have a token
 // present the certificate that it is bound to, over connections made as base
 // makes them; base must be an [*http.Transport].
+//
+// It may be used from many goroutines.
 func (c *Client) Transport(base http.RoundTripper, scopes ...string) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -168,9 +170,6 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.base.RoundTrip(req)
 	}
 	if err := t.checkScheme(req); err != nil {
-		if redirected(req) {
-			return t.base.RoundTrip(req)
-		}
 		closeBody(req)
 		return nil, err
 	}
@@ -251,14 +250,15 @@ func (t *transport) checkScheme(req *http.Request) error {
 	return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s", shorten(req.URL.Scheme), shorten(req.URL.Host))
 }
 
-func redirected(req *http.Request) bool { return req.Response != nil }
-
 // leftHost tells whether a redirect took the request away from the host that
 // the caller named, be it that it came back. net/http strips Authorization from
-// then on, and it must stay so.
+// then on, and it must stay so. Who came through plain http was where anybody
+// could have redirected; and where a RoundTripper didn't say what it answered,
+// nobody knows.
 func leftHost(req *http.Request) bool {
-	for at := req; at.Response != nil && at.Response.Request != nil; at = at.Response.Request {
-		if !strings.EqualFold(at.Response.Request.URL.Host, req.URL.Host) {
+	for at := req; at.Response != nil; at = at.Response.Request {
+		from := at.Response.Request
+		if from == nil || from.URL == nil || from.URL.Scheme != req.URL.Scheme || !strings.EqualFold(from.URL.Host, req.URL.Host) {
 			return true
 		}
 	}
