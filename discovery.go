@@ -31,6 +31,10 @@ type metadata struct {
 // the first that the server names where it doesn't take that. A nil client is
 // one like [NewClient]'s own. For Entra ID use [Entra], which asks nothing.
 //
+// Each of the two places may take 10 s and answer 1 MiB. The error says for both
+// of them what was wrong: no connection, a status that isn't 200, no metadata,
+// another issuer, a token endpoint that isn't https.
+//
 // It is asked once: keep the Authority, and make a new one to follow a change.
 func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...AuthorityOption) (Authority, error) {
 	given := Authority{issuer: issuer}.finish(opts)
@@ -110,7 +114,7 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 		if errors.As(err, &urlErr) {
 			err = urlErr.Err
 		}
-		return meta, withoutJWT(err)
+		return meta, foreignError{withoutJWT(err)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -120,7 +124,7 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 	if errors.Is(err, errTooLong) {
 		return meta, fmt.Errorf("it is larger than %d bytes", maxBody)
 	} else if err != nil {
-		return meta, err
+		return meta, foreignError{withoutJWT(err)}
 	}
 	if json.Unmarshal(body, &meta) != nil {
 		return meta, fmt.Errorf("it is not metadata (%s)", contentType(resp))

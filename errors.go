@@ -103,6 +103,9 @@ func (e *TokenError) Advice() string {
 	if e.Code == "" && e.Temporary() {
 		return "a fault or throttling on the server's side: call again later"
 	}
+	if e.Code == "" && (e.StatusCode == 401 || e.StatusCode == 403) {
+		return codeAdvice["invalid_client"] // some servers refuse a client by the status alone
+	}
 	return codeAdvice[e.Code]
 }
 
@@ -156,6 +159,7 @@ var codeAdvice = map[string]string{
 	"invalid_grant":          "the user's assertion, code or refresh token is over, was used before or belongs to another client: have the user sign in again",
 	"interaction_required":   "the user must agree to something or prove more: send them to sign in, with the claims of this error",
 	"invalid_scope":          "the scope is unknown to the server or not granted to this client",
+	"scope_invalid":          "the scope is unknown to the server or not granted to this client", // a name of glewlwyd's own
 	"invalid_target":         "the resource is unknown to the server or not granted to this client",
 	"invalid_request":        "the server misses something in the request, or found it malformed; its description says what",
 	"unsupported_grant_type": "the server doesn't offer this grant to this client",
@@ -181,6 +185,7 @@ var aadsts = func() map[int]aadstsEntry {
 		app           = "in the app registration, add the certificate and make sure that the app is a confidential client"
 		later         = "a fault or throttling on the server's side: call again later"
 		federation    = "the app has no federated credential with this assertion's issuer, subject and audience: compare them letter by letter"
+		ownTokens     = "Entra ID doesn't take this token of its own as a federated credential: let a managed identity get the first token, or have another issuer sign the assertion"
 		assertion     = "the user's assertion is not for this app, or not from this tenant: its audience must be this client"
 		userMust      = "the user must prove more: send them to sign in, with the claims of this error"
 		signIn        = "the code or refresh token is over: have the user sign in again"
@@ -200,6 +205,10 @@ var aadsts = func() map[int]aadstsEntry {
 		700211:  {advice: federation},
 		700212:  {advice: federation},
 		700213:  {advice: federation},
+		7002121: {advice: federation},
+		700222:  {advice: ownTokens},
+		700226:  {advice: ownTokens},
+		700236:  {advice: ownTokens},
 		7000274: {advice: "the certificate is not registered for this app: upload it and compare its thumbprint with the app registration's", certificate: true},
 		700030:  {advice: "the certificate's subject name is not authorised: check the app's subject-name/issuer trust, and send the chain (WithX5C)"},
 		1000502: {advice: renew, certificate: true},

@@ -127,7 +127,7 @@ func (x *exchanger) post(ctx context.Context, over *binding, endpoint string, fo
 	case resp.StatusCode/100 <= 2:
 		return answer{}, badResponse(endpoint, resp, "a token comes with status 200")
 	}
-	return answer{}, parseTokenError(endpoint, resp, []byte(scrub(string(body), form)), correlationID)
+	return answer{}, parseTokenError(endpoint, resp, body, form, correlationID)
 }
 
 var (
@@ -170,7 +170,9 @@ type connectionFailure struct {
 	err      error
 }
 
-func (e *connectionFailure) Error() string { return "certtoken: " + e.endpoint + ": " + e.err.Error() }
+func (e *connectionFailure) Error() string {
+	return "certtoken: " + e.endpoint + ": " + foreignError{e.err}.Error()
+}
 func (e *connectionFailure) Unwrap() error { return e.err }
 
 func badResponse(endpoint string, resp *http.Response, what string) error {

@@ -81,7 +81,7 @@ func TestParseTokenError(t *testing.T) {
 	const endpoint = "https://login.microsoftonline.com/t/oauth2/v2.0/token?secret=1"
 
 	t.Run("Entra", func(t *testing.T) {
-		e := parseTokenError(endpoint, response(401, "Date", "Mon, 23 Nov 2026 10:00:00 GMT"), []byte(entra), "sent")
+		e := parseTokenError(endpoint, response(401, "Date", "Mon, 23 Nov 2026 10:00:00 GMT"), []byte(entra), nil, "sent")
 		assert.Equal(t, 401, e.StatusCode)
 		assert.Equal(t, "invalid_client", e.Code)
 		assert.Equal(t, `AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1`, e.Description, "control characters are escaped")
@@ -102,22 +102,32 @@ func TestParseTokenError(t *testing.T) {
 		assert.NotContains(t, text, "\n")
 	})
 	t.Run("codes only in the text", func(t *testing.T) {
-		e := parseTokenError(endpoint, response(400), []byte(`{"error":"invalid_client","error_description":"AADSTS700024: clock"}`), "")
+		e := parseTokenError(endpoint, response(400), []byte(`{"error":"invalid_client","error_description":"AADSTS700024: clock"}`), nil, "")
 		assert.Equal(t, []int{700024}, e.AADSTS)
 		assert.True(t, e.blamesClock())
 	})
 	t.Run("a proxy's page", func(t *testing.T) {
-		e := parseTokenError(endpoint, response(502, "Content-Type", "text/html"), []byte("<html>Bad gateway</html>"), "sent")
+		e := parseTokenError(endpoint, response(502, "Content-Type", "text/html"), []byte("<html>Bad gateway</html>"), nil, "sent")
 		assert.Equal(t, "sent", e.CorrelationID)
 		assert.Contains(t, e.Description, "text/html")
 		assert.NotContains(t, e.Error(), "Bad gateway")
 		assert.True(t, e.Temporary())
 	})
+	t.Run("a refusal by the status alone", func(t *testing.T) {
+		for status, advised := range map[int]bool{400: false, 401: true, 403: true, 404: false} {
+			e := parseTokenError(endpoint, response(status), nil, nil, "sent")
+			assert.Equal(t, status, e.StatusCode)
+			assert.Empty(t, e.Code)
+			assert.Contains(t, e.Description, "without a word")
+			assert.Equal(t, advised, strings.Contains(e.Error(), "WithKeyID"), "%v", e)
+			assert.False(t, e.Temporary())
+		}
+	})
 	t.Run("an echo of the assertion", func(t *testing.T) {
 		jwt := "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiJodHRwczovLyJ9.c2lnbmF0dXJl"
 		body, err := json.Marshal(map[string]string{"error": jwt, "error_description": "what is " + jwt + " supposed to be", "claims": `{"a":"` + jwt + `"}`, "suberror": jwt, "trace_id": jwt, "correlation_id": jwt, "error_uri": jwt})
 		require.NoError(t, err)
-		e := parseTokenError(endpoint, response(400), body, "sent")
+		e := parseTokenError(endpoint, response(400), body, nil, "sent")
 		dump, err := json.Marshal(e)
 		require.NoError(t, err)
 		for _, part := range strings.Split(jwt, ".") {
@@ -129,7 +139,7 @@ func TestParseTokenError(t *testing.T) {
 	t.Run("a long text", func(t *testing.T) {
 		body, err := json.Marshal(map[string]string{"error": "invalid_request", "error_description": strings.Repeat("ä", 5000)})
 		require.NoError(t, err)
-		e := parseTokenError(endpoint, response(400), body, "sent")
+		e := parseTokenError(endpoint, response(400), body, nil, "sent")
 		assert.LessOrEqual(t, len(e.Description), maxDescription+len("…"))
 	})
 }
@@ -222,7 +232,7 @@ func FuzzTokenResponse(f *testing.F) {
 func FuzzErrorResponse(f *testing.F) {
 	seeds(f, "testdata/response/*")
 	f.Fuzz(func(t *testing.T, body []byte) {
-		e := parseTokenError("https://issuer.example/token", &http.Response{StatusCode: 400, Header: http.Header{}}, body, "sent")
+		e := parseTokenError("https://issuer.example/token", &http.Response{StatusCode: 400, Header: http.Header{}}, body, nil, "sent")
 		text := e.Error()
 		assert.Less(t, len(text), 3*maxDescription)
 		assert.NotContains(t, text, "\n")

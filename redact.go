@@ -66,5 +66,12 @@ func escapeControls(text string) string {
 	return b.String()
 }
 
+// foreignError is an error whose text another party had a say in: a server's
+// certificate can have line ends in its names. The cause stays as it is.
+type foreignError struct{ error }
+
+func (e foreignError) Error() string { return redact(e.error.Error(), maxDescription) }
+func (e foreignError) Unwrap() error { return e.error }
+
 // shorten is redact for a value that should have been short.
 func shorten(text string) string { return redact(text, maxShort) }

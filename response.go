@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -145,8 +146,9 @@ func isVisibleASCII(s string) bool {
 var aadstsPattern = regexp.MustCompile(`AADSTS(\d{4,9})`)
 
 // parseTokenError reads an error response (RFC 6749 §5.2), which may as well be
-// a proxy's page.
-func parseTokenError(endpoint string, resp *http.Response, body []byte, correlationID string) *TokenError {
+// a proxy's page. What the form was secret about is taken out of each text as it
+// reads, not out of the body, where escapes hide it.
+func parseTokenError(endpoint string, resp *http.Response, body []byte, form url.Values, correlationID string) *TokenError {
 	e := &TokenError{
 		StatusCode:    resp.StatusCode,
 		CorrelationID: correlationID,
@@ -157,21 +159,26 @@ func parseTokenError(endpoint string, resp *http.Response, body []byte, correlat
 	if len(body) == 0 && e.Temporary() { // the status says it all
 		return e
 	}
+	if len(body) == 0 {
+		e.Description = "without a word; is it the token endpoint, and is there a proxy in between?"
+		return e
+	}
 	fields, err := parseObject(body)
 	if err != nil {
 		e.Description = "the answer (" + contentType(resp) + ") is no OAuth error: " + err.Error() + "; is it the token endpoint, and is there a proxy in between?"
 		return e
 	}
-	description := text(fields, "error_description")
-	e.Code = shorten(text(fields, "error"))
+	said := func(name string) string { return scrub(text(fields, name), form) }
+	description := said("error_description")
+	e.Code = shorten(said("error"))
 	e.Description = redact(description, maxDescription)
-	e.URI = redact(text(fields, "error_uri"), maxDescription)
-	e.Suberror = shorten(text(fields, "suberror"))
-	if claims := text(fields, "claims"); checkClaims(claims) == nil && !jwtShape.MatchString(claims) {
+	e.URI = redact(said("error_uri"), maxDescription)
+	e.Suberror = shorten(said("suberror"))
+	if claims := said("claims"); checkClaims(claims) == nil && !jwtShape.MatchString(claims) {
 		e.Claims = claims
 	}
-	e.TraceID = shorten(text(fields, "trace_id"))
-	if id := shorten(text(fields, "correlation_id")); id != "" {
+	e.TraceID = shorten(said("trace_id"))
+	if id := shorten(said("correlation_id")); id != "" {
 		e.CorrelationID = id
 	}
 	e.AADSTS = errorCodes(fields["error_codes"], description)
