@@ -121,7 +121,7 @@ func newStoredToken(t *Token) storedToken {
 func (st storedToken) token(asked []string, at reading, b *binding) *Token {
 	granted, expires := time.Unix(0, st.Granted), time.Unix(0, st.Expires)
 	lifetime := expires.Sub(granted)
-	if !isVisibleASCII(st.Access) || st.Access == "" || lifetime <= 0 || lifetime > maxTokenLife || granted.After(at.time.Add(maxBackdate)) {
+	if !isVisibleASCII(st.Access+st.Type) || st.Access == "" || st.Type == "" || lifetime <= 0 || lifetime > maxTokenLife || granted.After(at.time.Add(maxBackdate)) {
 		return nil
 	}
 	if !granted.Add(usable(lifetime)).After(at.time) {
@@ -132,7 +132,7 @@ func (st storedToken) token(asked []string, at reading, b *binding) *Token {
 	past := reading{mono: at.mono - at.time.Sub(granted), ahead: at.ahead, time: granted}
 	t := newToken(g, asked, past)
 	t.renew = st.Renew
-	t.life.renew = past.mono + time.Duration(st.Renew-st.Granted)
+	t.life.renew = min(past.mono+time.Duration(st.Renew-st.Granted), t.life.end)
 	return t
 }
 
@@ -204,11 +204,12 @@ func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, re
 	parts := c.entryParts(authority, k, p)
 	unlock := func() {}
 	if req.cacheable() {
-		if t := c.load(ctx, k, parts, p, before); t != nil && c.valid(t, req.MinValidity) {
+		look := &look{key: k, parts: parts, binding: p, before: before}
+		if t := c.load(ctx, look); t != nil && c.valid(t, req.MinValidity) {
 			return fetched{token: t, shared: true}
 		}
 		var t *Token
-		t, unlock = c.lock(ctx, k, parts, p, before)
+		t, unlock = c.lock(ctx, look)
 		if t != nil && c.valid(t, req.MinValidity) {
 			return fetched{token: t, shared: true, settle: unlock}
 		}
@@ -222,12 +223,21 @@ func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, re
 	return out
 }
 
-// load looks for a token that is newer than the one the slot has.
-func (c *Client) load(ctx context.Context, k key, parts []string, b *binding, before *Token) *Token {
+// look is one flight's search for a token in the store.
+type look struct {
+	key     key
+	parts   []string
+	binding *binding
+	before  *Token // that the slot has; only a newer one is of use
+	told    bool   // that an entry can't be read: who waits for a lock looks many times
+}
+
+// load looks for the token once.
+func (c *Client) load(ctx context.Context, l *look) *Token {
 	for _, sk := range c.shared.keys() {
-		name := sk.entryName(parts...)
+		name := sk.entryName(l.parts...)
 		var sealed []byte
-		err := c.callStore(ctx, k, func(ctx context.Context) (err error) {
+		err := c.callStore(ctx, l.key, func(ctx context.Context) (err error) {
 			sealed, err = c.shared.store.Get(ctx, name)
 			return err
 		})
@@ -236,12 +246,15 @@ func (c *Client) load(ctx context.Context, k key, parts []string, b *binding, be
 		}
 		st, err := sk.openEntry(name, sealed)
 		if err != nil {
-			c.storeFailed(k, err)
+			if !l.told {
+				l.told = true
+				c.storeFailed(l.key, err)
+			}
 			continue
 		}
-		t := st.token(k.scopes, c.clock.look(), b)
-		if t != nil && c.now(t) < t.life.renew && (before == nil || t.expires > before.expires || !c.presentable(before)) {
-			c.adopt(b)
+		t := st.token(l.key.scopes, c.clock.look(), l.binding)
+		if t != nil && c.now(t) < t.life.renew && (l.before == nil || t.expires > l.before.expires || !c.presentable(l.before)) {
+			c.adopt(l.binding)
 			return t
 		}
 	}
@@ -263,32 +276,32 @@ func (c *Client) save(ctx context.Context, k key, parts []string, t *Token) {
 
 // lock takes the key's lock, or waits until its holder has stored a token. If
 // neither happens in time, the request is made all the same.
-func (c *Client) lock(ctx context.Context, k key, parts []string, b *binding, before *Token) (t *Token, unlock func()) {
+func (c *Client) lock(ctx context.Context, l *look) (t *Token, unlock func()) {
 	unlock = func() {}
 	locker, ok := c.shared.store.(Locker)
 	if !ok {
 		return nil, unlock
 	}
-	name := c.shared.keys()[0].entryName(append(parts, "lock")...)
+	name := c.shared.keys()[0].entryName(append(l.parts, "the lock")...) // with a space: no scope is named so
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	for {
 		var release func(context.Context) error
-		err := c.callStore(ctx, k, func(ctx context.Context) (err error) {
+		err := c.callStore(ctx, l.key, func(ctx context.Context) (err error) {
 			release, err = locker.TryLock(ctx, name, lockLife)
 			return err
 		})
 		if err != nil {
 			return nil, unlock
 		}
-		if t := c.load(ctx, k, parts, b, before); t != nil {
+		if t := c.load(ctx, l); t != nil {
 			if release != nil {
-				c.release(k, release)
+				c.release(l.key, release)
 			}
 			return t, unlock
 		}
 		if release != nil {
-			return nil, func() { c.release(k, release) }
+			return nil, func() { c.release(l.key, release) }
 		}
 		if !sleep(ctx, lockPoll) {
 			return nil, unlock
@@ -343,5 +356,5 @@ func (c *Client) callStore(ctx context.Context, k key, call func(context.Context
 }
 
 func (c *Client) storeFailed(k key, err error) {
-	emit(c.hooks.StoreFailed, Event{Tenant: k.tenant, Scopes: k.scopes, Err: fmt.Errorf("certtoken: store: %w", err)})
+	emit(c.hooks.StoreFailed, Event{Tenant: k.tenant, Scopes: k.scopes, Err: fmt.Errorf("certtoken: store: %w", foreignError{err})})
 }

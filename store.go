@@ -20,7 +20,7 @@ var ErrStoreMiss = errors.New("certtoken: not in the store")
 type Store interface {
 	// Get returns the value of key, or an error that wraps [ErrStoreMiss].
 	Get(ctx context.Context, key string) ([]byte, error)
-	// Set keeps a value for as long as ttl.
+	// Set keeps a value for as long as ttl, which is more than 0.
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
 	// Delete forgets key; one that isn't there is no error.
 	Delete(ctx context.Context, key string) error

@@ -304,6 +304,31 @@ func TestABrokenStoreIsLeftAlone(t *testing.T) {
 	})
 }
 
+// Who waits for another process's lock looks at the entry many times, and tells
+// once that it can't be read.
+func TestAnUnreadableEntryIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, cert := fleet(t)
+		var looks, told atomic.Int64
+		store := lockedStore{hostile{Store: certtoken.NewMemoryStore(), get: func(context.Context, string) ([]byte, error) {
+			looks.Add(1)
+			return []byte("garbage"), nil
+		}}}
+		client := process(t, srv, cert, store, certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(certtoken.Event) { told.Add(1) }}))
+		_, err := client.Token(t.Context(), scope)
+		require.NoError(t, err)
+		assert.Greater(t, looks.Load(), int64(100))
+		assert.EqualValues(t, 1, told.Load())
+	})
+}
+
+// lockedStore is one whose locks are all held by somebody else.
+type lockedStore struct{ certtoken.Store }
+
+func (lockedStore) TryLock(context.Context, string, time.Duration) (func(context.Context) error, error) {
+	return nil, nil
+}
+
 // An expired entry is of no use, whatever the store thinks.
 func TestStoredTokensEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
