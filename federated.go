@@ -3,6 +3,8 @@ package certtoken
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -99,8 +101,9 @@ func (k *federatedCredential) renew(ctx context.Context, refused proof, _ *Token
 	return err == nil && p.assertion != refused.assertion
 }
 
-// checkAssertion tells whether a text is shaped like a JWT: three parts in
-// base64url, the first of them a JSON object. Its errors don't repeat it.
+// checkAssertion tells whether a text is shaped like a signed JWT: three parts
+// in base64url, the first of them a JSON object that names its algorithm (RFC
+// 7515 §4.1.1). Its errors don't repeat it.
 func checkAssertion(assertion string) error {
 	switch {
 	case assertion == "":
@@ -109,23 +112,30 @@ func checkAssertion(assertion string) error {
 		return fmt.Errorf("the assertion has more than %d bytes", maxAssertion)
 	}
 	parts := strings.Split(assertion, ".")
-	shaped := len(parts) == 3 && strings.HasPrefix(parts[0], "ey") && !slices.Contains(parts, "")
-	for _, part := range parts {
-		shaped = shaped && strings.IndexFunc(part, notBase64URL) < 0
-	}
-	if !shaped {
+	if len(parts) != 3 || slices.Contains(parts, "") || slices.ContainsFunc(parts, isNotBase64URL) || !isHeader(parts[0]) {
 		return errors.New("the assertion is not a JWT: three parts in base64url, with dots between them")
 	}
 	return nil
 }
 
-func notBase64URL(r rune) bool {
-	return !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+func isHeader(part string) bool {
+	data, err := base64.RawURLEncoding.DecodeString(part)
+	var header struct {
+		Algorithm *string `json:"alg"`
+	}
+	return err == nil && json.Unmarshal(data, &header) == nil && header.Algorithm != nil && strings.HasPrefix(part, "ey")
+}
+
+func isNotBase64URL(part string) bool {
+	return strings.ContainsFunc(part, func(r rune) bool {
+		return !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	})
 }
 
 // AssertionFile is a source that reads its assertion from a file whenever it is
 // asked: a token that Kubernetes projects into a pod and replaces before it
-// ends. Errors name the file and what is wrong with it, never its content.
+// ends. Errors name the file and what is wrong with it, never its content; more
+// than 64 KiB is an error. It may be used from many goroutines.
 func AssertionFile(path string) AssertionSource { return assertionFile(path) }
 
 type assertionFile string
@@ -147,11 +157,16 @@ func (path assertionFile) Assertion(context.Context, string) (string, error) {
 	return assertion, nil
 }
 
-// AssertionSource makes this client's tokens the assertions of another client:
-// the app behind it trusts this one (the two legs of a federated credential, by
-// which for instance an app of another tenant is reached). Without scopes it
-// asks for the cloud's exchange audience, api://AzureADTokenExchange/.default.
-// Tokens are cached as ever; one that is refused is renewed.
+// AssertionSource makes this client's tokens the assertions of another client,
+// which trusts this one: the two legs of a federated credential. Without scopes
+// it asks for the cloud's exchange audience, api://AzureADTokenExchange/.default.
+// Tokens are cached as ever; one that is refused is renewed. It may be used from
+// many goroutines.
+//
+// Entra ID documents that it takes its own tokens in this place from managed
+// identities only, and refuses those of an app with a certificate (AADSTS700222,
+// 700226): this is for other servers, and for a client whose first leg is one
+// that Entra ID takes.
 func (c *Client) AssertionSource(scopes ...string) AssertionSource {
 	if len(scopes) == 0 && c.authority.host != "" {
 		scopes = []string{c.authority.exchangeAudience() + "/.default"}
