@@ -56,7 +56,8 @@ const (
 // Assertion builds a client assertion: the JWT of RFC 7523 §3 by which a client
 // proves who it is at a token endpoint. ClientID and Audience must be set; the
 // zero value of everything else is what Entra ID asks for. An Assertion is a
-// plain value: copy it, and use it from many goroutines while nobody writes it.
+// plain value: copy it, and use it from many goroutines while nobody writes it
+// or its Claims, which copies share.
 //
 // A [Client] builds its assertions by itself; use this type to send one in
 // another way.
@@ -76,8 +77,9 @@ type Assertion struct {
 
 // Sign returns the assertion as a signed JWT in compact form, with a fresh
 // random jti. The certificate must match its signer and be within its validity
-// ([ErrKeyMismatch], [ErrExpired], [ErrNotYetValid]). The context reaches the
-// signer if that is a [ContextSigner].
+// ([ErrKeyMismatch], [ErrExpired], [ErrNotYetValid]). Fields that are out of
+// bounds are an error, all of them at once, and the signer's own error is
+// wrapped. The context reaches the signer if that is a [ContextSigner].
 func (a Assertion) Sign(ctx context.Context, cert *Certificate) (string, error) {
 	return a.signAt(ctx, cert, time.Now())
 }

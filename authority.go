@@ -23,10 +23,10 @@ const (
 const genericLifetime = time.Minute
 
 // Authority is a token endpoint and the dialect of client assertion that it
-// takes. Make one with [Entra] and its kin, [ADFS], [Issuer] or [Discover].
-// It is opaque and read-only: if the endpoint could be changed while the
-// audience stays, one server would be handed an assertion that is valid at
-// another. What is wrong with it is reported by [NewClient].
+// takes. Make one with [Entra] and its kin, [ADFS], [Issuer] or [Discover]; what
+// is wrong with it is reported by [NewClient]. It is read-only, may be used from
+// many goroutines, and opaque: if the endpoint could be changed while the audience
+// stays, one server would be handed an assertion that is valid at another.
 type Authority struct {
 	host      string // of Entra ID: the tenant makes the URL; "" elsewhere
 	cloud     string // the host that stands for the cloud, whatever the options make of host
@@ -59,8 +59,8 @@ type AuthorityOption func(*Authority)
 
 // Entra is Microsoft Entra ID's public cloud. The tenant is its GUID or one of
 // its domains; common, organizations and consumers are no tenants for a client
-// that acts as itself. Assertions are signed with PS256 and carry x5t#S256; the
-// audience is the token endpoint.
+// that acts as itself. Assertions are signed with PS256, carry x5t#S256, live for
+// 5 min and are set back by 2; their audience is the token endpoint.
 func Entra(tenant string, opts ...AuthorityOption) Authority {
 	return newEntra(hostEntra, tenant, opts)
 }
@@ -77,7 +77,7 @@ func EntraChina(tenant string, opts ...AuthorityOption) Authority {
 
 // ADFS is an Active Directory Federation Services server, named by its host
 // and, where it isn't 443, port. Assertions are signed with RS256 and carry
-// x5t, the only form that it takes.
+// x5t, the only form that it takes; they live as long as [Entra]'s.
 func ADFS(host string, opts ...AuthorityOption) Authority {
 	a := Authority{
 		tokenURL:  "https://" + host + "/adfs/oauth2/token",

@@ -146,8 +146,8 @@ type Request struct {
 	// Tenant is the authority's if empty; another must be allowed by [WithTenants].
 	Tenant string
 
-	// Claims is the JSON object of a claims challenge. It goes past the cache,
-	// and the token it brings takes the place of the cached one.
+	// Claims is the JSON object of a claims challenge, of 16 KiB at most. It goes
+	// past the cache, and the token it brings takes the place of the cached one.
 	Claims string
 
 	// Fresh goes past the cache. A request that is under way already will do.
@@ -155,7 +155,7 @@ type Request struct {
 
 	// MinValidity is how long the token must still be handed out, for a long
 	// job; not negative. If a new one isn't either, the error wraps [ErrShortLived].
-	// It is for tokens that are cached.
+	// It is for tokens that are cached: with a grant that is redeemed once it is an error.
 	MinValidity time.Duration
 }
 
@@ -197,7 +197,8 @@ func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 // Check finds out whether the client can get a token: it asks the source for
 // the certificate, signs, and acquires a token. Call it at start-up to fail there and
 // not at the first request. Without scopes it asks Entra ID for Microsoft Graph,
-// which every app may ask for, and other servers for their default.
+// which every app may ask for, and other servers for their default. A token in
+// the cache will do. Errors are those of the source and of [Client.Token].
 func (c *Client) Check(ctx context.Context, scopes ...string) error {
 	if c.closed.Load() {
 		return ErrClosed

@@ -10,7 +10,8 @@ import (
 // The options of an Authority: how it is addressed, and which dialect of client
 // assertion it takes.
 
-// WithAlgorithm sets the algorithm of the signature.
+// WithAlgorithm sets the algorithm of the signature. One that isn't known is an
+// error of [NewClient].
 func WithAlgorithm(alg Algorithm) AuthorityOption {
 	return func(a *Authority) { a.assertion.Algorithm = alg }
 }
@@ -37,7 +38,8 @@ func WithAssertionType(typ string) AuthorityOption {
 	return func(a *Authority) { a.assertion.Type = typ }
 }
 
-// WithLifetime sets how long an assertion is valid: 1 s to 1 h.
+// WithLifetime sets how long an assertion is valid: 1 s to 1 h, or [NewClient]
+// reports it.
 func WithLifetime(d time.Duration) AuthorityOption {
 	return func(a *Authority) {
 		if d == 0 { // which Assertion would take for its default

@@ -93,7 +93,8 @@ func (s *FileSource) String() string { return "certtoken.FileSource(" + s.path +
 // Format prints s as String does, whatever the verb.
 func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 
-// Reload reads the files again even if they seem unchanged.
+// Reload reads the files again even if they seem unchanged. Its error says why
+// they aren't in use as they are; the last good pair goes on.
 func (s *FileSource) Reload(ctx context.Context, _ *Certificate) error {
 	state, err := s.look(ctx, true)
 	if err != nil {
@@ -103,7 +104,9 @@ func (s *FileSource) Reload(ctx context.Context, _ *Certificate) error {
 }
 
 // Health looks at the files and returns why they can't be used as they are, or
-// nil. A source that isn't healthy may still work with its last good pair.
+// nil. A source that isn't healthy may still work with its last good pair. It
+// reads the files if they changed; errors are those of [ParseCertificate] and of
+// the file system, [ErrExpired] and [ErrNotYetValid]. Safe for concurrent use.
 func (s *FileSource) Health() error {
 	state, err := s.look(context.Background(), false)
 	if err != nil {

@@ -16,7 +16,9 @@ const refusedFor = 10 * time.Minute
 // NewestValid joins sources for the time of a rotation, in which the new
 // certificate isn't registered everywhere yet. It uses the certificate that is
 // valid and has the latest NotBefore; one that the endpoint refused stands back
-// for ten minutes. A source that fails is passed over while another works.
+// for ten minutes. A source that fails is passed over while another works. The
+// result is a [Reloader] and has a method Health() error, which joins those of
+// its sources; it may be used from many goroutines.
 func NewestValid(sources ...CertSource) CertSource {
 	return &newestValid{sources: sources, refused: make(map[[32]byte]time.Time)}
 }

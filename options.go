@@ -107,8 +107,9 @@ func WithCapabilities(capabilities ...string) Option {
 	return func(c *config) { c.capabilities = append(c.capabilities, capabilities...) }
 }
 
-// WithCacheLimit bounds the number of the client's own cached tokens; the default is 100,000.
-// Beyond it the expired and then the least recently used leave.
+// WithCacheLimit bounds the number of the client's own cached tokens; the default is 100,000, and
+// less than 1 an error of [NewClient]. Beyond it the expired and then the least
+// recently used leave.
 func WithCacheLimit(n int) Option {
 	return func(c *config) {
 		if n < 1 {
@@ -119,7 +120,8 @@ func WithCacheLimit(n int) Option {
 }
 
 // WithUserCacheLimit bounds the number of cached tokens on behalf of users
-// ([OnBehalfOf]), which have a cache of their own; the default is 10,000.
+// ([OnBehalfOf]), which have a cache of their own; the default is 10,000, and less
+// than 1 an error of [NewClient].
 func WithUserCacheLimit(n int) Option {
 	return func(c *config) {
 		if n < 1 {
@@ -149,7 +151,7 @@ func WithForegroundRenewal() Option {
 
 // WithExpiryWarning sets how long before its end a certificate is announced, by
 // [Hooks.CertificateExpiring] and the log, whenever it signs and at most once a
-// day. The default is 30 days; 0 turns it off.
+// day. The default is 30 days; 0 or less turns it off.
 func WithExpiryWarning(before time.Duration) Option {
 	return func(c *config) { c.expiryWarning = before }
 }
@@ -174,9 +176,10 @@ func WithLogger(log *slog.Logger) Option {
 
 // WithStore shares tokens with other processes through store. Entries are
 // sealed with AES-256-GCM; their names tell nothing. The keys are secrets of 32
-// bytes or more that all processes have: the first seals, all open, so a new key
-// is put in front and the old one left for as long as tokens live. A store that
-// fails is reported to the hooks and never fails a caller.
+// bytes or more that all processes have: the first seals, all open. A new key is
+// first put behind the old one in all processes, then before it, and the old one
+// taken away when its tokens have ended. A store that fails is reported to the
+// hooks and never fails a caller.
 func WithStore(store Store, keys ...[]byte) Option {
 	return func(c *config) {
 		if store == nil {

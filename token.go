@@ -136,7 +136,7 @@ func (t *Token) AccessToken() string {
 }
 
 // RefreshToken returns the secret by which the caller gets the next token
-// without the user ([RefreshToken]), or "": a server gives one where it was
+// without the user, by the grant of the same name, or "": a server gives one where it was
 // asked for (scope offline_access), and never to a client that acts as itself.
 // The library keeps it only as long as this token.
 func (t *Token) RefreshToken() string {
@@ -192,7 +192,7 @@ func (t *Token) granted() time.Time {
 }
 
 // Extra returns a further field of the server's answer as encoding/json
-// decodes it into an any, or nil.
+// decodes it into an any (numbers as float64), or nil.
 func (t *Token) Extra(name string) any {
 	if t == nil || t.secret == nil {
 		return nil
