@@ -1,0 +1,137 @@
+package certtoken
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzStoreEntry gives foreign bytes to who opens an entry, and then, sealed by
+// the right key, to who makes a token of it.
+func FuzzStoreEntry(f *testing.F) {
+	seeds(f, "testdata/entry/*")
+	const name = "certtoken-name"
+	secret := make([]byte, minStoreKey)
+	rand.Read(secret) // nobody else's entry opens
+	key, err := newStoreKey(secret)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, err := key.openEntry(name, data)
+		require.Error(t, err, "an entry that nobody sealed")
+		oneLine(t, err.Error())
+
+		st, err := key.openEntry(name, key.seal.Seal([]byte{storeVersion}, nil, data, []byte(name)))
+		if err != nil {
+			oneLine(t, err.Error())
+			return
+		}
+		at := reading{mono: time.Hour, time: time.Unix(1_800_000_000, 0)}
+		token := st.token([]string{"scope"}, at, nil)
+		if token == nil {
+			return
+		}
+		assert.True(t, isVisibleASCII(token.AccessToken()) && token.AccessToken() != "")
+		assert.True(t, isVisibleASCII(token.Type()) && token.Type() != "")
+		assert.Greater(t, token.life.end, at.mono)
+		assert.LessOrEqual(t, token.life.renew, token.life.end)
+		assert.LessOrEqual(t, token.life.end-at.mono, maxTokenLife+maxBackdate)
+	})
+}
+
+// FuzzMetadata: whatever a document says, an authority is the issuer's that was
+// asked for and has endpoints over https.
+func FuzzMetadata(f *testing.F) {
+	seeds(f, "testdata/metadata/*")
+	const issuer = "https://as.example.com"
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var meta metadata
+		if json.Unmarshal(data, &meta) != nil {
+			return
+		}
+		if err := meta.check(issuer, false); err != nil {
+			oneLine(t, err.Error())
+			return
+		}
+		assert.Equal(t, issuer, meta.Issuer)
+		assert.Contains(t, signingMethods, meta.algorithm())
+		a := Issuer(issuer, meta.TokenEndpoint, WithAlgorithm(meta.algorithm()), WithCertificateBoundTokens())
+		a.mtlsURL = meta.Aliases.TokenEndpoint
+		require.NoError(t, a.validate())
+		req, err := http.NewRequest(http.MethodPost, a.endpoint(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, "https", req.URL.Scheme)
+		assert.NotEmpty(t, req.URL.Hostname())
+		assert.Nil(t, req.URL.User)
+	})
+}
+
+// FuzzAssertionFile: what is read is shaped like a JWT and fits into a form; an
+// error repeats nothing of the file.
+func FuzzAssertionFile(f *testing.F) {
+	seeds(f, "testdata/assertionfile/*")
+	path := filepath.Join(f.TempDir(), "token")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+		assertion, err := AssertionFile(path).Assertion(t.Context(), "")
+		if err != nil {
+			assert.Empty(t, assertion)
+			assert.NotErrorIs(t, err, os.ErrNotExist)
+			assert.Equal(t, strings.Count(err.Error(), "certtoken: "), 1)
+			why := errors.Unwrap(err).Error()
+			assert.Contains(t, []string{
+				"the assertion is empty", "the assertion has more than 65536 bytes",
+				"the assertion is not a JWT: three parts in base64url, with dots between them",
+			}, why, "an error that says something of the content")
+			return
+		}
+		assert.True(t, isVisibleASCII(assertion))
+		assert.LessOrEqual(t, len(assertion), maxAssertion)
+		assert.True(t, jwtShape.MatchString(assertion), "what redact doesn't know")
+	})
+}
+
+// FuzzTenant: a tenant that is accepted is all that stands between host and path.
+func FuzzTenant(f *testing.F) {
+	for _, seed := range []string{"contoso.com", "7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f", "a@b", "../x", "a.com\n", "ＡＢＣ.com", "a.com.", "a..b", "%2e.com", "xn--a.com"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, tenant string) {
+		if err := checkTenant(tenant); err != nil {
+			oneLine(t, err.Error())
+			return
+		}
+		req, err := http.NewRequest(http.MethodPost, Entra(tenant).endpoint(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, hostEntra, req.URL.Host)
+		assert.Equal(t, "/"+tenant+"/oauth2/v2.0/token", req.URL.EscapedPath())
+		assert.Empty(t, req.URL.RawQuery+req.URL.Fragment)
+	})
+}
+
+// FuzzRedact: no control character, no JWT, no more than was asked for.
+func FuzzRedact(f *testing.F) {
+	for _, seed := range []string{"", "eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.c2ln", "a\nb\x00\u202e", "\xff\xfe", strings.Repeat("é", 100)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := redact(text, maxShort)
+		oneLine(t, got)
+		assert.LessOrEqual(t, len(got), maxShort+len("…"))
+		assert.False(t, jwtShape.MatchString(got), "%q", got)
+	})
+}
+
+func oneLine(t *testing.T, text string) {
+	t.Helper()
+	assert.False(t, strings.ContainsAny(text, "\n\r\x00\x1b\u2028\u2029\u202e"), "%q", text)
+	assert.Less(t, len(text), 4*maxDescription)
+}
