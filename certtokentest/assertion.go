@@ -1,6 +1,7 @@
 package certtokentest
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -19,9 +20,11 @@ const maxAssertionLife = 24 * time.Hour
 // what it found out.
 type proof struct {
 	raw       string
+	request   string // that it may be used for once; "": it may be used once
 	dialect   *dialect
 	clientID  string // of the form
 	audiences []string
+	lists     bool // of nothing but audiences
 	now       time.Time
 	leeway    time.Duration
 
@@ -199,9 +202,19 @@ func (p *proof) checkCertificate() *refusal {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// checkAudience demands one string; a list, even of one, is refused.
+// checkAudience demands one string; a list, even of one, is refused unless lists
+// are allowed, and then whatever is in it must be this server.
 func (p *proof) checkAudience() *refusal {
-	switch aud := p.claims["aud"].(type) {
+	claim := p.claims["aud"]
+	if list, ok := claim.([]any); ok && p.lists && len(list) > 0 {
+		claim = list[0]
+		for _, entry := range list {
+			if name, _ := entry.(string); !slices.Contains(p.audiences, name) {
+				claim = entry
+			}
+		}
+	}
+	switch aud := claim.(type) {
 	case nil:
 		return refuse(90014, "The required field 'aud' is missing from the credential. Ensure that you have all the necessary parameters for the login request.")
 	case string:
@@ -256,16 +269,18 @@ func stampDate(t *jwt.NumericDate) string {
 }
 
 // checkReplay comes last, so that only an assertion that would be accepted is
-// used up. Which code Entra ID gives a replay isn't known.
+// used up. Which code Entra ID gives a replay isn't known; what it is seen to take
+// is an assertion that comes again in another request.
 func (s *Server) checkReplay(p *proof) *refusal {
 	jti, _ := p.claims["jti"].(string)
 	if jti == "" || len(jti) > 1024 {
 		return refuse(50027, "JWT token is invalid or malformed: 'jti' must be a string that names this assertion.")
 	}
 	exp, _ := p.claims.GetExpirationTime()
-	key := p.clientID + "\x00" + jti
+	sum := sha256.Sum256([]byte(p.clientID + "\x00" + jti + "\x00" + p.request))
+	key := string(sum[:])
 	if !s.cfg.replay && !s.used.add(key, exp.Add(p.leeway), p.now) {
-		return refuse(50027, "JWT token is invalid or malformed: an assertion with this 'jti' was used before.")
+		return refuse(50027, "JWT token is invalid or malformed: an assertion with this 'jti' was used before (WithReplayAllowed accepts it).")
 	}
 	return nil
 }

@@ -193,6 +193,27 @@ func TestReplay(t *testing.T) {
 	f.srv.Reset()
 	assert.Equal(t, http.StatusOK, f.post(form).status)
 
+	t.Run("in another request", func(t *testing.T) {
+		for name, c := range map[string]struct {
+			opts []certtokentest.Option
+			want int
+		}{
+			"Entra ID, as MSAL does": {want: http.StatusOK},
+			"a generic server":       {opts: []certtokentest.Option{certtokentest.WithIssuer("")}, want: http.StatusUnauthorized},
+		} {
+			t.Run(name, func(t *testing.T) {
+				f := newFixture(t, c.opts...)
+				d, form := f.draft(), f.form()
+				if len(c.opts) > 0 {
+					d.claims["aud"] = f.srv.Issuer()
+				}
+				form.Set("client_assertion", d.sign(t))
+				assert.Equal(t, http.StatusOK, f.post(form).status)
+				form.Set("scope", "https://another.example/.default")
+				assert.Equal(t, c.want, f.post(form).status)
+			})
+		}
+	})
 	t.Run("an assertion that was refused is not used up", func(t *testing.T) {
 		f := newFixture(t)
 		form := f.form()

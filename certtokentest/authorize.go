@@ -95,8 +95,12 @@ func (c *call) checkClient() *refusal {
 		dialect:   c.route.dialect,
 		clientID:  c.request.ClientID,
 		audiences: c.audiences(),
+		lists:     c.loose(),
 		now:       c.now,
 		leeway:    c.tune.leeway,
+	}
+	if c.route.dialect.reuse {
+		c.proof.request = c.request.Form.Encode() + "\n" + c.request.Header.Get("client-request-id")
 	}
 	refused := c.verify(client)
 	c.request.Certificate = c.proof.cert
@@ -118,8 +122,15 @@ func (c *call) audiences() []string {
 	if c.route.dialect.issuerAudience {
 		own = c.server.issuerOf(c.route)
 	}
-	return append([]string{own}, c.server.cfg.audiences...)
+	audiences := append([]string{own}, c.server.cfg.audiences...)
+	if c.loose() {
+		audiences = append(audiences, c.request.URL)
+	}
+	return audiences
 }
+
+// loose tells whether an audience may be what RFC 7523 §3 allows.
+func (c *call) loose() bool { return c.route.dialect.issuerAudience && c.server.cfg.looseAudience }
 
 func (c *call) checkScope() *refusal {
 	asked := strings.Fields(c.request.Scope)
@@ -128,12 +139,17 @@ func (c *call) checkScope() *refusal {
 			asked = c.shown.Scopes
 		}
 		for _, scope := range asked {
-			if !slices.Contains(c.shown.Scopes, scope) {
+			// MSAL adds OpenID Connect's to every request of a user's.
+			added := c.route.dialect.aadsts && slices.Contains(oidcScopes, scope)
+			if !added && !slices.Contains(c.shown.Scopes, scope) {
 				return refuse(70011, "The scope '%s' was not part of the sign-in.", scope)
 			}
 		}
 	}
 	c.asked = asked
+	if c.route.dialect.resource {
+		return c.checkResource()
+	}
 	if !c.route.dialect.defaultScope {
 		return c.checkPlainScope(asked)
 	}

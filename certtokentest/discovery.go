@@ -9,9 +9,13 @@ import (
 
 // metadata answers RFC 8414 and OpenID Connect discovery.
 func (s *Server) metadata(_ *http.Request, to route) *answer {
-	base, keys, token := to.origin+s.issuerPath(), "/jwks", "/token"
-	if !s.cfg.generic {
-		base, keys, token = to.origin+"/"+to.tenant, "/discovery/v2.0/keys", "/oauth2/v2.0/token"
+	base, keys, token := to.origin+to.base, "/jwks", "/token"
+	switch {
+	case s.cfg.generic:
+	case to.dialect.tenants:
+		keys, token = "/discovery/v2.0/keys", "/oauth2/v2.0/token"
+	default: // ADFS
+		keys, token = "/discovery/keys", "/oauth2/token"
 	}
 	issuer := s.issuerOf(to)
 	switch to.tenant {
@@ -30,11 +34,24 @@ func (s *Server) metadata(_ *http.Request, to route) *answer {
 		"authorization_endpoint":                           base + strings.TrimSuffix(token, "token") + "authorize",
 		"jwks_uri":                                         base + keys,
 		"response_types_supported":                         []string{"code"},
+		"response_modes_supported":                         []string{"query"},
+		"code_challenge_methods_supported":                 []string{"S256"},
+		"scopes_supported":                                 oidcScopes,
+		"claims_supported":                                 idTokenClaims,
 		"subject_types_supported":                          []string{"public"},
 		"id_token_signing_alg_values_supported":            []string{"RS256"},
 		"grant_types_supported":                            []string{grantClient, grantUser, grantCode, grantRefresh},
 		"token_endpoint_auth_methods_supported":            []string{"private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": to.dialect.algorithms,
+	}
+	if s.cfg.generic {
+		meta["authorization_response_iss_parameter_supported"] = true // RFC 9207
+	}
+	if to.dialect.aadsts { // by which some clients know the cloud
+		meta["cloud_instance_name"] = "microsoftonline.com"
+		meta["cloud_graph_host_name"] = "graph.windows.net"
+		meta["msgraph_host"] = "graph.microsoft.com"
+		meta["tenant_region_scope"] = "EU"
 	}
 	if s.wire != nil && s.cfg.generic { // RFC 8705 §5; without a socket there is no TLS
 		meta["token_endpoint_auth_methods_supported"] = []string{"private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"}

@@ -28,19 +28,20 @@ type Option func(*config)
 
 // config is what a server is made with; what changes at run time is in tuning.
 type config struct {
-	issuer       string // generic: "" until the address is known
-	generic      bool
-	tenants      []string // empty: every well-formed one
-	scopes       []string // empty: every well-formed one
-	audiences    []string // accepted besides the dialect's own
-	algorithms   []string
-	types        []string
-	replay       bool
-	opaque       bool
-	tokenSize    int
-	requestLimit int
-	tuning       tuning
-	errs         []error
+	issuer        string // generic: "" until the address is known
+	generic       bool
+	tenants       []string // empty: every well-formed one
+	scopes        []string // empty: every well-formed one
+	audiences     []string // accepted besides the dialect's own
+	looseAudience bool
+	algorithms    []string
+	types         []string
+	replay        bool
+	opaque        bool
+	tokenSize     int
+	requestLimit  int
+	tuning        tuning
+	errs          []error
 }
 
 // tuning is what can be changed while the server runs.
@@ -139,6 +140,12 @@ func WithAudiences(audiences ...string) Option {
 	return func(c *config) { c.audiences = append(c.audiences, audiences...) }
 }
 
+// WithLooseAudience accepts, with [WithIssuer], what RFC 7523 §3 allows an audience
+// to be and many clients send: the URL of the token endpoint, and a list of this
+// and the issuer. By default the audience must be the issuer alone, as FAPI 2.0
+// demands.
+func WithLooseAudience() Option { return func(c *config) { c.looseAudience = true } }
+
 // WithAlgorithms sets which signature algorithms are accepted. By default those
 // that Entra ID is known to take (RS256, RS384, RS512, PS256); with
 // [WithIssuer] also PS384 and PS512.
@@ -163,8 +170,11 @@ func WithAssertionTypes(types ...string) Option {
 	return func(c *config) { c.types = append([]string{}, types...) }
 }
 
-// WithReplayAllowed accepts an assertion that was used before. Some clients
-// repeat one when they retry.
+// WithReplayAllowed accepts whatever was sent before. By default a server of
+// [WithIssuer] takes an assertion once, as RFC 7523 §3 lets it and many do. Entra
+// ID's endpoint takes it in another request too, since MSAL for Node and for
+// Python send one for as long as it is valid; the same request, with the same
+// client-request-id, is refused: something replayed it.
 func WithReplayAllowed() Option { return func(c *config) { c.replay = true } }
 
 // WithOpaqueTokens grants random tokens instead of signed JWTs. That saves an

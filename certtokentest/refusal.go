@@ -62,6 +62,7 @@ var errorKinds = map[int]errorKind{
 	// the client or the tenant
 	700016:  {http.StatusBadRequest, "unauthorized_client"},
 	7000112: {http.StatusBadRequest, "unauthorized_client"},
+	50049:   {http.StatusBadRequest, "invalid_instance"},
 	50194:   {http.StatusBadRequest, "invalid_request"},
 	90002:   {http.StatusBadRequest, "invalid_request"},
 	90014:   {http.StatusBadRequest, "invalid_request"},

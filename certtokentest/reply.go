@@ -64,6 +64,9 @@ func (c *call) granted(fault *Fault) *answer {
 		body["scope"] = strings.Join(c.scopes, " ")
 	}
 	c.userFields(body)
+	if c.route.dialect.resource {
+		c.resourceFields(body, life)
+	}
 	if c.tune.refreshIn > 0 {
 		c.putSeconds(body, "refresh_in", c.tune.refreshIn)
 	}

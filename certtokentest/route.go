@@ -11,6 +11,7 @@ import (
 type route struct {
 	tenant  string
 	origin  string // of the request
+	base    string // of the paths of this tenant, as "/contoso.com"
 	dialect *dialect
 	handle  func(*http.Request, route) *answer
 }
@@ -22,7 +23,9 @@ type dialect struct {
 	needKeyID      bool // the header must name the key
 	issuerAudience bool // the audience is the issuer, not the URL
 	defaultScope   bool // the scope is {resource}/.default
+	resource       bool // the form names the resource, as before there were scopes
 	tenants        bool // the path names one
+	reuse          bool // an assertion may come again in another request
 	aadsts         bool // errors are Entra ID's
 }
 
@@ -33,8 +36,16 @@ func (s *Server) entraDialect() *dialect {
 		needKeyID:    true,
 		defaultScope: true,
 		tenants:      true,
+		reuse:        true,
 		aadsts:       true,
 	}
+}
+
+// entraV1Dialect is Entra ID's older endpoint, to which ADAL speaks.
+func (s *Server) entraV1Dialect() *dialect {
+	d := s.entraDialect()
+	d.defaultScope, d.resource = false, true
+	return d
 }
 
 // adfsDialect takes what Active Directory Federation Services takes.
@@ -57,30 +68,58 @@ func (s *Server) entraRoute(r *http.Request) (route, bool) {
 	to := route{origin: requestOrigin(r), dialect: s.entraDialect()}
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch path {
-	case "/adfs/oauth2/token":
-		to.dialect = s.adfsDialect()
-		return to, true
 	case "/common/discovery/instance":
 		to.handle = s.instanceDiscovery
 		return to, true
 	case "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server":
-		to.tenant, to.handle = s.tenant(), s.metadata
+		to.tenant, to.base, to.handle = s.tenant(), "/"+s.tenant(), s.metadata
 		return to, true
 	}
-	var rest string
-	to.tenant, rest, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if rest, ok := strings.CutPrefix(path, "/adfs/"); ok {
+		to.base, to.dialect = "/adfs", s.adfsDialect()
+		return to, s.adfsRoute(&to, rest)
+	}
+	return to, s.tenantRoute(&to, path)
+}
+
+func (s *Server) adfsRoute(to *route, rest string) bool {
 	switch rest {
-	case "oauth2/v2.0/token":
-		return to, true
-	case "v2.0/.well-known/openid-configuration", ".well-known/openid-configuration", "v2.0/.well-known/oauth-authorization-server":
-		to.handle = s.metadata
-		return to, true
-	case "discovery/v2.0/keys":
+	case "oauth2/token":
+	case "oauth2/authorize":
+		to.handle = s.signIn
+	case "discovery/keys":
 		to.handle = s.keySet
-		return to, true
+	case ".well-known/openid-configuration":
+		to.handle = s.metadata
+	default:
+		return false
 	}
-	_, rest, _ = strings.Cut(rest, "/") // a policy of B2C
-	return to, rest == "oauth2/v2.0/token"
+	return true
+}
+
+// tenantPath is a tenant, under a prefix for some kinds of authority, with a
+// policy for B2C, and what is asked for there.
+var tenantPath = regexp.MustCompile(`^((?:/tfp|/dstsv2)?/([^/]+)(?:/[^/]+)??)/` +
+	`(oauth2/(?:v2\.0/)?(?:token|authorize)|(?:v2\.0/)?\.well-known/(?:openid-configuration|oauth-authorization-server)|discovery/(?:v2\.0/)?keys)$`)
+
+func (s *Server) tenantRoute(to *route, path string) bool {
+	found := tenantPath.FindStringSubmatch(path)
+	if found == nil {
+		return false
+	}
+	to.base, to.tenant = found[1], found[2]
+	switch rest := found[3]; {
+	case rest == "oauth2/token":
+		to.dialect = s.entraV1Dialect()
+	case strings.HasSuffix(rest, "/token"):
+	case strings.HasSuffix(rest, "/authorize"):
+		to.handle = s.signIn
+	case strings.HasSuffix(rest, "/keys"):
+		to.handle = s.keySet
+	default:
+		to.handle = s.metadata
+	}
+	return true
 }
 
 // genericRoute knows both places of RFC 8414 §3.1 and OpenID Discovery §4.1 for
@@ -88,13 +127,17 @@ func (s *Server) entraRoute(r *http.Request) (route, bool) {
 func (s *Server) genericRoute(r *http.Request) (route, bool) {
 	to := route{origin: requestOrigin(r), dialect: s.genericDialect()}
 	base := s.issuerPath()
+	to.base = base
 	switch r.URL.Path {
 	case base + "/token", base + "/mtls/token":
 		return to, true
 	case base + "/jwks":
 		to.handle = s.keySet
 		return to, true
-	case base + "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server" + base:
+	case base + "/authorize":
+		to.handle = s.signIn
+		return to, true
+	case base + "/.well-known/openid-configuration", "/.well-known/openid-configuration" + base, "/.well-known/oauth-authorization-server" + base:
 		to.handle = s.metadata
 		return to, true
 	}
@@ -104,8 +147,10 @@ func (s *Server) genericRoute(r *http.Request) (route, bool) {
 // issuerOf is the issuer at the address that a request came to.
 func (s *Server) issuerOf(to route) string {
 	switch {
+	case !s.cfg.generic && !to.dialect.tenants:
+		return to.origin + to.base // ADFS
 	case !s.cfg.generic:
-		return to.origin + "/" + to.tenant + "/v2.0"
+		return to.origin + to.base + "/v2.0"
 	case s.cfg.issuer != "":
 		return s.cfg.issuer
 	}

@@ -56,6 +56,7 @@ type CodeRequest struct {
 	User          string
 	RedirectURI   string   // must come again with the code
 	CodeChallenge string   // of PKCE, by S256 (RFC 7636 §4.2); "" for none
+	Nonce         string   // comes again in the ID token; "" for none
 	Scopes        []string // offline_access brings a refresh token, openid an ID token
 }
 
@@ -191,12 +192,35 @@ func (c *call) userFields(body map[string]any) {
 		if err != nil {
 			panic("certtokentest: " + err.Error()) // crypto/rand never fails
 		}
-		body["id_token"] = key.sign(jwt.MapClaims{
-			"iss": c.server.issuerOf(c.route), "aud": c.request.ClientID, "sub": stableUUID("oid", c.user),
-			"preferred_username": c.user, "iat": c.now.Unix(), "exp": c.now.Add(time.Hour).Unix(),
-		})
+		body["id_token"] = key.sign(c.idToken())
+	}
+	if c.route.dialect.tenants && c.request.Form.Get("client_info") == "1" { // MSAL's key of the user's tokens
+		info := mustJSON(map[string]string{"uid": stableUUID("oid", c.user), "utid": c.route.tenant})
+		body["client_info"] = base64.RawURLEncoding.EncodeToString(info)
 	}
 	body["scope"] = strings.Join(c.scopes, " ")
+}
+
+// idTokenClaims are those that idToken sets.
+var idTokenClaims = []string{
+	"iss", "aud", "sub", "iat", "nbf", "exp", "nonce", "preferred_username", "name", "oid", "tid", "ver",
+}
+
+// idToken says who the user is (OpenID Connect Core §2), to Entra ID's clients
+// in its own claims too.
+func (c *call) idToken() jwt.MapClaims {
+	claims := jwt.MapClaims{
+		"iss": c.server.issuerOf(c.route), "aud": c.request.ClientID, "sub": stableUUID("oid", c.user),
+		"iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Add(time.Hour).Unix(),
+		"preferred_username": c.user, "name": c.user,
+	}
+	if c.route.dialect.tenants {
+		claims["oid"], claims["tid"], claims["ver"] = claims["sub"], c.route.tenant, "2.0"
+	}
+	if c.shown != nil && c.shown.Nonce != "" {
+		claims["nonce"] = c.shown.Nonce
+	}
+	return claims
 }
 
 // remember lets a code that comes again take back this token.
