@@ -6,9 +6,12 @@ import (
 	"encoding/base64"
 	"math/big"
 	"net/http"
+	"os"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/certtoken/certtoken"
 )
@@ -39,16 +42,39 @@ type judge struct {
 	bindsTokens   *x509.Certificate     // of TLS, to which tokens are bound (RFC 8705); nil: they aren't
 }
 
-// judges are all servers, or those in Go where there is no Node.js. They end
-// with the test.
+// elsewhere are the servers that need more than Go.
+var elsewhere = []struct {
+	name  string
+	lacks func() error // what this machine lacks for it
+	start func(*testing.T) []*judge
+}{
+	{"oidc-provider", lacksNode, func(t *testing.T) []*judge {
+		return []*judge{oidcProvider(t, "plain"), oidcProvider(t, "fapi")}
+	}},
+	{"authlib", lacksAuthlib, func(t *testing.T) []*judge { return []*judge{authlibServer(t)} }},
+}
+
+// judges are all servers that this machine can run. They end with the test.
 func judges(t *testing.T) []*judge {
 	t.Helper()
-	inGo := []*judge{fositeServer(t), zitadelServer(t)}
-	if err := lacksNode(t); err != nil {
-		t.Logf("oidc-provider can't be asked: %v", err)
-		return inGo
+	all := []*judge{fositeServer(t), zitadelServer(t)}
+	for _, e := range elsewhere {
+		if err := e.lacks(); err != nil {
+			missing(t, err)
+			t.Logf("%s can't be asked: %v", e.name, err)
+			continue
+		}
+		all = append(all, e.start(t)...)
 	}
-	return append([]*judge{oidcProvider(t, "plain"), oidcProvider(t, "fapi")}, inGo...)
+	return all
+}
+
+// missing is a failure on CI, which must run every server.
+func missing(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		require.NoError(t, err, "CI must run this test")
+	}
 }
 
 // registration is what an administrator tells a server about a client. It

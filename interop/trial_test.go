@@ -123,7 +123,7 @@ func (tr *trial) checkError(t *testing.T, err error, wire *wire) {
 	require.Zero(t, te.RetryAfter)
 	if te.StatusCode < http.StatusInternalServerError {
 		if te.Code != "jti_known" { // a name of fosite's own
-			require.NotEmpty(t, te.Advice())
+			require.NotEmpty(t, te.Advice(), "%v", te)
 		}
 		require.Equal(t, 1, wire.sinceLastToken(), "a refusal is final")
 	}
