@@ -211,7 +211,7 @@ func TestAssertionFile(t *testing.T) {
 		"": "empty", " \n": "empty", "secret words": "not a JWT", "eyJzZWNyZXQ": "not a JWT",
 		"eyJzZWNyZXQ.eyJzZWNyZXQ.": "not a JWT", "secret.secret.secret": "not a JWT", "eyJzZWNyZXQ.eyJzZWNyZXQ.eyJz": "not a JWT",
 		"eyJzZWNyZXQiOjB9.eyJzZWNyZXQ.eyJz": "not a JWT", // {"secret":0}
-		strings.Repeat("secret", 20_000): "bytes",
+		strings.Repeat("secret", 20_000):    "bytes",
 	} {
 		write(content)
 		_, err := source.Assertion(t.Context(), "")
