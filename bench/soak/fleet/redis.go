@@ -83,7 +83,7 @@ func (s *redisServer) start() error {
 	for limit := time.Now().Add(redisStart); time.Now().Before(limit); {
 		select {
 		case <-ended:
-			return errors.New("Redis ended at once")
+			return errors.New("redis ended at once")
 		case <-time.After(20 * time.Millisecond):
 		}
 		if s.answers() {
@@ -91,7 +91,7 @@ func (s *redisServer) start() error {
 		}
 	}
 	s.kill()
-	return fmt.Errorf("Redis doesn't answer within %v", redisStart)
+	return fmt.Errorf("redis doesn't answer within %v", redisStart)
 }
 
 // answers sends a PING by hand: go-redis would log each try that is too early.
