@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -129,7 +130,8 @@ func (st storedToken) token(asked []string, at reading, b *binding) *Token {
 	}
 	g := answer{access: st.Access, typ: st.Type, scopes: st.Scopes, lifetime: lifetime, extra: st.Extra, refresh: st.Refresh, id: st.ID, binding: b}
 	// The answer lies back by so much on this process's clocks too.
-	past := reading{mono: at.mono - at.time.Sub(granted), ahead: at.ahead, time: granted}
+	// If it was granted in what this clock takes for the future, it starts now.
+	past := reading{mono: at.mono - max(0, at.time.Sub(granted)), ahead: at.ahead, time: granted}
 	t := newToken(g, asked, past)
 	t.renew = st.Renew
 	t.life.renew = min(past.mono+time.Duration(st.Renew-st.Granted), t.life.end)
@@ -173,6 +175,9 @@ func (c *Client) entryParts(authority Authority, k key, b *binding) []string {
 	if b != nil {
 		parts = append(parts, "bound to "+string(b.sum[:]))
 	}
+	if capabilities := c.cfg.capabilities; len(capabilities) > 0 {
+		parts = append(parts, "able to "+strings.Join(slices.Sorted(slices.Values(capabilities)), " "))
+	}
 	if k.user != "" {
 		parts = append(parts, "on behalf of "+k.user)
 	}
@@ -214,11 +219,21 @@ func (c *Client) fetchShared(ctx context.Context, authority Authority, k key, re
 			return fetched{token: t, shared: true, settle: unlock}
 		}
 	}
+	if req.insteadOf != nil && req.Claims == "" {
+		c.unsave(ctx, k, parts, req.insteadOf)
+	}
+	ended := true // the user's source, signer or hook its goroutine
+	defer func() {
+		if ended {
+			unlock()
+		}
+	}()
 	out.settle = unlock
 	out.token, out.err = c.request(ctx, authority, k, req)
+	ended = false
 	if t := out.token; t != nil && t.secret().user().binding == p {
 		ctx := context.WithoutCancel(ctx)
-		out.settle = func() { c.save(ctx, k, parts, t); unlock() }
+		out.settle = func() { defer unlock(); c.save(ctx, k, parts, t) }
 	}
 	return out
 }
@@ -253,12 +268,31 @@ func (c *Client) load(ctx context.Context, l *look) *Token {
 			continue
 		}
 		t := st.token(l.key.scopes, c.clock.look(), l.binding)
-		if t != nil && c.now(t) < t.life.renew && (l.before == nil || t.expires > l.before.expires || !c.presentable(l.before)) {
+		// One that is due will do for a process that has nothing else.
+		useful := t != nil && (c.now(t) < t.life.renew || !c.valid(l.before, 0))
+		if useful && (l.before == nil || t.expires > l.before.expires || !c.presentable(l.before)) {
 			c.adopt(l.binding)
 			return t
 		}
 	}
 	return nil
+}
+
+// unsave takes a token that a resource refused out of the store.
+func (c *Client) unsave(ctx context.Context, k key, parts []string, refused *Token) {
+	for _, sk := range c.shared.keys() {
+		name := sk.entryName(parts...)
+		_ = c.callStore(ctx, k, func(ctx context.Context) error {
+			sealed, err := c.shared.store.Get(ctx, name)
+			if err != nil {
+				return err
+			}
+			if st, err := sk.openEntry(name, sealed); err != nil || st.Access != refused.AccessToken() {
+				return nil // another, which may be good
+			}
+			return c.shared.store.Delete(ctx, name)
+		})
+	}
 }
 
 func (c *Client) save(ctx context.Context, k key, parts []string, t *Token) {
@@ -317,8 +351,9 @@ func (c *Client) release(k key, release func(context.Context) error) {
 var errStoreDown = errors.New("certtoken: the store is left alone for a moment after a failure")
 
 // callStore runs one call of the user's store within its time, whatever that
-// does: it may hang, panic, or be down. A miss is no failure.
-func (c *Client) callStore(ctx context.Context, k key, call func(context.Context) error) error {
+// does: it may hang, panic, or be down. A miss is no failure, nor is the end of
+// the caller's own time.
+func (c *Client) callStore(whole context.Context, k key, call func(context.Context) error) error {
 	s := c.shared
 	if int64(c.clock.mono()) < s.downUntil.Load() {
 		return errStoreDown
@@ -328,7 +363,7 @@ func (c *Client) callStore(ctx context.Context, k key, call func(context.Context
 	default:
 		return errStoreDown // full of calls that don't return
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	ctx, cancel := context.WithTimeout(whole, storeLimit)
 	defer cancel()
 	done := make(chan error, 1)
 	c.work.Go(func() { // within a flight, so never after Close has waited
@@ -348,7 +383,7 @@ func (c *Client) callStore(ctx context.Context, k key, call func(context.Context
 	case <-ctx.Done():
 		err = fmt.Errorf("no answer within %v: %w", storeLimit, context.Cause(ctx))
 	}
-	if err != nil && !errors.Is(err, ErrStoreMiss) {
+	if err != nil && !errors.Is(err, ErrStoreMiss) && whole.Err() == nil {
 		s.downUntil.Store(int64(c.clock.mono() + storePause))
 		c.storeFailed(k, err)
 	}

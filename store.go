@@ -14,13 +14,14 @@ var ErrStoreMiss = errors.New("certtoken: not in the store")
 
 // Store keeps sealed tokens for several processes, so that a fleet asks the
 // token endpoint once; see [WithStore]. Keys are short ASCII strings, values a
-// few kilobytes; neither tells anything. An implementation is called from many
-// goroutines, honours the context, and copies the values that it keeps;
-// certtokentest.TestStore checks it.
+// few kilobytes; neither tells anything. An entry of more than 2 MiB isn't taken.
+// An implementation is called from many goroutines, honours the context, and
+// copies the values that it keeps; certtokentest.TestStore checks it.
 type Store interface {
 	// Get returns the value of key, or an error that wraps [ErrStoreMiss].
 	Get(ctx context.Context, key string) ([]byte, error)
-	// Set keeps a value for as long as ttl, which is more than 0.
+	// Set keeps a value for as long as ttl, which is more than 0 and may be less
+	// than a second.
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
 	// Delete forgets key; one that isn't there is no error.
 	Delete(ctx context.Context, key string) error
@@ -30,9 +31,10 @@ type Store interface {
 // wait for its token.
 type Locker interface {
 	Store
-	// TryLock takes the lock of key, at the longest for ttl, and returns how to
-	// release it, which must not release a lock that somebody else has taken
-	// since; nil if it is taken. It doesn't wait.
+	// TryLock takes the lock of key, at the longest for ttl (12 s), and returns
+	// how to release it, which must not release a lock that somebody else has
+	// taken since; nil, nil if it is taken. It doesn't wait. A lock's key is never
+	// an entry's.
 	TryLock(ctx context.Context, key string, ttl time.Duration) (unlock func(context.Context) error, err error)
 }
 

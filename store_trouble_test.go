@@ -1,0 +1,241 @@
+package certtoken_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
+)
+
+// remoteStore is well, but takes its time, and somebody else has its locks.
+type remoteStore struct{ certtoken.Store }
+
+func (r remoteStore) Get(ctx context.Context, key string) ([]byte, error) {
+	time.Sleep(20 * time.Millisecond)
+	return r.Store.Get(ctx, key)
+}
+
+func (r remoteStore) TryLock(ctx context.Context, _ string, _ time.Duration) (func(context.Context) error, error) {
+	time.Sleep(20 * time.Millisecond)
+	return nil, ctx.Err()
+}
+
+// Whoever stops waiting, for a lock or for ever, doesn't blame the store.
+func TestAStoreIsNotBlamedForOurEnd(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *certtoken.Client, *spyStore){
+		"of the wait for a lock": func(t *testing.T, c *certtoken.Client, spy *spyStore) {
+			_, err := c.Token(t.Context(), scope)
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+			spy.mu.Lock()
+			defer spy.mu.Unlock()
+			assert.NotEmpty(t, spy.entries, "the token is shared")
+		},
+		"of the client": func(t *testing.T, c *certtoken.Client, _ *spyStore) {
+			go func() { _, _ = c.Token(t.Context(), scope) }()
+			time.Sleep(5 * time.Millisecond)
+			require.NoError(t, c.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 10 { // at the very moment, either may come first
+				synctest.Test(t, func(t *testing.T) {
+					srv, cert := fleet(t)
+					spy := &spyStore{Store: certtoken.NewMemoryStore()}
+					client := process(t, srv, cert, remoteStore{spy}, certtoken.WithHooks(certtoken.Hooks{
+						StoreFailed: func(e certtoken.Event) { assert.NoError(t, e.Err) }}))
+					end(t, client, spy)
+				})
+			}
+		})
+	}
+}
+
+// A process that starts in an outage has what the fleet has, due or not.
+func TestStoredTokenThatIsDueHelpsInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, cert := fleet(t)
+		store := certtoken.NewMemoryStore()
+		first, err := process(t, srv, cert, store).Token(t.Context(), scope)
+		require.NoError(t, err)
+		time.Sleep(time.Until(first.RenewAt()) + time.Second)
+		srv.FailAlways(certtokentest.Fault{Status: 503})
+		client := process(t, srv, cert, store)
+		start := time.Now()
+		token, err := client.Token(t.Context(), scope)
+		require.NoError(t, err)
+		assert.Equal(t, first.AccessToken(), token.AccessToken())
+		assert.Zero(t, time.Since(start))
+
+		srv.ClearFaults()
+		_, err = client.Token(t.Context(), scope) // starts the renewal
+		require.NoError(t, err)
+		synctest.Wait()
+		token, err = client.Token(t.Context(), scope)
+		require.NoError(t, err)
+		assert.NotEqual(t, first.AccessToken(), token.AccessToken())
+	})
+}
+
+// A token that a resource refused doesn't come back out of the store.
+func TestRefusedTokenLeavesTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, cert := fleet(t)
+		client := process(t, srv, cert, certtoken.NewMemoryStore())
+		first, err := client.Token(t.Context(), scope)
+		require.NoError(t, err)
+		synctest.Wait() // until it is stored
+		api := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			resp := &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}}
+			if req.Header.Get("Authorization") == "Bearer "+first.AccessToken() {
+				resp.StatusCode = http.StatusUnauthorized
+				resp.Header.Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			}
+			return resp, nil
+		})
+		hc := &http.Client{Transport: client.Transport(api, scope)}
+		fault := certtokentest.Fault{Status: 503}
+		srv.Fail(fault, fault, fault)
+		resp, err := hc.Get("https://api.example.com/")
+		require.Equal(t, http.StatusUnauthorized, status(t, resp, err), "the endpoint is down")
+		time.Sleep(5 * time.Second)
+		resp, err = hc.Get("https://api.example.com/")
+		require.Equal(t, http.StatusOK, status(t, resp, err))
+	})
+}
+
+// A source that panics doesn't take the fleet's lock with it.
+func TestPanicReleasesTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, cert := fleet(t)
+		var asked atomic.Int32
+		source := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+			if asked.Add(1) == 1 {
+				panic("once")
+			}
+			return cert, nil
+		})
+		client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, source,
+			certtoken.WithHTTPClient(srv.Client()), certtoken.WithStore(certtoken.NewMemoryStore(), storeSecret))
+		require.NoError(t, err)
+		defer client.Close()
+		_, err = client.Token(t.Context(), scope)
+		require.ErrorContains(t, err, "panicked")
+		start := time.Now()
+		_, err = client.Token(t.Context(), scope)
+		require.NoError(t, err)
+		assert.Less(t, time.Since(start), time.Second)
+	})
+}
+
+// What a client declares that it can do is a part of what its tokens are.
+func TestCapabilitiesShareNoToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, cert := fleet(t)
+		store := certtoken.NewMemoryStore()
+		for i, capabilities := range [][]string{nil, {"cp1"}, {"cp1", "cp2"}, {"cp2", "cp1"}} {
+			client := process(t, srv, cert, store, certtoken.WithCapabilities(capabilities...))
+			_, err := client.Token(t.Context(), scope)
+			require.NoError(t, err)
+			synctest.Wait()
+			assert.Equal(t, min(i+1, 3), srv.Count())
+		}
+	})
+}
+
+// A process whose clock lags doesn't hand out a stored token for longer.
+func TestStoredTokenAndALaggingClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, cert := fleet(t)
+		srv.SetLifetime(time.Hour)
+		store := certtoken.NewMemoryStore()
+		client := process(t, srv, cert, store)
+		lagging := process(t, srv, cert, store)
+		certtoken.ShiftWall(lagging, -10*time.Minute)
+		first, err := client.Token(t.Context(), scope)
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		token, err := lagging.Token(t.Context(), scope)
+		require.NoError(t, err)
+		require.Equal(t, first.AccessToken(), token.AccessToken())
+		srv.FailAlways(certtokentest.Fault{Code: 53003})
+		time.Sleep(time.Until(first.ExpiresAt()))
+		_, err = lagging.Token(t.Context(), scope)
+		assert.Error(t, err)
+	})
+}
+
+// RoundTrippers of tests and of careless programs: an error or a response, and
+// never a panic.
+func TestTransportOverOddRoundTrippers(t *testing.T) {
+	refusal := http.Header{"Www-Authenticate": {`Bearer error="invalid_token"`}}
+	for name, c := range map[string]struct {
+		first *http.Response
+		want  string
+	}{
+		"nothing":            {nil, "neither a response nor an error"},
+		"a 401 without body": {&http.Response{StatusCode: http.StatusUnauthorized, Header: refusal}, ""},
+		"a 401 with a body":  {&http.Response{StatusCode: http.StatusUnauthorized, Header: refusal, Body: io.NopCloser(strings.NewReader("no"))}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRig(t)
+				answers := []*http.Response{c.first, {StatusCode: http.StatusOK, Body: http.NoBody}}
+				base := roundTripFunc(func(*http.Request) (*http.Response, error) {
+					next := answers[0]
+					answers = answers[1:]
+					return next, nil
+				})
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, apiURL, nil)
+				require.NoError(t, err)
+				resp, err := r.client.Transport(base, graph).RoundTrip(req)
+				if c.want != "" {
+					require.ErrorContains(t, err, c.want)
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, http.StatusOK, resp.StatusCode)
+			})
+		})
+	}
+	bubble(t, func(t *testing.T) {
+		_, err := newRig(t).client.Transport(nil, graph).RoundTrip(new(http.Request))
+		assert.ErrorContains(t, err, "no URL")
+	})
+}
+
+// Values that nobody made are errors, not panics.
+func TestZeroValues(t *testing.T) {
+	var client certtoken.Client
+	_, err := client.Token(t.Context(), scope)
+	assert.ErrorContains(t, err, "NewClient")
+	_, err = client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}})
+	assert.ErrorContains(t, err, "NewClient")
+	assert.ErrorContains(t, client.Check(t.Context()), "NewClient")
+	assert.NoError(t, client.Close())
+
+	var source certtoken.TokenSource
+	_, err = source.Token()
+	assert.ErrorContains(t, err, "NewClient")
+
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	assert.Error(t, certtoken.NewestValid(cert).(certtoken.Reloader).Reload(t.Context(), nil))
+	_, err = certtoken.NewClient(certtoken.Entra(tenantID), clientID, (*certtoken.FileSource)(nil))
+	assert.ErrorContains(t, err, "no path")
+	_, err = certtoken.NewFederatedClient(certtoken.Entra(tenantID), clientID, certtoken.AssertionFile(""))
+	assert.ErrorContains(t, err, "no path")
+	_, err = certtoken.NewClient(certtoken.Authority{}, clientID, cert)
+	assert.Error(t, err)
+	var token certtoken.Token
+	assert.Empty(t, token.AccessToken())
+}
