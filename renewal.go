@@ -67,7 +67,7 @@ func (c *Client) keepWarm(req Request) {
 // warmUp has one token acquired or renewed if that is due, and returns how long
 // to let it be. Errors are told to the hooks, as ever.
 func (c *Client) warmUp(req Request) (pause time.Duration) {
-	const soon = time.Second
+	const soon = 100 * time.Millisecond
 	defer func() {
 		if recover() != nil { // a hook of the user's, outside of a flight
 			pause = minRenewPause

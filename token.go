@@ -14,6 +14,8 @@ import (
 const (
 	renewPart    = 0.75             // of the lifetime, where the server gives no refresh_in
 	renewJitter  = 0.10             // so that a fleet doesn't renew in step
+	renewLatest  = 0.90             // of the lifetime, whatever the server says: a renewal takes time
+	renewSoonest = time.Second      // or half of the lifetime: so long a token is left alone
 	maxEndMargin = 30 * time.Second // before its end a token is no longer handed out:
 	endPart      = 0.05             // this part of the lifetime, at most maxEndMargin
 )
@@ -123,7 +125,8 @@ func renewAfter(lifetime, refreshIn time.Duration) time.Duration {
 		after = refreshIn
 	}
 	jitter := 1 + renewJitter*(2*rand.Float64()-1)
-	return min(time.Duration(float64(after)*jitter), usable(lifetime))
+	after = time.Duration(float64(after) * jitter)
+	return min(max(after, min(renewSoonest, lifetime/2)), time.Duration(float64(lifetime)*renewLatest))
 }
 
 // AccessToken returns the secret. Send it only over https and to the resource
