@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -119,12 +120,15 @@ func parseChallenges(header []string) []challenge {
 				break
 			}
 			ch := challenge{scheme: scheme, params: make(map[string]string)}
-			rest = ch.readParams(tail)
+			rest = ch.readParams(tail[len(token68.FindString(tail)):])
 			list = append(list, ch)
 		}
 	}
 	return list
 }
+
+// token68 is what some schemes have in place of parameters (RFC 9110 §11.2).
+var token68 = regexp.MustCompile(`^[ \t]+[A-Za-z0-9._~+/-]+=*[ \t]*(,|$)`)
 
 // readParams reads name=value pairs up to the next challenge and returns what
 // follows.

@@ -24,6 +24,7 @@ func TestClaimsOf(t *testing.T) {
 		"any case":              {[]string{`bearer ERROR="insufficient_claims" , Claims = "` + std + `"`}, claims},
 		"second header":         {[]string{`PoP nonce="1"`, `Bearer error="insufficient_claims", claims="` + std + `"`}, claims},
 		"second challenge":      {[]string{`Negotiate, Basic realm="a, b", Bearer error="insufficient_claims", claims="` + std + `"`}, claims},
+		"after a token68":       {[]string{`Negotiate YII+abc/def==, Bearer error="insufficient_claims", claims="` + std + `"`}, claims},
 		"another scheme":        {[]string{`PoP error="insufficient_claims", claims="` + std + `"`}, ""},
 		"another error":         {[]string{`Bearer error="invalid_token", claims="` + std + `"`}, ""},
 		"no claims":             {[]string{`Bearer error="insufficient_claims"`}, ""},

@@ -8,8 +8,9 @@ import (
 
 // Hooks are functions that a [Client] calls on what happens; any may be nil.
 // They are called from many goroutines, in the time of whoever caused the
-// event, and must neither wait for a token of the same Client nor close it. No
-// Event holds a secret.
+// event, and must neither wait for a token of the same Client nor close it. A
+// panic in Hit, Miss or ChallengeUnanswered is the caller's, in any other it
+// becomes the error of the request. No Event holds a secret.
 type Hooks struct {
 	Hit  func(Event) // a token from the cache; called for every one, so be quick
 	Miss func(Event) // a caller has to wait for a token
@@ -26,6 +27,8 @@ type Hooks struct {
 	CertificateExpiring func(Event) // at most once a day and certificate
 	CertificateUnusable func(Event) // what is in the file now can't be used; the last good one signs
 	CertificateRefused  func(Event) // the endpoint refused it; the source was asked to reload
+
+	ChallengeUnanswered func(Event) // a [Client.Transport] has no other token: a resource's 401 stands
 
 	ClockCorrected    func(Event) // the endpoint's clock is followed from now on
 	AlgorithmFallback func(Event) // the signer can't do PSS: RSASSA-PKCS1-v1_5 from now on
@@ -67,6 +70,7 @@ func joinHooks(all []Hooks) Hooks {
 		h.CertificateExpiring = both(h.CertificateExpiring, next.CertificateExpiring)
 		h.CertificateUnusable = both(h.CertificateUnusable, next.CertificateUnusable)
 		h.CertificateRefused = both(h.CertificateRefused, next.CertificateRefused)
+		h.ChallengeUnanswered = both(h.ChallengeUnanswered, next.ChallengeUnanswered)
 		h.ClockCorrected = both(h.ClockCorrected, next.ClockCorrected)
 		h.AlgorithmFallback = both(h.AlgorithmFallback, next.AlgorithmFallback)
 		h.StoreFailed = both(h.StoreFailed, next.StoreFailed)
@@ -156,7 +160,11 @@ func logHooks(log *slog.Logger) Hooks {
 		CertificateLoaded:   say(slog.LevelInfo, "certtoken: certificate in use", certificate),
 		CertificateExpiring: say(slog.LevelWarn, "certtoken: certificate ends soon", certificate),
 		CertificateUnusable: say(slog.LevelWarn, "certtoken: certificate source can't use what it finds, the last good one stays in use", certificate),
-		CertificateRefused:  say(slog.LevelWarn, "certtoken: certificate refused, source asked for another", certificate),
+		CertificateRefused: say(slog.LevelWarn, "certtoken: certificate refused, source asked for another", func(e Event) []slog.Attr {
+			e.Err = nil // the failed request's line has it
+			return certificate(e)
+		}),
+		ChallengeUnanswered: say(slog.LevelWarn, "certtoken: the API's 401 stands, no other token was acquired", request),
 		ClockCorrected: say(slog.LevelWarn, "certtoken: this machine's clock is off, following the endpoint's", func(e Event) []slog.Attr {
 			return []slog.Attr{slog.Duration("offset", e.Offset)}
 		}),

@@ -63,6 +63,7 @@ func (d *diary) hooks() certtoken.Hooks {
 		ClockCorrected:      d.note("ClockCorrected"),
 		AlgorithmFallback:   d.note("AlgorithmFallback"),
 		StoreFailed:         d.note("StoreFailed"),
+		ChallengeUnanswered: d.note("ChallengeUnanswered"),
 	}
 }
 

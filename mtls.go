@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // hostMTLS is where Entra ID grants tokens that are bound to a certificate.
@@ -245,7 +247,8 @@ func (s handshakeSigner) Sign(rand io.Reader, digest []byte, opts crypto.SignerO
 // presenter makes connections to resources with the certificate that a token is
 // bound to: those of the newest certificate are kept.
 type presenter struct {
-	base http.RoundTripper
+	base   http.RoundTripper
+	client *Client // at whose end the connections end
 
 	mu      sync.Mutex // guards the rest
 	binding *binding
@@ -273,7 +276,20 @@ func (p *presenter) of(b *binding) (http.RoundTripper, error) {
 		p.kept.CloseIdleConnections()
 	}
 	p.binding, p.kept = b, t
+	closeWith(p.client.ctx, t)
 	return t, nil
+}
+
+// closeWith closes a transport's connections, as they fall idle, when ctx ends. A
+// transport that was forgotten before isn't held.
+func closeWith(ctx context.Context, t *http.Transport) {
+	held := weak.Make(t)
+	stop := context.AfterFunc(ctx, func() {
+		if t := held.Value(); t != nil {
+			t.CloseIdleConnections()
+		}
+	})
+	runtime.AddCleanup(t, func(stop func() bool) { stop() }, stop)
 }
 
 func (p *presenter) closeIdle() {

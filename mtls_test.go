@@ -21,6 +21,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
@@ -450,5 +451,17 @@ func TestBoundTokensShowNoSecret(t *testing.T) {
 		_, err = r.client.Token(t.Context(), "write")
 		s.printError(t, err)
 		s.check(t)
+	}
+}
+
+// The connections that present a certificate to resources end with the client.
+func TestBoundConnectionsEndWithTheClient(t *testing.T) {
+	r := newMTLSRig(t, []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()})
+	hc := &http.Client{Transport: r.client.Transport(r.server.Transport(), "read")}
+	require.Equal(t, 200, r.get(t, hc))
+	require.NoError(t, r.client.Close())
+	r.server.Client().CloseIdleConnections()
+	if err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*Server).Serve"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.IgnoreAnyFunction("testing.(*T).Run")); err != nil {
+		assert.NotContains(t, err.Error(), "persistConn")
 	}
 }

@@ -79,6 +79,9 @@ func (s *TokenSource) cached() *oauth2.Token {
 
 // acquire gets a token and binds s to its slot.
 func (s *TokenSource) acquire(ctx context.Context) (*oauth2.Token, error) {
+	if s.client == nil {
+		return nil, errNotMade
+	}
 	t, err := s.client.Token(ctx, s.scopes...)
 	if err != nil {
 		return nil, oauthError(err)
@@ -154,7 +157,7 @@ func (c *Client) Transport(base http.RoundTripper, scopes ...string) http.RoundT
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{client: c, base: base, scopes: slices.Clone(scopes), bound: presenter{base: base}}
+	return &transport{client: c, base: base, scopes: slices.Clone(scopes), bound: presenter{base: base, client: c}}
 }
 
 type transport struct {
@@ -199,6 +202,7 @@ func (t *transport) answer(req *http.Request, resp *http.Response, token *Token)
 		insteadOf: token,
 	})
 	if err != nil {
+		emit(t.client.hooks.ChallengeUnanswered, Event{Scopes: t.scopes, Err: err})
 		return resp, nil
 	}
 	again, ok := repeatable(req)
@@ -224,6 +228,9 @@ func (t *transport) send(req *http.Request, token *Token) (*http.Response, error
 	}
 	signed.Header.Set("Authorization", token.Type()+" "+token.AccessToken())
 	resp, err := over.RoundTrip(signed)
+	if resp == nil && err == nil {
+		return nil, errors.New("certtoken: the base transport returned neither a response nor an error")
+	}
 	if resp != nil {
 		resp.Request = req // who prints the response's request sees no token
 	}
@@ -242,6 +249,8 @@ func (t *transport) CloseIdleConnections() {
 // the way.
 func (t *transport) checkScheme(req *http.Request) error {
 	switch {
+	case req.URL == nil:
+		return errors.New("certtoken: the request has no URL")
 	case req.URL.Scheme == "https":
 		return nil
 	case req.URL.Scheme == "http" && t.client.authority.loopbackHTTP && isLoopback(req.URL.Hostname()):
@@ -290,6 +299,9 @@ func repeatable(req *http.Request) (*http.Request, bool) {
 
 // discard reads what is left of a short body, so that the connection can be used again.
 func discard(resp *http.Response) {
+	if resp.Body == nil { // of a RoundTripper in a test
+		return
+	}
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
 	resp.Body.Close()
 }

@@ -278,7 +278,8 @@ func TestAnAPIThatAlwaysRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				r := newRig(t)
+				var d diary
+				r := newRig(t, certtoken.WithHooks(d.hooks()))
 				if refuse != nil {
 					refuse(newAPI(r))
 				} else {
@@ -292,6 +293,7 @@ func TestAnAPIThatAlwaysRefuses(t *testing.T) {
 				}
 				assert.LessOrEqual(t, r.server.Count(), 1+10)
 				assert.GreaterOrEqual(t, r.server.Count(), 5)
+				assert.Len(t, d.of("ChallengeUnanswered"), 600-(r.server.Count()-1), "each that isn't answered is told")
 			})
 		})
 	}
