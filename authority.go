@@ -15,7 +15,8 @@ const (
 	hostEntra      = "login.microsoftonline.com"
 	hostEntraUSGov = "login.microsoftonline.us"
 	hostEntraChina = "login.partner.microsoftonline.cn"
-	hostRegional   = "login.microsoft.com" // after the region; public cloud
+	hostChinaCloud = "login.chinacloudapi.cn" // the older name, which Azure's SDKs have
+	hostRegional   = "login.microsoft.com"    // after the region; public cloud
 )
 
 // genericLifetime is short: a server that isn't Entra ID may refuse an exp
@@ -93,7 +94,7 @@ func ADFS(host string, opts ...AuthorityOption) Authority {
 // its issuer identifier, as its metadata states it, and its token endpoint.
 // Assertions are signed with RS256, live for a minute, name the issuer as their
 // audience and are typed client-authentication+jwt, as
-// draft-ietf-oauth-rfc7523bis asks; [WithAudience] and [WithAssertionType] serve
+// draft-ietf-oauth-rfc7523bis asks, and are set back by 2 min ([WithBackdate]); [WithAudience] and [WithAssertionType] serve
 // servers that follow the older custom.
 func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 	a := Authority{
@@ -156,6 +157,9 @@ func (a Authority) finish(opts []AuthorityOption) Authority {
 		if opt != nil {
 			opt(&a)
 		}
+	}
+	if a.tlsAuth && a.host != "" {
+		a.fail("WithTLSClientAuth is for servers by RFC 8705; with Entra ID it is WithMTLSPoP")
 	}
 	if a.pop {
 		a.mtlsHost()

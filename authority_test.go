@@ -54,6 +54,9 @@ func TestAuthorityRefuses(t *testing.T) {
 		"lifetime":                {certtoken.Entra(tenantID, certtoken.WithLifetime(2*time.Hour)), "lifetime"},
 		"lifetime 0":              {certtoken.Entra(tenantID, certtoken.WithLifetime(0)), "lifetime"},
 		"audience":                {certtoken.Entra(tenantID, certtoken.WithAudience("")), "empty audience"},
+		"backdate":                {certtoken.Entra(tenantID, certtoken.WithBackdate(2*time.Hour)), "backdate"},
+		"negative backdate":       {certtoken.Entra(tenantID, certtoken.WithBackdate(-time.Second)), "negative"},
+		"RFC 8705 with Entra ID":  {certtoken.Entra(tenantID, certtoken.WithTLSClientAuth()), "WithMTLSPoP"},
 	}
 	cert := goldenCert(t)
 	for name, c := range cases {
@@ -92,7 +95,10 @@ func TestAuthorityDialects(t *testing.T) {
 		url, aud, typ, alg     string
 		x5t, x5tS256, kid, x5c bool
 		lifetime               time.Duration
+		notSetBack             bool
 	}{
+		"not set back": {authority: certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(0)),
+			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true, lifetime: time.Minute, notSetBack: true},
 		"Entra": {authority: certtoken.Entra(tenantID),
 			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute},
 		"US Government": {authority: certtoken.EntraUSGov("contoso.us"),
@@ -142,7 +148,10 @@ func TestAuthorityDialects(t *testing.T) {
 			assert.Equal(t, clientID, cl.Iss)
 			assert.Equal(t, clientID, cl.Sub)
 			assert.Equal(t, cl.Nbf, cl.Iat)
-			assert.Equal(t, int64((c.lifetime+2*time.Minute)/time.Second), cl.Exp-cl.Nbf)
+			if !c.notSetBack {
+				c.lifetime += 2 * time.Minute
+			}
+			assert.Equal(t, int64(c.lifetime/time.Second), cl.Exp-cl.Nbf)
 		})
 	}
 }

@@ -38,14 +38,29 @@ func WithAssertionType(typ string) AuthorityOption {
 	return func(a *Authority) { a.assertion.Type = typ }
 }
 
-// WithLifetime sets how long an assertion is valid: 1 s to 1 h, or [NewClient]
-// reports it.
+// WithLifetime sets how long an assertion is valid from now on: 1 s to 1 h, or
+// [NewClient] reports it. What lies before, [WithBackdate] sets.
 func WithLifetime(d time.Duration) AuthorityOption {
 	return func(a *Authority) {
 		if d == 0 { // which Assertion would take for its default
 			a.fail("lifetime 0 is not within %v and %v", minLifetime, maxLifetime)
 		}
 		a.assertion.Lifetime = d
+	}
+}
+
+// WithBackdate sets how far an assertion's nbf and iat are set back against
+// drifting clocks: 0 to 1 h, by default 2 min. From iat to exp it is this and the
+// lifetime, which a few servers bound.
+func WithBackdate(d time.Duration) AuthorityOption {
+	return func(a *Authority) {
+		switch {
+		case d < 0:
+			a.fail("backdate %v is negative", d)
+		case d == 0:
+			d = -1 // in an Assertion, 0 is the default
+		}
+		a.assertion.Backdate = d
 	}
 }
 

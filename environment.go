@@ -81,7 +81,7 @@ func (e *environment) client(opts []Option) (*Client, error) {
 func (e *environment) authority() Authority {
 	var opts []AuthorityOption
 	if e.has(envSendChain) {
-		send, err := strconv.ParseBool(e.values[envSendChain])
+		send, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(e.values[envSendChain])))
 		switch {
 		case err != nil:
 			e.fail("%s is neither true nor false", envSendChain)
@@ -99,6 +99,8 @@ func (e *environment) authority() Authority {
 		return EntraUSGov(tenant, opts...)
 	case hostEntraChina:
 		return EntraChina(tenant, opts...)
+	case hostChinaCloud:
+		return EntraChina(tenant, append(opts, WithHost(host))...)
 	}
 	return Entra(tenant, append(opts, WithHost(host))...)
 }

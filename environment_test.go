@@ -48,19 +48,21 @@ func TestClientFromEnvironment(t *testing.T) {
 	cases := map[string]struct {
 		env       map[string]string
 		host      string
+		check     string // the scope that Check asks for
 		chain     bool
 		federated bool
 	}{
-		"certificate":  {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain}},
-		"password":     {env: map[string]string{"CLIENT_CERTIFICATE_PATH": locked, "CLIENT_CERTIFICATE_PASSWORD": "the password"}},
-		"chain":        {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "CLIENT_SEND_CERTIFICATE_CHAIN": "true"}, chain: true},
-		"no chain":     {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "CLIENT_SEND_CERTIFICATE_CHAIN": "0"}},
-		"federated":    {env: map[string]string{"FEDERATED_TOKEN_FILE": token}, federated: true},
-		"both":         {env: map[string]string{"FEDERATED_TOKEN_FILE": token, "CLIENT_CERTIFICATE_PATH": plain}},
-		"public cloud": {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.com/"}},
-		"government":   {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.us"}, host: "login.microsoftonline.us"},
-		"China":        {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "login.partner.microsoftonline.cn"}, host: "login.partner.microsoftonline.cn"},
-		"another":      {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://Login.Private.Example/"}, host: "login.private.example"},
+		"certificate":        {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain}},
+		"password":           {env: map[string]string{"CLIENT_CERTIFICATE_PATH": locked, "CLIENT_CERTIFICATE_PASSWORD": "the password"}},
+		"chain":              {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "CLIENT_SEND_CERTIFICATE_CHAIN": "true"}, chain: true},
+		"no chain":           {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "CLIENT_SEND_CERTIFICATE_CHAIN": "0"}},
+		"federated":          {env: map[string]string{"FEDERATED_TOKEN_FILE": token}, federated: true},
+		"both":               {env: map[string]string{"FEDERATED_TOKEN_FILE": token, "CLIENT_CERTIFICATE_PATH": plain}},
+		"public cloud":       {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.com/"}},
+		"government":         {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.us"}, host: "login.microsoftonline.us"},
+		"China":              {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "login.partner.microsoftonline.cn"}, host: "login.partner.microsoftonline.cn"},
+		"China's older name": {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.chinacloudapi.cn/"}, host: "login.chinacloudapi.cn", check: "https://microsoftgraph.chinacloudapi.cn/.default"},
+		"another":            {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://Login.Private.Example/"}, host: "login.private.example"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -71,6 +73,10 @@ func TestClientFromEnvironment(t *testing.T) {
 			defer client.Close()
 			_, err = client.Token(t.Context(), graph)
 			require.NoError(t, err)
+			if c.check != "" {
+				require.NoError(t, client.Check(t.Context()))
+				assert.Equal(t, c.check, server.LastRequest().Form.Get("scope"))
+			}
 			last := server.LastRequest()
 			if c.host == "" {
 				c.host = "login.microsoftonline.com"

@@ -92,8 +92,8 @@ func (c *Client) sign(ctx context.Context, authority Authority, cert *Certificat
 
 // signAt falls back to an algorithm without PSS where that was allowed.
 func (c *Client) signAt(ctx context.Context, authority Authority, cert *Certificate, now time.Time) (string, error) {
-	assertion := authority.assertionFor(c.id, cert).withDefaults()
-	plain, isPSS := withoutPSS[assertion.Algorithm]
+	assertion := authority.assertionFor(c.id, cert)
+	plain, isPSS := withoutPSS[assertion.withDefaults().Algorithm]
 	if isPSS && (authority.noPSS || c.noPSS.Load()) {
 		assertion.Algorithm = plain
 		isPSS = false
