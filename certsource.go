@@ -37,10 +37,10 @@ type Certificate struct {
 }
 
 // CertSource supplies the certificate that signs. It is asked once for each
-// signature, from many goroutines; what it returns is only read. A pair that
-// doesn't match is an error at every use. The context ends with the token
-// request, so a source that does I/O must watch it. Signers are used from many
-// goroutines too.
+// signature, and again where the endpoint refused its certificate, from many
+// goroutines; what it returns is only read, and its signer is used from many
+// goroutines too. A pair that doesn't match is an error at every use. The context
+// ends with the token request, so a source that does I/O must watch it.
 //
 // A source may also implement [Reloader], and its signer [ContextSigner]. One
 // that goes on with an old certificate because it can't use the new one tells so
@@ -118,7 +118,7 @@ func (c certConfig) parse(data []byte) (*Certificate, error) {
 	pair, err := certfile.Parse(data, opts)
 	switch {
 	case errors.Is(err, ErrPasswordRequired):
-		return nil, fmt.Errorf("certtoken: %w: WithPassword", err)
+		return nil, fmt.Errorf("certtoken: %w (WithPassword)", err)
 	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
 		return nil, fmt.Errorf("certtoken: %w: the empty one was given; is the variable that holds it set?", err)
 	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(opts.Password) != opts.Password:
@@ -168,7 +168,8 @@ func WithPassword(password string) CertOption {
 	return func(c *certConfig) { c.password = func() string { return password } }
 }
 
-// WithKeyFile names a second file that holds the private key.
+// WithKeyFile names a second file that holds the private key. [ParseCertificate]
+// reads it too.
 func WithKeyFile(path string) CertOption {
 	return func(c *certConfig) { c.keyFile = path }
 }

@@ -15,8 +15,8 @@ type credential interface {
 	prove(ctx context.Context, authority Authority) (proof, error)
 
 	// renew is told that the endpoint refused a proof for its certificate or its
-	// time, and reports whether there is another one now.
-	renew(ctx context.Context, refused proof, why *TokenError) bool
+	// time, and returns another one if there is one now.
+	renew(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool)
 }
 
 // proof is what one attempt shows.
@@ -47,7 +47,11 @@ func (k *certCredential) prove(ctx context.Context, authority Authority) (proof,
 	if err != nil {
 		return proof{}, err
 	}
-	p := proof{cert: cert}
+	return k.proofOf(ctx, authority, cert)
+}
+
+func (k *certCredential) proofOf(ctx context.Context, authority Authority, cert *Certificate) (p proof, err error) {
+	p.cert = cert
 	if authority.presents() {
 		if err := cert.usable(time.Now()); err != nil {
 			return proof{}, err
@@ -79,21 +83,25 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 	return cert, nil
 }
 
-// renew tells the source that its certificate was refused, and reports whether
-// it has another one now.
-func (k *certCredential) renew(ctx context.Context, refused proof, why *TokenError) bool {
+// renew tells the source that its certificate was refused, and signs with
+// another one if it has one now.
+func (k *certCredential) renew(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool) {
 	source, ok := k.source.(Reloader)
 	if !ok {
-		return false
+		return proof{}, false
 	}
 	event := refused.event()
 	event.Err = why
 	emit(k.client.hooks.CertificateRefused, event)
 	if source.Reload(ctx, refused.cert) != nil {
-		return false
+		return proof{}, false
 	}
 	cert, err := k.certificate(ctx)
-	return err == nil && cert.sha256() != refused.cert.sha256()
+	if err != nil || cert.sha256() == refused.cert.sha256() {
+		return proof{}, false
+	}
+	next, err := k.proofOf(ctx, authority, cert)
+	return next, err == nil
 }
 
 // sourceError says which of the user's sources an error is from, unless it is

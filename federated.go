@@ -58,6 +58,8 @@ func NewFederatedClient(authority Authority, clientID string, source AssertionSo
 	var missing error
 	if source == nil {
 		missing = errors.New("certtoken: no assertion source: give AssertionFile or a source of your own")
+	} else if source == AssertionSource(assertionFile("")) {
+		missing = errors.New("certtoken: AssertionFile: no path given")
 	}
 	if authority.presents() {
 		missing = errors.Join(missing, errors.New("certtoken: a federated client has no certificate to present in TLS"))
@@ -93,12 +95,12 @@ func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, 
 	return proof{assertion: assertion, audience: audience}, nil
 }
 
-func (k *federatedCredential) renew(ctx context.Context, refused proof, _ *TokenError) bool {
+func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused proof, _ *TokenError) (proof, bool) {
 	if source, ok := k.source.(refresher); ok {
 		source.refresh(ctx, refused.assertion)
 	}
 	p, err := k.ask(ctx, refused.audience)
-	return err == nil && p.assertion != refused.assertion
+	return p, err == nil && p.assertion != refused.assertion
 }
 
 // checkAssertion tells whether a text is shaped like a signed JWT: three parts

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,6 +179,14 @@ func (s *FileSource) load() *fileState {
 	}
 }
 
+// files names what is read, for people.
+func (s *FileSource) files() string {
+	if s.cfg.keyFile != "" {
+		return s.path + " with " + s.cfg.keyFile
+	}
+	return s.path
+}
+
 func (s *FileSource) read() (*Certificate, error) {
 	data, err := readCertFile(s.path)
 	if err != nil {
@@ -187,7 +196,7 @@ func (s *FileSource) read() (*Certificate, error) {
 	if isFileError(err) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("certtoken: %s: %w", s.path, trimPrefix(err))
+		return nil, fmt.Errorf("certtoken: %s: %w", s.files(), trimPrefix(err))
 	}
 	return cert, nil
 }
@@ -264,7 +273,7 @@ func isFileError(err error) bool {
 
 // validate lets NewClient report what is wrong without reading the file.
 func (s *FileSource) validate() error {
-	if s.path == "" {
+	if s == nil || s.path == "" {
 		return errors.New("certtoken: CertFile: no path given")
 	}
 	return nil
@@ -286,10 +295,16 @@ func readCertFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// trimPrefix avoids a second "certtoken: " in front of an error's text.
+// trimPrefix avoids a second "certtoken: " within an error's text.
 func trimPrefix(err error) error {
-	if inner := errors.Unwrap(err); inner != nil && err.Error() == "certtoken: "+inner.Error() {
-		return inner
+	if strings.HasPrefix(err.Error(), "certtoken: ") {
+		return innerError{err}
 	}
 	return err
 }
+
+// innerError is one of ours as a part of another's text.
+type innerError struct{ error }
+
+func (e innerError) Error() string { return strings.TrimPrefix(e.error.Error(), "certtoken: ") }
+func (e innerError) Unwrap() error { return e.error }

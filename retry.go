@@ -58,16 +58,16 @@ type requestRun struct {
 	correlationID string
 
 	sent    int
-	proof   proof // of the last attempt
-	renewed bool  // the credential was asked for another proof
-	reset   bool  // the clock was corrected
+	proof   proof  // of the last attempt
+	next    *proof // for the next one; nil: it makes its own
+	renewed bool   // the credential was asked for another proof
+	reset   bool   // the clock was corrected
 }
 
 // attempt makes a proof and sends it.
 func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 	c := r.client
-	var err error
-	if r.proof, err = c.credential.prove(ctx, r.authority); err != nil {
+	if err := r.prove(ctx); err != nil {
 		return nil, err
 	}
 	r.sent++
@@ -122,9 +122,23 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 	refused := te.blamesCertificate() || r.proof.cert == nil && te.Code == "invalid_client"
 	if refused && !r.renewed {
 		r.renewed = true
-		return r.client.credential.renew(ctx, r.proof, te)
+		next, ok := r.client.credential.renew(ctx, r.authority, r.proof, te)
+		if ok {
+			r.next = &next
+		}
+		return ok
 	}
 	return false
+}
+
+// prove makes the proof of an attempt, or takes the one that renew made.
+func (r *requestRun) prove(ctx context.Context) (err error) {
+	if r.next != nil {
+		r.proof, r.next = *r.next, nil
+		return nil
+	}
+	r.proof, err = r.client.credential.prove(ctx, r.authority)
+	return err
 }
 
 // retryPause tells whether a failed attempt is worth another, and after what
