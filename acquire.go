@@ -44,6 +44,9 @@ var errForcedLately = errors.New("certtoken: the token was already renewed for t
 
 // acquire is the way of everybody whom the cache can't serve at once.
 func (c *Client) acquire(ctx context.Context, req ask) (*Token, error) {
+	if c.cache == nil {
+		return nil, errNotMade
+	}
 	k, err := c.key(req.Request)
 	if err != nil {
 		return nil, err
@@ -99,6 +102,9 @@ func (c *Client) cacheOf(k key) *cache {
 // cached is the client's own token in the cache, if there is one that may be
 // handed out now and for a further while.
 func (c *Client) cached(tenant string, scopes []string, further time.Duration) *Token {
+	if c.cache == nil {
+		return nil
+	}
 	s := c.cache.find(tenant, "", scopes)
 	if s == nil {
 		return nil
@@ -151,7 +157,7 @@ func (c *Client) wait(ctx context.Context, f *flight) error {
 	case <-c.ctx.Done():
 		return ErrClosed
 	case <-grace.C:
-		return fmt.Errorf("certtoken: a certificate source, signer or hook has not returned in time: %w", errFlightLimit)
+		return fmt.Errorf("certtoken: a source, signer or hook has not returned in time: %w", errFlightLimit)
 	}
 }
 

@@ -162,8 +162,9 @@ type Request struct {
 // Token returns a token for the scopes, from the cache or from the token
 // endpoint. While there is a valid one it doesn't wait for anything, whatever
 // the endpoint does. Otherwise all who ask for the same wait for one request,
-// each until its own context ends; the request goes on without them and its
-// token is kept. A refusal is remembered for a second, throttling for as long as
+// each until its own context ends; the request, of up to three attempts and 30 s
+// with what the endpoint asks to wait, goes on without them and its token is
+// kept. A refusal is remembered for a second, throttling for as long as
 // the endpoint asks, up to 5 min: until then the same error comes without a
 // request.
 //
@@ -200,6 +201,9 @@ func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 // which every app may ask for, and other servers for their default. A token in
 // the cache will do. Errors are those of the source and of [Client.Token].
 func (c *Client) Check(ctx context.Context, scopes ...string) error {
+	if c.cache == nil {
+		return errNotMade
+	}
 	if c.closed.Load() {
 		return ErrClosed
 	}
@@ -227,8 +231,12 @@ func (c *Client) checkCredential(ctx context.Context) (err error) {
 // Close ends what is under way and forgets the tokens. Whoever waits gets
 // [ErrClosed], and so does everybody afterwards. It waits until the client's
 // goroutines have ended, and reports it if a source or hook that ignores its
-// context keeps one busy for more than 10 s. Closing again does nothing.
+// context keeps one busy for more than 10 s. Closing again, or at the same time,
+// does nothing and waits for nothing.
 func (c *Client) Close() error {
+	if c.cache == nil {
+		return nil
+	}
 	c.mu.Lock()
 	again := c.closed.Swap(true)
 	c.mu.Unlock()
@@ -245,7 +253,7 @@ func (c *Client) Close() error {
 	select {
 	case <-done:
 	case <-limit.C:
-		return errors.New("certtoken: closed, but a certificate source, signer or hook that ignores its context is still busy")
+		return errors.New("certtoken: closed, but a source, signer or hook that ignores its context is still busy")
 	}
 	c.unbound()
 	if c.cfg.http == nil {
@@ -313,12 +321,13 @@ func canonical(scopes []string) ([]string, error) {
 			if !isScopeToken(s) {
 				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", shorten(s))
 			}
+			if slices.Contains(list, s) {
+				continue
+			}
 			if length += len(s); length > maxScopeText || len(list) >= maxScopes {
 				return nil, fmt.Errorf("certtoken: more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
 			}
-			if !slices.Contains(list, s) {
-				list = append(list, s)
-			}
+			list = append(list, s)
 		}
 	}
 	return list, nil

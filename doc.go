@@ -20,10 +20,9 @@
 // A [CertSource] supplies the certificate with its signer: [CertFile] follows a
 // file, a [Certificate] is its own source. An [Authority] is the token endpoint and
 // its dialect: [Entra] and its kin, [ADFS], any [Issuer]. The [Client] joins them,
-// keeps the tokens, and renews them behind its callers: make one, and keep it for
-// as long as the program runs. [Client.Transport] puts tokens on HTTP requests. A
+// keeps the tokens, and renews them behind its callers: make one and keep it. A
 // [Grant] asks for a user's token; an [AssertionSource] or [WithTLSClientAuth] takes
-// the assertion's place.
+// the assertion's place. [Client.Transport] puts tokens on HTTP requests.
 //
 // While a valid token is there, nobody waits; otherwise everybody who asks for
 // the same waits for one request, each until its own context ends. A refusal by

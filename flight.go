@@ -47,7 +47,7 @@ func (c *Client) fly(ctx context.Context, cancel func(), s *slot, f *flight, req
 
 	before := s.token.Load()
 	var out fetched
-	f.err = errors.New("certtoken: a certificate source, signer or hook ended its goroutine")
+	f.err = errors.New("certtoken: a source, signer or hook ended its goroutine")
 	defer func() {
 		if p := recover(); p != nil {
 			f.err = panicError(p)
@@ -71,10 +71,10 @@ func panicError(p any) error {
 	for {
 		frame, more := frames.Next()
 		if frame.Function != "" && !strings.HasPrefix(frame.Function, "runtime.") {
-			return fmt.Errorf("certtoken: a certificate source, signer or hook panicked (%s) in %s", what, frame.Function)
+			return fmt.Errorf("certtoken: a source, signer or hook panicked (%s) in %s", what, frame.Function)
 		}
 		if !more {
-			return fmt.Errorf("certtoken: a certificate source, signer or hook panicked (%s)", what)
+			return fmt.Errorf("certtoken: a source, signer or hook panicked (%s)", what)
 		}
 	}
 }

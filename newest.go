@@ -98,6 +98,9 @@ func (n *newestValid) Health() error {
 
 // Reload notes which certificate was refused and has the sources reload too.
 func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
+	if _, err := refused.publicKey(); err != nil {
+		return err
+	}
 	now := time.Now()
 	n.mu.Lock()
 	for sum, until := range n.refused { // what is over needs no place
