@@ -32,6 +32,8 @@ var (
 	// ErrClosed is what a [Client] answers after Close.
 	ErrClosed = errors.New("certtoken: the client is closed")
 
+	errNotMade = errors.New("certtoken: this client was not made by NewClient")
+
 	// ErrBadResponse is an answer of the token endpoint that is neither a token
 	// nor an OAuth error: HTML, a redirect, no access token, an absurd
 	// expires_in, over 1 MiB.
@@ -78,7 +80,7 @@ func (e *TokenError) Error() string {
 	if e.Description != "" {
 		fmt.Fprintf(&b, ": %s", e.Description)
 	}
-	if e.CorrelationID != "" {
+	if e.CorrelationID != "" && !strings.Contains(e.Description, e.CorrelationID) {
 		fmt.Fprintf(&b, " (correlation id %s)", e.CorrelationID)
 	}
 	if e.certificate != "" {
@@ -96,6 +98,9 @@ func (e *TokenError) Error() string {
 // Advice is a sentence on what to do about the refusal, or "".
 func (e *TokenError) Advice() string {
 	for _, code := range e.AADSTS {
+		if code == aadstsClock && e.Thumbprint == "" {
+			return "the assertion from elsewhere is not valid yet or no longer: is its source still renewed? else set the clock of this machine"
+		}
 		if a, ok := aadsts[code]; ok {
 			return a.advice
 		}
@@ -189,6 +194,7 @@ var aadsts = func() map[int]aadstsEntry {
 		assertion     = "the user's assertion is not for this app, or not from this tenant: its audience must be this client"
 		userMust      = "the user must prove more: send them to sign in, with the claims of this error"
 		signIn        = "the code or refresh token is over: have the user sign in again"
+		assigned      = "the app or the user is not assigned to the resource's application: assign it there, or let the application do without assignment"
 		oneTenant     = "name one tenant by GUID or domain; common and organizations are not for a client that acts as itself"
 	)
 	return map[int]aadstsEntry{
@@ -206,6 +212,7 @@ var aadsts = func() map[int]aadstsEntry {
 		700212:  {advice: federation},
 		700213:  {advice: federation},
 		7002121: {advice: federation},
+		70025:   {advice: "the app has no federated credential: add one with this assertion's issuer, subject and audience"},
 		700222:  {advice: ownTokens},
 		700226:  {advice: ownTokens},
 		700236:  {advice: ownTokens},
@@ -215,12 +222,17 @@ var aadsts = func() map[int]aadstsEntry {
 		7000214: {advice: renew, certificate: true},
 		7000277: {advice: renew, certificate: true},
 		7000215: {advice: secretNotCert},
+		7000216: {advice: app},
 		7000222: {advice: secretNotCert},
 		7000218: {advice: app},
 		700025:  {advice: app},
 		700016:  {advice: tenantOrCloud},
 		90002:   {advice: tenantOrCloud},
 		900023:  {advice: tenantOrCloud},
+		7000229: {advice: "the app has no service principal in this tenant: an administrator of the tenant must consent to it"},
+		50105:   {advice: assigned},
+		501051:  {advice: assigned},
+		500112:  {advice: "the redirect URI is not that of the authorization request: it must be the same to the letter"},
 		7000112: {advice: "the application is disabled in this tenant: an administrator can enable it"},
 		500011:  {advice: scope},
 		70011:   {advice: scope},
