@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -92,8 +95,9 @@ func (w *watch) assertion(jwt string) {
 	w.text("an assertion's signature", signature)
 }
 
-// key adds a private key.
+// key adds a private key: its numbers, and every piece of its files.
 func (w *watch) key(key *rsa.PrivateKey) {
+	w.der(key)
 	w.bytes("the private exponent", key.D.Bytes())
 	w.mu.Lock()
 	w.secrets[key.D.String()[:40]] = "the private exponent in decimal"
@@ -103,6 +107,35 @@ func (w *watch) key(key *rsa.PrivateKey) {
 		w.mu.Lock()
 		w.secrets[p.String()[:40]] = "a prime in decimal"
 		w.mu.Unlock()
+	}
+}
+
+// der adds what PKCS #1 and PKCS #8 write of a key, piece by piece, so that a PEM
+// that is wrapped or cut is found too. Both begin with the public key, which is
+// no secret, and go on alike.
+func (w *watch) der(key *rsa.PrivateKey) {
+	const what, piece, dumped = "the private key's DER", 24, 8
+	pkcs1 := x509.MarshalPKCS1PrivateKey(key)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err) // an RSA key can be written
+	}
+	secret := pkcs1[bytes.Index(pkcs1, key.D.Bytes()):]
+	for shift := range 3 { // three bytes are four digits of base64
+		for at := shift; at+piece <= len(secret); at += piece {
+			w.bytes(what, secret[at:at+piece])
+			w.mu.Lock()
+			w.secrets[string(secret[at:at+piece])] = what
+			w.mu.Unlock()
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, der := range [][]byte{pkcs1, pkcs8} {
+		start := len(der) - len(secret)
+		for at := start + dumped - start%dumped; at+dumped <= len(der); at += dumped {
+			w.secrets[fmt.Sprintf("% x", der[at:at+dumped])] = what + " in a dump"
+		}
 	}
 }
 
@@ -151,17 +184,33 @@ func (f *failure) Errorf(format string, args ...any) { fmt.Fprintf(f.w, format, 
 // check looks through all that was printed.
 func (w *watch) check(t *testing.T) {
 	t.Helper()
+	require.NotEmpty(t, w.out.String())
+	require.NotEmpty(t, w.secrets)
+	if what, near := w.find(); what != "" {
+		t.Errorf("%s was printed: …%s…", what, near)
+	}
+}
+
+// find returns what was printed that is secret, and what stands around it.
+func (w *watch) find() (what, near string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	text := w.out.String()
-	require.NotEmpty(t, text)
-	require.NotEmpty(t, w.secrets)
-	for secret, what := range w.secrets {
-		if at := strings.Index(text, secret); len(secret) >= 8 && at >= 0 {
-			t.Errorf("%s was printed: …%s…", what, text[max(0, at-300):min(len(text), at+len(secret)+20)])
-			return
+	const head = 8 // what is shorter is found anywhere by chance
+	byHead := make(map[string][]string)
+	for secret := range w.secrets {
+		if len(secret) >= head {
+			byHead[secret[:head]] = append(byHead[secret[:head]], secret)
 		}
 	}
+	text := w.out.String()
+	for at := range max(0, len(text)-head+1) { // once, however many secrets there are
+		for _, secret := range byHead[text[at:at+head]] {
+			if strings.HasPrefix(text[at:], secret) {
+				return w.secrets[secret], text[max(0, at-300):min(len(text), at+len(secret)+20)]
+			}
+		}
+	}
+	return "", ""
 }
 
 // The watch finds what it is there to find.
@@ -169,7 +218,7 @@ func TestWatchFindsSecrets(t *testing.T) {
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	key := cert.Signer.(*rsa.PrivateKey)
 	const secret = "a secret of a certain length, longer than a piece"
-	for name, leak := range map[string]func(*watch){
+	leaks := map[string]func(*watch){
 		"plain":       func(w *watch) { print(w, secret) },
 		"a piece":     func(w *watch) { print(w, secret[20:]) },
 		"bytes":       func(w *watch) { print(w, []byte(secret)) },
@@ -178,18 +227,52 @@ func TestWatchFindsSecrets(t *testing.T) {
 		"hex":         func(w *watch) { print(w, hex.EncodeToString([]byte(secret))) },
 		"key":         func(w *watch) { print(w, *key) },
 		"key as JSON": func(w *watch) { data, _ := json.Marshal(key); _, _ = w.Write(data) },
-	} {
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	for kind, der := range map[string][]byte{"PKCS #1": x509.MarshalPKCS1PrivateKey(key), "PKCS #8": pkcs8} {
+		for form, text := range keyForms(der) {
+			leaks[kind+", "+form] = func(w *watch) { _, _ = io.WriteString(w, text) }
+			leaks[kind+", middle of "+form] = func(w *watch) { _, _ = io.WriteString(w, text[len(text)/2:][:min(len(text)/4, 320)]) }
+		}
+	}
+	for name, leak := range leaks {
 		t.Run(name, func(t *testing.T) {
 			var w watch
 			w.text("the secret", secret)
 			w.key(key)
 			leak(&w)
-			found := false
-			for s := range w.secrets {
-				found = found || len(s) >= 8 && strings.Contains(w.out.String(), s)
-			}
-			assert.True(t, found)
+			what, _ := w.find()
+			assert.NotEmpty(t, what)
 		})
+	}
+	t.Run("nothing in a certificate", func(t *testing.T) {
+		var w watch
+		w.key(key)
+		for _, text := range keyForms(cert.Leaf.Raw) {
+			fmt.Fprintln(&w, text)
+		}
+		for _, text := range keyForms(x509.MarshalPKCS1PublicKey(&key.PublicKey)) {
+			fmt.Fprintln(&w, text)
+		}
+		print(&w, cert.Leaf)
+		w.check(t)
+	})
+}
+
+// keyForms is DER in the ways that programs write it.
+func keyForms(der []byte) map[string]string {
+	return map[string]string{
+		"bytes":     string(der),
+		"hex":       hex.EncodeToString(der),
+		"upper hex": strings.ToUpper(hex.EncodeToString(der)),
+		"a dump":    hex.Dump(der),
+		"numbers":   fmt.Sprint(der),
+		"Go syntax": fmt.Sprintf("%#v", der),
+		"base64":    base64.StdEncoding.EncodeToString(der),
+		"base64url": base64.RawURLEncoding.EncodeToString(der),
+		"PEM":       string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		"quoted":    strconv.Quote(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))),
 	}
 }
 

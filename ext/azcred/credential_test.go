@@ -1,18 +1,12 @@
 package azcred_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/stretchr/testify/assert"
@@ -215,29 +209,3 @@ func TestNew(t *testing.T) {
 }
 
 // No verb, logger or encoder shows the token or walks into the client.
-func TestSecrecy(t *testing.T) {
-	srv := certtokentest.New()
-	credential := newCredential(t, newClient(t, srv))
-	got, err := credential.GetToken(t.Context(), request(scope))
-	require.NoError(t, err)
-	var printed bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, value := range []any{credential, struct{ c azcore.TokenCredential }{credential}, struct{ C any }{credential}} {
-			fmt.Fprintf(&printed, verb+"\n", value)
-		}
-	}
-	slog.New(slog.NewTextHandler(&printed, nil)).Info("x", "credential", credential)
-	data, err := json.Marshal(map[string]any{"credential": credential})
-	require.NoError(t, err)
-	printed.Write(data)
-	assert.Contains(t, printed.String(), "azcred.Credential(certtoken.Client(client-id at https://login.microsoftonline.com/")
-	assert.NotContains(t, printed.String(), got.Token)
-	assert.NotContains(t, printed.String(), "PrivateKey")
-
-	srv.FailAlways(certtokentest.Fault{Code: 700027})
-	options := request("https://storage.azure.com/.default")
-	_, err = credential.GetToken(t.Context(), options)
-	require.Error(t, err)
-	assert.NotContains(t, fmt.Sprintf("%+v %#v", err, err), "eyJ")
-	assert.False(t, errors.Is(err, context.Canceled))
-}

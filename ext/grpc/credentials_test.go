@@ -3,7 +3,6 @@ package certtokengrpc_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -169,16 +168,4 @@ func TestStatusOfFailures(t *testing.T) {
 		assert.Equal(t, codes.Unavailable, status.Code(err))
 		assert.ErrorIs(t, err, down)
 	})
-}
-
-func TestPrintingShowsNoToken(t *testing.T) {
-	w := newWorld(t)
-	require.NoError(t, check(t.Context(), w.dial(grpc.WithStatsHandler(w.creds.StatsHandler()))))
-	w.endpoint.RevokeAll()
-	require.Error(t, check(t.Context(), w.dial(grpc.WithStatsHandler(w.creds.StatsHandler()))))
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
-		for _, v := range []any{w.creds, struct{ c any }{w.creds}} {
-			assert.NotContains(t, fmt.Sprintf(verb, v), "eyJ")
-		}
-	}
 }

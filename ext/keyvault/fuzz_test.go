@@ -1,13 +1,47 @@
 package keyvault
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken"
 )
+
+const fuzzedVault = "https://contoso.vault.azure.net"
+
+// seeds gives each file to add, and fails if they are gone: a fuzzer without
+// seeds finds nothing and passes.
+func seeds(f *testing.F, pattern string, add func(data []byte)) {
+	f.Helper()
+	files, err := filepath.Glob(pattern)
+	require.NoError(f, err)
+	require.NotEmpty(f, files, "the seeds are missing")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(f, err)
+		add(data)
+	}
+}
 
 // FuzzKeyID: what a vault names as its key is taken only if it is of this vault.
 func FuzzKeyID(f *testing.F) {
-	const vault = "https://contoso.vault.azure.net"
+	const vault = fuzzedVault
 	for _, seed := range []string{
 		vault + "/keys/app/0123456789abcdef", "https://evil.example/keys/app/1", vault + "@evil.example/keys/app/1",
 		vault + "/keys/app", vault + "/keys/../secrets/app/1", "", "%zz",
@@ -17,10 +51,137 @@ func FuzzKeyID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id string) {
 		key, version, err := parseKeyID(vault, id)
 		if err != nil {
+			oneLine(t, err.Error())
 			return
 		}
 		if key == "" || version == "" || strings.ContainsAny(key+version, "/?#\n\r") {
 			t.Fatalf("%q: key %q, version %q", id, key, version)
 		}
 	})
+}
+
+// FuzzSecret: whatever a vault answers as the secret, there is a pair that fits
+// or an error in one line that repeats nothing of the value.
+func FuzzSecret(f *testing.F) {
+	seeds(f, "testdata/secret/*", func(data []byte) { f.Add(data) })
+	f.Fuzz(func(t *testing.T, body []byte) {
+		source, err := FromSecret(fuzzedVault, "app", bearer{}, answering(http.StatusOK, body))
+		require.NoError(t, err)
+		var secret struct{ Value string }
+		_ = json.Unmarshal(body, &secret) // what isn't JSON has no value
+		judge(t, source, []byte(secret.Value))
+	})
+}
+
+// FuzzBundle: so it is with what it answers as the certificate, whose key must
+// be of this vault.
+func FuzzBundle(f *testing.F) {
+	seeds(f, "testdata/bundle/*", func(data []byte) { f.Add(data) })
+	f.Fuzz(func(t *testing.T, body []byte) {
+		source, err := FromKey(fuzzedVault, "app", bearer{}, answering(http.StatusOK, body))
+		require.NoError(t, err)
+		if cert := judge(t, source, nil); cert != nil {
+			assert.True(t, strings.HasPrefix(cert.Signer.(*vaultKey).address, fuzzedVault+"/keys/"))
+		}
+	})
+}
+
+// FuzzRefusal: a refusal is told in one line of bounded length, without any token.
+func FuzzRefusal(f *testing.F) {
+	seeds(f, "testdata/refusal/*", func(data []byte) {
+		for _, status := range []int{400, 401, 403, 404, 429, 503} {
+			f.Add(status, "", data)
+		}
+		f.Add(429, "4294967296", data)
+		f.Add(503, "Thu, 01 Jan 2099 00:00:00 GMT", data)
+	})
+	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {
+		if status < 300 || status > 599 {
+			t.Skip()
+		}
+		req, err := http.NewRequest(http.MethodGet, fuzzedVault+"/secrets/app", nil)
+		require.NoError(t, err)
+		refused := runtime.NewResponseError(&http.Response{
+			StatusCode: status, Request: req, Header: http.Header{"Retry-After": {retryAfter}}, Body: io.NopCloser(bytes.NewReader(body)),
+		})
+		pause := &throttle{}
+		err = pause.note(explain(readSecret, address(fuzzedVault, "app"), refused))
+		oneLine(t, err.Error())
+		assert.Less(t, len(err.Error()), 4*maxMessage)
+		assert.False(t, jwtShape.MatchString(err.Error()))
+		var same *azcore.ResponseError
+		require.ErrorAs(t, err, &same)
+		if held := pause.check(); held != nil {
+			assert.ErrorIs(t, held, err)
+			oneLine(t, held.Error())
+		}
+	})
+}
+
+// FuzzChallenge: a vault gets no token but for its own domain.
+func FuzzChallenge(f *testing.F) {
+	seeds(f, "testdata/challenge/*", func(data []byte) { f.Add(string(data)) })
+	const host = "contoso.vault.azure.net"
+	f.Fuzz(func(t *testing.T, header string) {
+		options, err := (&challenger{}).parse([]string{header}, host)
+		if err != nil {
+			oneLine(t, err.Error())
+			return
+		}
+		require.Len(t, options.Scopes, 1)
+		scope := options.Scopes[0]
+		assert.True(t, strings.HasSuffix(scope, "/.default"))
+		_, rest, _ := strings.Cut(scope, "://")
+		domain := rest[:strings.IndexAny(rest, "/?#")] // it ends in /.default
+		domain = domain[strings.LastIndexByte(domain, '@')+1:]
+		assert.Contains(t, "."+host, "."+strings.ToLower(domain))
+	})
+}
+
+// judge asks a source once.
+func judge(t *testing.T, source *Source, secret []byte) *certtoken.Certificate {
+	t.Helper()
+	cert, err := source.Certificate(context.Background())
+	if err == nil {
+		_, err = certtoken.NewCertificate(cert.Signer, cert.Leaf, cert.Chain)
+		require.NoError(t, err, "a pair that doesn't fit")
+		return cert
+	}
+	oneLine(t, err.Error())
+	for _, run := range secretRun.FindAll(secret, -1) {
+		for at := 0; at+24 <= len(run); at += 12 {
+			assert.False(t, strings.Contains(err.Error(), string(run[at:at+24])), "a piece of the value: %v", err)
+		}
+	}
+	return nil
+}
+
+// secretRun is what a key looks like in a secret's value.
+var secretRun = regexp.MustCompile(`[A-Za-z0-9+/=]{24,}`)
+
+// bearer is a credential that is never asked, as there is no challenge.
+type bearer struct{}
+
+func (bearer) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{}, errors.New("no token")
+}
+
+// answering gives a source a vault that always answers the same.
+func answering(status int, body []byte) Option {
+	return WithClientOptions(azcore.ClientOptions{
+		Retry: policy.RetryOptions{MaxRetries: -1},
+		Transport: transport(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Request: req, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}, nil
+		}),
+	})
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) Do(req *http.Request) (*http.Response, error) { return f(req) }
+
+func oneLine(t *testing.T, text string) {
+	t.Helper()
+	assert.False(t, strings.ContainsAny(text, "\n\r\x00\x1b\u2028\u2029\u202e"), "%q", text)
+	assert.True(t, utf8.ValidString(text), "%q", text)
 }

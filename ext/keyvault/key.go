@@ -82,7 +82,7 @@ func (l *keyLoader) load(ctx context.Context, known *pair) (*pair, error) {
 	}
 	version := lastSegment(got.ID)
 	if enabled := got.Attributes.Enabled; enabled != nil && !*enabled {
-		return nil, fmt.Errorf("keyvault: %s: version %s is %w", l.address, shorten(version), ErrDisabled)
+		return nil, fmt.Errorf("keyvault: %s: version %s is %w", l.address, versionName(version), ErrDisabled)
 	}
 	if known != nil && known.version == version {
 		return known, nil
@@ -92,7 +92,7 @@ func (l *keyLoader) load(ctx context.Context, known *pair) (*pair, error) {
 		err = trySigning(ctx, cert.Signer)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keyvault: %s: version %s: %w", l.address, shorten(version), err)
+		return nil, fmt.Errorf("keyvault: %s: version %s: %w", l.address, versionName(version), err)
 	}
 	return newPair(version, cert), nil
 }

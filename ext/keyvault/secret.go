@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"strconv"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -77,7 +78,7 @@ func (l *secretLoader) load(ctx context.Context, known *pair) (*pair, error) {
 	}
 	cert, err := parseSecret(secret)
 	if err != nil {
-		return nil, fmt.Errorf("keyvault: %s: version %s: %w", l.address, shorten(version), err)
+		return nil, fmt.Errorf("keyvault: %s: version %s: %w", l.address, versionName(version), err)
 	}
 	return newPair(version, cert), nil
 }
@@ -118,3 +119,12 @@ func mediaType(contentType string) string {
 
 // lastSegment is the version in the id of a secret, key or certificate.
 func lastSegment(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
+
+// versionName is a version for people. What the vault gave as one may be
+// anything.
+func versionName(version string) string {
+	if !versionPattern.MatchString(version) {
+		return strconv.Quote(shorten(version))
+	}
+	return version
+}

@@ -109,7 +109,7 @@ func (s *Source) Health() error {
 		return nil
 	case p != known.current:
 		return fmt.Errorf("keyvault: %s: the token endpoint refused version %s; version %s is used until %s",
-			s.name, known.current.version, p.version, known.refusedUntil.UTC().Format(time.RFC3339))
+			s.name, versionName(known.current.version), versionName(p.version), known.refusedUntil.UTC().Format(time.RFC3339))
 	}
 	return validity(p.cert, now)
 }

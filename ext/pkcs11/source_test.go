@@ -163,7 +163,10 @@ func TestWrongPIN(t *testing.T) {
 			_, err := s.Certificate(t.Context())
 			assert.ErrorIs(t, err, ErrPINRefused)
 			assert.ErrorIs(t, err, p11.Error(p11.CKR_PIN_INCORRECT))
-			assert.NotContains(t, fmt.Sprint(err), "111111")
+			for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%x"} {
+				assert.NotContains(t, fmt.Sprintf(verb, err), "111111")
+				assert.NotContains(t, fmt.Sprintf(verb, err), fmt.Sprintf("%x", "111111"))
+			}
 		})
 	}
 	wg.Wait()
@@ -492,6 +495,15 @@ func TestPrinting(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		assert.Equal(t, `pkcs11.Source(module.so, token with label "t", a key with label "k")`, fmt.Sprintf(verb, s))
 		assert.Equal(t, `pkcs11.Key(a key with label "k")`, fmt.Sprintf(verb, &signer{source: s}))
+		type holder struct { // in whose unexported fields fmt calls no method
+			source *Source
+			any    any
+		}
+		for _, wrap := range []any{holder{s, s}, &holder{s, &signer{source: s}}, []any{s}, map[string]*Source{"k": s}} {
+			for _, hidden := range []string{userPIN, fmt.Sprintf("%x", userPIN), fmt.Sprintf("%X", userPIN)} {
+				assert.NotContains(t, fmt.Sprintf(verb, wrap), hidden)
+			}
+		}
 	}
 	assert.Equal(t, s.String(), s.LogValue().String())
 	assert.Equal(t, "pkcs11.Key(a key with label \"k\")", (&signer{source: s}).LogValue().String())
