@@ -79,12 +79,21 @@ func (p *proof) checkHeader() *refusal {
 	typ, _ := p.header["typ"].(string)
 	if !slices.ContainsFunc(p.dialect.types, func(t string) bool { return strings.EqualFold(t, typ) }) {
 		return refuse(5002727, "Invalid JWT token. JWT token typ header value '%s' is not supported. Supported values: '%s'.",
-			typ, strings.Join(p.dialect.types, ", "))
+			typ, strings.Join(typeNames(p.dialect.types), ", "))
 	}
 	if p.dialect.needKeyID && !hasText(p.header, "x5t#S256", "x5t", "kid") {
 		return refuse(5002723, "Invalid JWT token. No certificate SHA-1 thumbprint, certificate SHA-256 thumbprint, nor keyId specified in the JWT header.")
 	}
 	return nil
+}
+
+// typeNames are values of typ for people, for whom no typ needs a name too.
+func typeNames(types []string) []string {
+	var names []string
+	for _, typ := range types {
+		names = append(names, cmpOr(typ, "(none)"))
+	}
+	return names
 }
 
 func hasText(header map[string]any, names ...string) bool {
@@ -107,7 +116,9 @@ func (p *proof) checkSignature(client *registration) *refusal {
 	}
 	if len(candidates) == 0 {
 		return refuse(700027, "The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The key was not found., Thumbprint of key used by client: '%s', registered: '%s'. Please visit the Azure Portal and check the registered certificates of app '%s'.]",
-			p.keyName(), strings.Join(client.thumbprints(), ", "), p.clientID)
+			p.keyName(), strings.Join(client.thumbprints(), ", "), p.clientID).
+			plainly("The certificate that signed the assertion is not registered for this client: the assertion names '%s', registered are '%s'.",
+				p.keyName(), strings.Join(client.thumbprints(), ", "))
 	}
 	for _, cert := range candidates {
 		if p.signedBy(cert) {
@@ -115,7 +126,8 @@ func (p *proof) checkSignature(client *registration) *refusal {
 			return nil
 		}
 	}
-	return refuse(700027, "Client assertion failed signature validation. [Reason - The key was found, but the signature is not valid., Thumbprint of key used by client: '%s'.]", p.keyName())
+	return refuse(700027, "Client assertion failed signature validation. [Reason - The key was found, but the signature is not valid., Thumbprint of key used by client: '%s'.]", p.keyName()).
+		plainly("The assertion's signature is not valid; the assertion names '%s'.", p.keyName())
 }
 
 func (p *proof) signedBy(cert *x509.Certificate) bool {
@@ -147,7 +159,8 @@ func (r *registration) thumbprints() []string {
 func (p *proof) trustedLeaf(trusts []trust) (*x509.Certificate, *refusal) {
 	chain, err := parseX5C(p.header["x5c"])
 	if err != nil {
-		return nil, refuse(700027, "The certificate used to sign the client assertion is not registered on application, and x5c can't be used: %v.", err)
+		return nil, refuse(700027, "The certificate used to sign the client assertion is not registered on application, and x5c can't be used: %v.", err).
+			plainly("The certificate that signed the assertion is not registered for this client, and x5c can't be used: %v.", err)
 	}
 	leaf := chain[0]
 	claimed := &registration{certs: chain[:1]}
@@ -216,23 +229,29 @@ func (p *proof) checkAudience() *refusal {
 	}
 	switch aud := claim.(type) {
 	case nil:
-		return refuse(90014, "The required field 'aud' is missing from the credential. Ensure that you have all the necessary parameters for the login request.")
+		return missingClaim("aud")
 	case string:
 		if slices.Contains(p.audiences, aud) {
 			return nil
 		}
 		return refuse(700023, "Client assertion audience claim does not match Realm issuer. Audience: '%s', expected: '%s'. Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials.",
-			aud, strings.Join(p.audiences, "' or '"))
+			aud, strings.Join(p.audiences, "' or '")).
+			plainly("The assertion's audience is '%s', and must be '%s'.", aud, strings.Join(p.audiences, "' or '"))
 	default:
 		return refuse(50027, "JWT token is invalid or malformed: the audience must be one string.")
 	}
+}
+
+func missingClaim(name string) *refusal {
+	return refuse(90014, "The required field '%s' is missing from the credential. Ensure that you have all the necessary parameters for the login request.", name).
+		plainly("The assertion has no '%s'.", name)
 }
 
 func (p *proof) checkIdentity() *refusal {
 	for _, name := range []string{"iss", "sub"} {
 		value, ok := p.claims[name].(string)
 		if !ok || value == "" {
-			return refuse(90014, "The required field '%s' is missing from the credential. Ensure that you have all the necessary parameters for the login request.", name)
+			return missingClaim(name)
 		}
 		if value != p.clientID {
 			return refuse(700021, "Client assertion application identifier doesn't match 'client_id' parameter. Assertion's %s is '%s', client_id is '%s'.", name, value, p.clientID)
@@ -280,7 +299,8 @@ func (s *Server) checkReplay(p *proof) *refusal {
 	sum := sha256.Sum256([]byte(p.clientID + "\x00" + jti + "\x00" + p.request))
 	key := string(sum[:])
 	if !s.cfg.replay && !s.used.add(key, exp.Add(p.leeway), p.now) {
-		return refuse(50027, "JWT token is invalid or malformed: an assertion with this 'jti' was used before (WithReplayAllowed accepts it).")
+		return refuse(50027, "JWT token is invalid or malformed: an assertion with this 'jti' was used before.").
+			plainly("An assertion with this 'jti' was used before.")
 	}
 	return nil
 }

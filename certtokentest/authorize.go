@@ -37,9 +37,10 @@ func (c *call) checkGrant() *refusal {
 		return refuse(7000215, "Invalid client secret provided. This server knows certificates only.")
 	case c.request.ClientID == "":
 		return missing("client_id")
-	case c.byTLS() && form.Get("client_assertion_type") == "":
+	case c.byTLS() && form.Get("client_assertion_type") == "": // the certificate is the proof
 	case form.Get("client_assertion") == "":
-		return refuse(7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
+		return refuse(7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.").
+			plainly("The request must contain 'client_assertion' and 'client_assertion_type'.")
 	case form.Get("client_assertion_type") == "":
 		return missing("client_assertion_type")
 	case form.Get("client_assertion_type") != assertionKind:
@@ -56,9 +57,12 @@ func (c *call) checkGrant() *refusal {
 	return nil
 }
 
-// byTLS tells whether the client proves itself by its connection alone.
+// byTLS tells whether the client proves itself by its connection alone. Entra ID
+// lets it only where it asks for a token that is bound to the certificate.
 func (c *call) byTLS() bool {
-	return len(c.chain) > 0 && c.request.Form.Get("client_assertion") == ""
+	form := c.request.Form
+	return len(c.chain) > 0 && form.Get("client_assertion") == "" &&
+		(c.route.dialect.tlsAuth || form.Get("token_type") == tokenPoP)
 }
 
 // grantNeeds are the parameters that each grant can't do without.
@@ -77,7 +81,7 @@ func (c *call) checkClient() *refusal {
 	client := c.server.clients.lookup(c.request.ClientID)
 	if client == nil {
 		f := refuse(700016, "Application with identifier '%s' was not found in the directory '%s'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.",
-			c.request.ClientID, c.route.tenant)
+			c.request.ClientID, c.route.tenant).plainly("The client '%s' is unknown.", c.request.ClientID)
 		if !c.route.dialect.aadsts { // RFC 6749 §5.2: an unknown client is invalid_client
 			f.err, f.status = "invalid_client", http.StatusUnauthorized
 		}

@@ -12,7 +12,8 @@ type refusal struct {
 	status      int    // HTTP
 	code        int    // AADSTS, 0 for none
 	err         string // RFC 6749 §5.2
-	description string // without the AADSTS prefix
+	description string // Entra ID's, without the AADSTS prefix
+	plain       string // of a server that isn't Entra ID; "": description
 	suberror    string
 	claims      string
 }
@@ -21,6 +22,12 @@ type refusal struct {
 func refuse(code int, format string, args ...any) *refusal {
 	kind := kindOf(code)
 	return &refusal{status: kind.status, code: code, err: kind.err, description: fmt.Sprintf(format, args...)}
+}
+
+// plainly says the same for a server that isn't Entra ID.
+func (f *refusal) plainly(format string, args ...any) *refusal {
+	f.plain = fmt.Sprintf(format, args...)
+	return f
 }
 
 type errorKind struct {
@@ -45,9 +52,17 @@ var errorKinds = map[int]errorKind{
 	700025:  {http.StatusUnauthorized, "invalid_client"},
 	700027:  {http.StatusUnauthorized, "invalid_client"},
 	70021:   {http.StatusUnauthorized, "invalid_client"},
+	70025:   {http.StatusUnauthorized, "invalid_client"},
 	700211:  {http.StatusUnauthorized, "invalid_client"},
 	700212:  {http.StatusUnauthorized, "invalid_client"},
 	700213:  {http.StatusUnauthorized, "invalid_client"},
+	7002121: {http.StatusUnauthorized, "invalid_client"},
+	7002137: {http.StatusUnauthorized, "invalid_client"},
+	7002138: {http.StatusUnauthorized, "invalid_client"},
+	700222:  {http.StatusUnauthorized, "invalid_client"},
+	700226:  {http.StatusUnauthorized, "invalid_client"},
+	700229:  {http.StatusUnauthorized, "invalid_client"},
+	700236:  {http.StatusUnauthorized, "invalid_client"},
 	700030:  {http.StatusUnauthorized, "invalid_client"},
 	1000502: {http.StatusUnauthorized, "invalid_client"},
 	5002723: {http.StatusUnauthorized, "invalid_client"},
@@ -55,13 +70,17 @@ var errorKinds = map[int]errorKind{
 	5002738: {http.StatusUnauthorized, "invalid_client"},
 	7000214: {http.StatusUnauthorized, "invalid_client"},
 	7000215: {http.StatusUnauthorized, "invalid_client"},
+	7000216: {http.StatusUnauthorized, "invalid_client"},
 	7000218: {http.StatusUnauthorized, "invalid_client"},
 	7000222: {http.StatusUnauthorized, "invalid_client"},
+	7000229: {http.StatusUnauthorized, "invalid_client"},
+	7000272: {http.StatusUnauthorized, "invalid_client"},
 	7000274: {http.StatusUnauthorized, "invalid_client"},
 	7000277: {http.StatusUnauthorized, "invalid_client"},
 	// the client or the tenant
 	700016:  {http.StatusBadRequest, "unauthorized_client"},
 	7000112: {http.StatusBadRequest, "unauthorized_client"},
+	100007:  {http.StatusBadRequest, "unauthorized_client"},
 	50049:   {http.StatusBadRequest, "invalid_instance"},
 	50194:   {http.StatusBadRequest, "invalid_request"},
 	90002:   {http.StatusBadRequest, "invalid_request"},
@@ -90,6 +109,8 @@ var errorKinds = map[int]errorKind{
 	50076:   {http.StatusBadRequest, "interaction_required"},
 	50079:   {http.StatusBadRequest, "interaction_required"},
 	53003:   {http.StatusBadRequest, "invalid_grant"},
+	50105:   {http.StatusBadRequest, "invalid_grant"},
+	501051:  {http.StatusBadRequest, "invalid_grant"},
 	50196:   {http.StatusBadRequest, "invalid_grant"},
 	// transient
 	90006: {http.StatusServiceUnavailable, "temporarily_unavailable"},
@@ -136,12 +157,14 @@ func (f *refusal) entraBody(now time.Time, correlationID string) []byte {
 
 // genericBody writes the refusal by RFC 6749 §5.2.
 func (f *refusal) genericBody() []byte {
-	body := map[string]any{"error": genericError(f.err), "error_description": f.description}
+	body := map[string]any{"error": genericError(f.err), "error_description": f.plainText()}
 	if f.claims != "" {
 		body["claims"] = f.claims
 	}
 	return mustJSON(body)
 }
+
+func (f *refusal) plainText() string { return cmpOr(f.plain, f.description) }
 
 // genericError maps what only Entra ID answers to RFC 6749's own errors.
 func genericError(err string) string {

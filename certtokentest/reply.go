@@ -14,7 +14,7 @@ func (c *call) refused(f *refusal) *answer {
 	if c.route.dialect.aadsts {
 		body = f.entraBody(c.now, c.correlationID())
 	} else {
-		c.request.Error = genericError(f.err)
+		c.request.Error, c.request.Description = genericError(f.err), f.plainText()
 		body = f.genericBody()
 	}
 	a := jsonAnswer(f.status, body)

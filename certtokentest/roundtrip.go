@@ -9,13 +9,14 @@ import (
 	"net/http"
 )
 
-// roundTripper answers without a connection.
-type roundTripper struct{ server *Server }
+// socketless answers without a connection. The type's name is what a client that
+// would present a certificate in TLS says when it can't.
+type socketless struct{ server *Server }
 
-var _ http.RoundTripper = (*roundTripper)(nil)
+var _ http.RoundTripper = (*socketless)(nil)
 
 // RoundTrip implements [http.RoundTripper].
-func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *socketless) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
 	}

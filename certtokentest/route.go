@@ -27,6 +27,7 @@ type dialect struct {
 	tenants        bool // the path names one
 	reuse          bool // an assertion may come again in another request
 	aadsts         bool // errors are Entra ID's
+	tlsAuth        bool // the certificate in TLS alone proves a client (RFC 8705 §2)
 }
 
 func (s *Server) entraDialect() *dialect {
@@ -54,7 +55,7 @@ func (s *Server) adfsDialect() *dialect {
 }
 
 func (s *Server) genericDialect() *dialect {
-	return &dialect{algorithms: s.cfg.algorithms, types: s.cfg.types, issuerAudience: true}
+	return &dialect{algorithms: s.cfg.algorithms, types: s.cfg.types, issuerAudience: true, tlsAuth: true}
 }
 
 func (s *Server) route(r *http.Request) (route, bool) {

@@ -36,6 +36,9 @@ var _ http.Handler = (*Server)(nil)
 // New returns a server without a socket: its [Server.Client] answers in the
 // caller's goroutine, for every host. It needs no closing, and works inside a
 // testing/synctest bubble. A mistake in an option panics.
+//
+// A client that presents its certificate in TLS needs a connection: [NewServer]
+// or [Start].
 func New(opts ...Option) *Server {
 	s, err := newServer(opts)
 	if err != nil {
@@ -197,7 +200,7 @@ func (s *Server) Transport() http.RoundTripper {
 // RoundTripper answers every request in the caller's goroutine without a
 // connection, for a server with a socket too. Delays use package time and end
 // with the request's context.
-func (s *Server) RoundTripper() http.RoundTripper { return &roundTripper{s} }
+func (s *Server) RoundTripper() http.RoundTripper { return &socketless{s} }
 
 // CertPool holds the CA of the server's TLS certificate. It is empty without a
 // socket.

@@ -69,7 +69,9 @@ func trustedChain(chain []*x509.Certificate, trusts []trust, now time.Time, from
 	case named:
 		return refuse(700027, "The certificate in %s doesn't lead to a trusted issuer of '%s'.", from, leaf.Subject)
 	case len(trusts) == 0:
-		return refuse(700027, "The certificate in %s is not registered on application. [Reason - The key was not found., Thumbprint of key used by client: '%s'.]", from, thumbprint(leaf))
+		return refuse(700027, "The certificate in %s is not registered on application. [Reason - The key was not found., Thumbprint of key used by client: '%s'.]", from, thumbprint(leaf)).
+			plainly("The certificate in %s is not registered for this client: '%s'.", from, thumbprint(leaf))
 	}
-	return refuse(700030, "Invalid certificate - subject name in certificate is not authorized. SubjectNames/SubjectAlternativeNames in certificate: '%s'.", leaf.Subject)
+	return refuse(700030, "Invalid certificate - subject name in certificate is not authorized. SubjectNames/SubjectAlternativeNames in certificate: '%s'.", leaf.Subject).
+		plainly("The client is not registered with the subject of the certificate in %s, '%s'.", from, leaf.Subject)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,10 +77,30 @@ func TestGrantsAreChecked(t *testing.T) {
 
 // A certificate in the handshake is proof by itself, and binds the token.
 func TestTLSClientCertificates(t *testing.T) {
+	t.Run("generic", func(t *testing.T) {
+		testTLSClient(t, "read", "", "Bearer", certtokentest.WithIssuer(""))
+	})
+	t.Run("Entra ID", func(t *testing.T) {
+		f, over := testTLSClient(t, graphScope, "mtls_pop", "mtls_pop")
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "scope": {graphScope}}
+		resp, err := over.PostForm(f.srv.TokenURL(), form)
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Equal(t, 7000218, f.srv.LastRequest().Code, "a Bearer token for the connection alone")
+	})
+}
+
+// testTLSClient asks a server as a client with a certificate does, for tokens of a
+// type, and returns the client.
+func testTLSClient(t *testing.T, scope, tokenType, scheme string, opts ...certtokentest.Option) (*fixture, *http.Client) {
 	f := newFixture(t)
-	f.srv = certtokentest.NewServer(t)
+	f.srv = certtokentest.NewServer(t, opts...)
 	f.srv.Register(clientID, f.cert.Leaf)
-	f.srv.Handle("graph.microsoft.com/", f.srv.Resource("https://graph.microsoft.com", nil))
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "scope": {scope}}
+	if tokenType != "" {
+		form.Set("token_type", tokenType)
+	}
+	f.srv.Handle("graph.microsoft.com/", f.srv.Resource(strings.TrimSuffix(scope, "/.default"), nil))
 	stranger := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("stranger"))
 	expired := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithValidity(time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)))
 	f.srv.Register(clientID, expired.Leaf)
@@ -94,7 +115,7 @@ func TestTLSClientCertificates(t *testing.T) {
 	}
 	own := tls.Certificate{Certificate: [][]byte{f.cert.Leaf.Raw}, PrivateKey: f.cert.Signer}
 	ask := func(hc *http.Client) int {
-		resp, err := hc.PostForm(f.srv.TokenURL(), url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "scope": {graphScope}})
+		resp, err := hc.PostForm(f.srv.TokenURL(), form)
 		require.NoError(t, err)
 		resp.Body.Close()
 		return f.srv.LastRequest().Code
@@ -116,8 +137,10 @@ func TestTLSClientCertificates(t *testing.T) {
 		resp.Body.Close()
 		return resp.StatusCode
 	}
-	assert.Equal(t, 200, call(over(own), "Bearer"))
-	assert.Equal(t, 401, call(over(), "Bearer"))
-	assert.Equal(t, 401, call(over(tls.Certificate{Certificate: [][]byte{stranger.Leaf.Raw}, PrivateKey: stranger.Signer}), "Bearer"))
-	assert.Equal(t, 401, call(over(own), "mtls_pop"))
+	otherScheme := map[string]string{"Bearer": "mtls_pop", "mtls_pop": "Bearer"}[scheme]
+	assert.Equal(t, 200, call(over(own), scheme))
+	assert.Equal(t, 401, call(over(), scheme))
+	assert.Equal(t, 401, call(over(tls.Certificate{Certificate: [][]byte{stranger.Leaf.Raw}, PrivateKey: stranger.Signer}), scheme))
+	assert.Equal(t, 401, call(over(own), otherScheme))
+	return f, over(own)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,19 +30,21 @@ func newCertConvert(c *console) *cobra.Command {
 		Use:   "convert FILE OUT",
 		Short: "Convert between PFX and PEM",
 		Long: `Writes the certificate in FILE, with its key and its chain, into OUT as PFX or
-PEM, by the name's end or --to. Only its owner can read OUT. The key in a PEM
-is not encrypted. A PFX is written in today's form (AES-256, SHA-256), or with
---legacy in the old one (TripleDES, SHA-1), which old programs read.`,
+PEM, by the name's end or --to. Only its owner can read OUT; - is standard
+output, for a PEM unless --to says pfx. The key in a PEM is not encrypted. A PFX
+is written in today's form (AES-256, SHA-256), or with --legacy in the old one
+(TripleDES, SHA-1), which old programs read.`,
 		Example: `  certtoken cert convert private.pfx private.pem
   certtoken cert convert client.pem client.pfx --out-password-env PFX_PASSWORD
-  certtoken cert convert private.pfx old.pfx --legacy`,
+  certtoken cert convert private.pfx old.pfx --legacy
+  certtoken cert convert private.pfx - | openssl x509 -noout -text`,
 		Args: v.args,
 		RunE: v.run,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&v.to, "to", "", "`FORMAT` of OUT: pfx or pem (default by its name)")
-	flags.StringVar(&v.out, "out", "", "OUT as a flag: `FILE` to write")
+	flags.StringVar(&v.out, "out", "", "OUT as a flag: `FILE` to write, - is standard output")
 	flags.BoolVar(&v.legacy, "legacy", false, "write a PFX in the old form")
 	flags.BoolVar(&v.force, "force", false, "replace OUT if it exists")
 	v.cert.addTo(flags)
@@ -67,7 +70,10 @@ func (v *certConvertCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if !v.force {
+	if pfx && v.toStdout() && v.console.outputIsTerminal() {
+		return usagef("a PFX isn't text for a terminal: give an OUT file, or pipe it")
+	}
+	if !v.force && !v.toStdout() {
 		if _, err := os.Lstat(v.out); err == nil { // before anybody types a password
 			return failf("%s: %w", v.out, fs.ErrExist)
 		}
@@ -80,13 +86,45 @@ func (v *certConvertCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return writePrivate(v.out, data, v.force)
+	if v.toStdout() {
+		if _, err := v.console.out.Write(data); err != nil {
+			return failf("standard output: %w", err)
+		}
+		fmt.Fprintln(v.console.err, written(v.name(), pfx))
+		return nil
+	}
+	if err := writePrivate(v.out, data, v.force); err != nil {
+		return err
+	}
+	v.console.printf("%s\n", written(paint(v.console.colourOut, bold, printable(v.out)), pfx))
+	return nil
+}
+
+// name is OUT's for people.
+func (v *certConvertCommand) name() string {
+	if v.toStdout() {
+		return "standard output"
+	}
+	return v.out
+}
+
+func (v *certConvertCommand) toStdout() bool { return v.out == "-" }
+
+// written says what was written, and what to mind.
+func written(name string, pfx bool) string {
+	if pfx {
+		return name + "  to keep secret"
+	}
+	return name + "  to keep secret; its key is not encrypted"
 }
 
 // toPFX decides the form of OUT: true is PFX.
 func (v *certConvertCommand) toPFX() (bool, error) {
 	to := strings.ToLower(v.to)
-	if to == "" {
+	switch {
+	case to == "" && v.toStdout():
+		to = "pem"
+	case to == "":
 		to = strings.TrimPrefix(strings.ToLower(filepath.Ext(v.out)), ".")
 	}
 	given := v.password.env != "" || v.password.file != "" || v.password.empty
@@ -107,7 +145,7 @@ func (v *certConvertCommand) encode(cmd *cobra.Command, cert *certtoken.Certific
 		data, err := selfsigned.EncodePEM(cert)
 		return data, clean(err)
 	}
-	pass, err := v.password.get(cmd.Context(), v.console, "New password of "+v.out)
+	pass, err := v.password.get(cmd.Context(), v.console, "New password of "+v.name())
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,17 @@ func (s *shownCert) remaining(now time.Time) string {
 	case now.After(s.leaf.NotAfter):
 		return "expired " + relative(s.leaf.NotAfter.Sub(now))
 	}
-	return plural(int64(s.leaf.NotAfter.Sub(now)/(24*time.Hour)), "day") + " left"
+	return daysLeft(s.leaf.NotAfter.Sub(now)) + " left"
+}
+
+// daysLeft rounds to whole days: a certificate for a year that was just made has
+// 365. Of the last two the hours count.
+func daysLeft(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d < 2*day {
+		return span(d)
+	}
+	return plural(int64(d.Round(day)/day), "day")
 }
 
 // keyKind names the public key's algorithm and its length in bits.

@@ -57,6 +57,9 @@ func (n *certNewCommand) run(cmd *cobra.Command, _ []string) error {
 	if n.subject == "" {
 		return usagef("missing --subject").advise("Give the application's name, for example. It needn't be unique.", seeHelp(cmd))
 	}
+	if n.out == "-" {
+		return usagef("--out is a folder, and can't be standard output")
+	}
 	if n.days < 1 || n.days > 36500 {
 		return usagef("--days %d is not within 1 and 36500", n.days)
 	}

@@ -62,6 +62,12 @@ func (c *console) printJSON(v any) error {
 // interactive tells whether a person can be asked something.
 func (c *console) interactive() bool { return term.IsTerminal(int(c.in.Fd())) }
 
+// outputIsTerminal tells whether a person sees standard output as it is.
+func (c *console) outputIsTerminal() bool {
+	f, ok := c.out.w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // wantsColour follows https://no-color.org.
 func wantsColour(f *os.File) bool {
 	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
@@ -93,14 +99,14 @@ func paint(on bool, s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
-// printable makes text that anybody may have written fit for a terminal: what
-// isn't graphic, and could move the cursor or turn the reading direction,
-// becomes a JSON escape, so that JSON stays valid.
+// printable makes a line that anybody may have written fit for a terminal: what
+// isn't graphic, and could end the line, move the cursor or turn the reading
+// direction, becomes a JSON escape, so that JSON stays valid.
 func printable(text string) string {
 	var b strings.Builder
 	for _, r := range text {
 		switch {
-		case r == '\n' || unicode.IsPrint(r):
+		case unicode.IsPrint(r):
 			b.WriteRune(r)
 		case r > 0xFFFF:
 			hi, lo := utf16.EncodeRune(r)

@@ -24,8 +24,9 @@ func newDecode(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "decode",
 		Short: "Show a JWT's header and claims",
-		Long: `Reads a JWT from standard input and shows its header and claims, with times in
-local time. The signature is neither checked nor printed.`,
+		Long: `Reads a JWT from standard input, or the JSON of a token response, and shows its
+header and claims, with times in local time. The signature is neither checked
+nor printed.`,
 		Example: `  certtoken token --scope api://orders/.default | certtoken decode
   certtoken decode --json < token.txt`,
 		Args: noArgs,
@@ -44,7 +45,7 @@ func (d *decodeCommand) run(*cobra.Command, []string) error {
 	if err != nil {
 		return failf("standard input: %w", err)
 	}
-	parts, err := splitJWT(string(data))
+	parts, err := readJWT(string(data))
 	if err != nil {
 		return err
 	}
@@ -79,6 +80,23 @@ func indented(object json.RawMessage) []string {
 type jwtParts struct {
 	Header json.RawMessage `json:"header"`
 	Claims json.RawMessage `json:"claims"`
+}
+
+// readJWT reads a JWT, or the access_token of a token response (RFC 6749 §5.1).
+func readJWT(text string) (*jwtParts, error) {
+	trimmed := strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
+	if !strings.HasPrefix(trimmed, "{") || len(text) > maxCertFile {
+		return splitJWT(text)
+	}
+	var response map[string]json.RawMessage
+	if json.Unmarshal([]byte(trimmed), &response) != nil {
+		return nil, failf("this is no JWT: it begins as JSON and is broken")
+	}
+	var token string
+	if json.Unmarshal(response["access_token"], &token) != nil || token == "" {
+		return nil, failf("this is JSON without an access_token")
+	}
+	return splitJWT(token)
 }
 
 // splitJWT reads a JWT in compact form (RFC 7515 §7.1), as it is or as an

@@ -156,7 +156,7 @@ const (
 	checkFile       = "file"
 	checkPassword   = "password"
 	checkKey        = "key"
-	checkKeySize    = "key size"
+	checkKeyType    = "key type"
 	checkValidity   = "validity"
 	checkThumbprint = "thumbprint"
 	checkNetwork    = "network"

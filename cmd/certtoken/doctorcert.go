@@ -20,7 +20,7 @@ var certStages = []struct {
 	{checkFile, []error{certtoken.ErrFormat, certtoken.ErrTooLarge, certtoken.ErrUnsupported}},
 	{checkPassword, []error{certtoken.ErrPasswordRequired, certtoken.ErrWrongPassword}},
 	{checkKey, []error{certtoken.ErrNoPrivateKey, certtoken.ErrKeyMismatch, certtoken.ErrSeveralKeys}},
-	{checkKeySize, []error{certtoken.ErrNotRSA, certtoken.ErrKeySize}},
+	{checkKeyType, []error{certtoken.ErrNotRSA, certtoken.ErrKeySize}},
 }
 
 // checkCertificate checks what can be checked without a server, and returns the
@@ -41,7 +41,7 @@ func (d *doctorCommand) checkCertificate(ctx context.Context, t *target) (*certt
 	d.ok(checkPassword, "%s", passwordText(pass))
 	d.ok(checkKey, "belongs to the certificate %q", shown.subject())
 	kind, bits := shown.keyKind()
-	d.ok(checkKeySize, "%s, %d bits", kind, bits)
+	d.ok(checkKeyType, "%s, %d bits", kind, bits)
 	valid := d.checkValidity(shown)
 	d.checkThumbprint(shown)
 	if !valid {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/certtoken/certtoken"
@@ -84,15 +85,26 @@ func headline(err error) (first string, more []string) {
 	}
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
-		lines[i] = printable(flagNames(strings.TrimPrefix(line, "certtoken: ")))
+		line = strings.TrimPrefix(line, "certtoken: ")
+		line = strings.ReplaceAll(line, ": certtoken: ", ": ") // of an error within another
+		lines[i] = printable(withoutUser(flagNames(line)))
 	}
 	return lines[0], lines[1:]
 }
+
+// withoutUser takes user and password out of the URLs in a text, which may be
+// mistaken ones.
+func withoutUser(text string) string { return urlUser.ReplaceAllString(text, "://[removed]@") }
+
+var urlUser = regexp.MustCompile(`://[^\s"]*@`)
 
 // flagNames puts the flags of this program where the library names its options.
 func flagNames(text string) string { return optionFlags.Replace(text) }
 
 var optionFlags = strings.NewReplacer(
+	"WithPassword", "--password-env or --password-file",
+	"WithTLSClientAuth", "--mtls",
+	"WithMTLSPoP", "--mtls",
 	"WithThumbprintHeader", "--thumbprint",
 	"WithThumbprint", "--select",
 	"WithKeyIDFunc", "--kid",

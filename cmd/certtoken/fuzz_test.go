@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
 
-// FuzzDecode gives anything to certtoken decode: what is shown has no control
-// characters, and an error repeats nothing of the input.
-func FuzzDecode(f *testing.F) {
-	files, err := filepath.Glob("testdata/decode/*")
+// seeds gives each file to add, and fails if they are gone: a fuzzer without
+// seeds finds nothing and passes.
+func seeds(f *testing.F, pattern string, add func(data []byte)) {
+	f.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		f.Fatalf("the seeds are missing: %v", err)
 	}
@@ -21,10 +23,16 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(string(data))
+		add(data)
 	}
+}
+
+// FuzzDecode gives anything to certtoken decode: what is shown has no control
+// characters, and an error repeats nothing of the input.
+func FuzzDecode(f *testing.F) {
+	seeds(f, "testdata/decode/*", func(data []byte) { f.Add(string(data)) })
 	f.Fuzz(func(t *testing.T, input string) {
-		parts, err := splitJWT(input)
+		parts, err := readJWT(input)
 		if err != nil {
 			if text := strings.TrimSpace(input); len(text) > 40 && strings.Contains(err.Error(), text) {
 				t.Fatalf("the error repeats the input: %v", err)
@@ -36,10 +44,7 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("no JSON: %q", object)
 			}
 			for _, line := range indented(object) {
-				shown := printable(line)
-				if i := strings.IndexFunc(shown, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }); i >= 0 {
-					t.Fatalf("a control character is shown: %q", shown)
-				}
+				graphic(t, printable(line))
 				timeClaim(line)
 			}
 		}
@@ -52,4 +57,43 @@ func FuzzFault(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(_ *testing.T, spec string) { _, _ = parseFault(spec) })
+}
+
+// FuzzCertificate gives anything to those who read public certificates: cert
+// show, serve --client and --ca. What they take can be shown, in lines without
+// control characters.
+func FuzzCertificate(f *testing.F) {
+	seeds(f, "testdata/certificate/*", func(data []byte) { f.Add(data, "") })
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\n"), "00112233445566778899AABBCCDDEEFF00112233")
+	f.Fuzz(func(t *testing.T, data []byte, selected string) {
+		shown, err := parsePublic(data, selected)
+		if err == nil {
+			rows := shown.rows("file", time.Now())
+			for _, r := range rows {
+				graphic(t, printable(r.text))
+			}
+			newCertJSON(shown)
+			if selected != "" && !hasThumbprint(shown.leaf, selected) {
+				t.Fatalf("%q selected another certificate", selected)
+			}
+		}
+		_, serveErr := servedCert(data)
+		_, caErr := caCertificates(data)
+		for _, err := range []error{err, serveErr, caErr} {
+			if err == nil {
+				continue
+			}
+			first, more := headline(err)
+			for _, line := range append(more, first) {
+				graphic(t, line)
+			}
+		}
+	})
+}
+
+func graphic(t *testing.T, line string) {
+	t.Helper()
+	if i := strings.IndexFunc(line, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }); i >= 0 {
+		t.Fatalf("a control character is shown: %q", line)
+	}
 }

@@ -126,6 +126,22 @@ func pfx(t *testing.T) (dir string) {
 	return dir
 }
 
+// A PFX isn't shown on a terminal; a PEM is what was asked for.
+func TestConvertToTerminal(t *testing.T) {
+	dir := pfx(t)
+	env := []string{envPassword + "=" + typedPassword}
+	s := start(t, dir, env, "cert", "convert", "private.pfx", "-", "--to", "pfx", "--out-no-password")
+	if status := s.wait(); status != exitUsage {
+		t.Errorf("exit status %d:\n%q", status, s.text())
+	}
+	s.expect("a PFX isn't text for a terminal")
+	s = start(t, dir, env, "cert", "convert", "private.pfx", "-")
+	if status := s.wait(); status != exitDone {
+		t.Errorf("exit status %d", status)
+	}
+	s.expect("-----BEGIN CERTIFICATE-----")
+}
+
 func TestPromptOpensFile(t *testing.T) {
 	s := start(t, pfx(t), nil, "cert", "show", "private.pfx")
 	s.expect("Password of private.pfx: ")

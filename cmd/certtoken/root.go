@@ -124,7 +124,8 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 }
 
 // flagError is wrong usage of a flag. Passwords are never flags, so one that was
-// tried as a flag isn't repeated.
+// tried as a flag isn't repeated; nor is what doesn't look like a flag's name,
+// which may be a token.
 func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
@@ -142,5 +143,10 @@ func flagError(cmd *cobra.Command, err error) error {
 	if unknown.GetSpecifiedShortnames() != "" {
 		return usagef("there is no flag -%s", name).advise(seeHelp(cmd))
 	}
+	if !flagName.MatchString(name) {
+		return usagef("there is no such flag").advise(seeHelp(cmd))
+	}
 	return usagef("there is no flag --%s", name).advise(seeHelp(cmd))
 }
+
+var flagName = regexp.MustCompile(`^[a-z0-9-]{1,24}$`)

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -48,7 +51,8 @@ interrupted. It checks assertions for real, answers as Entra ID does, or with
 nothing elsewhere.
 
 It prints its address, the file of the CA that its clients have to trust, and a
-command to try; every token request is a line on standard error.
+command to try; every token request is a line on standard error. The --ca-file
+is replaced only if it holds nothing but CERTIFICATE blocks.
 
 --fail SPEC is one of
   throttle:DURATION  status:CODE   aadsts:CODE  error:CODE     delay:DURATION
@@ -73,7 +77,7 @@ command to try; every token request is a line on standard error.
 	flags.Var(&s.offset, "clock-offset", "`DURATION` by which its clock is ahead, or with - behind")
 	flags.StringArrayVar(&s.fail, "fail", nil, "fail as `SPEC` says; several take turns")
 	flags.IntVar(&s.first, "fail-first", 0, "fail only the first `N` requests")
-	flags.StringVar(&s.caFile, "ca-file", "", "`FILE` to write the CA to (default a temporary one)")
+	flags.StringVar(&s.caFile, "ca-file", "", "`FILE` to write the CA to, new or with certificates only (default a temporary one)")
 	flags.BoolVar(&s.json, "json", false, "print the address and the rest as JSON")
 	flags.BoolVarP(&s.quiet, "quiet", "q", false, "don't log requests")
 	return cmd
@@ -82,6 +86,9 @@ command to try; every token request is a line on standard error.
 func (s *serveCommand) run(cmd *cobra.Command, _ []string) error {
 	faults, err := s.faults()
 	if err != nil {
+		return err
+	}
+	if err := s.checkCAFile(); err != nil {
 		return err
 	}
 	clients, err := s.readClients()
@@ -291,6 +298,48 @@ func (s *serveCommand) issuerURL(base string) string {
 		return base
 	}
 	return strings.TrimSuffix(s.issuer, "/")
+}
+
+// checkCAFile makes sure that nothing but a CA of before is overwritten.
+func (s *serveCommand) checkCAFile() error {
+	switch {
+	case s.caFile == "":
+		return nil
+	case s.caFile == "-":
+		return usagef("--ca-file can't be standard output: give a FILE")
+	}
+	info, err := os.Stat(s.caFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return failf("%w", fileError(err))
+	case info.Mode().IsRegular() && info.Size() <= maxCertFile:
+		data, err := readFile(s.console, s.caFile)
+		if err != nil || onlyCertificates(data) {
+			return err
+		}
+	}
+	return failf("%s: not a CA file of serve; choose another --ca-file", s.caFile)
+}
+
+// onlyCertificates tells whether there is nothing but CERTIFICATE blocks in data,
+// or nothing at all.
+func onlyCertificates(data []byte) bool {
+	for {
+		data = bytes.TrimSpace(data)
+		if len(data) == 0 {
+			return true
+		}
+		if !bytes.HasPrefix(data, []byte("-----BEGIN CERTIFICATE-----")) {
+			return false
+		}
+		block, rest := pem.Decode(data)
+		if block == nil || block.Type != "CERTIFICATE" {
+			return false
+		}
+		data = rest
+	}
 }
 
 // writeCA writes the CA for clients to trust. A temporary file goes with the

@@ -49,6 +49,9 @@ func requestText(r *certtokentest.Request) string {
 	case r.Error != "":
 		text += ": " + r.Error
 	}
+	if r.Code != 0 && r.Tenant != "" { // of Entra ID; another server doesn't answer it
+		text += fmt.Sprintf(": AADSTS%d", r.Code)
+	}
 	if r.Description != "" {
 		text += ": " + r.Description
 	}

@@ -64,6 +64,9 @@ func (f *targetFlags) server() (*server, error) {
 		return nil, usagef("--authority %q is unknown", authority).
 			advise("Give entra, entra-usgov, entra-china, adfs:HOST, or an issuer's URL.")
 	}
+	if u.User != nil {
+		return nil, usagef("--authority has a user in its URL, which an issuer's never has")
+	}
 	return f.generic(authority)
 }
 

@@ -136,7 +136,11 @@ func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*
 		return nil, err
 	}
 	if f.mtls {
-		opts = append(opts, server.handshake())
+		proof, err := server.handshake()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, proof)
 	}
 	client, err := httpClient(c, f.ca)
 	if err != nil {
@@ -163,11 +167,14 @@ func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*
 
 // handshake proves the client by its certificate in the TLS handshake instead of
 // by an assertion (RFC 8705); Entra ID has a form of its own.
-func (s *server) handshake() certtoken.AuthorityOption {
-	if s.needTenant {
-		return certtoken.WithMTLSPoP()
+func (s *server) handshake() (certtoken.AuthorityOption, error) {
+	switch {
+	case s.needTenant:
+		return certtoken.WithMTLSPoP(), nil
+	case s.entra:
+		return nil, usagef("--mtls of Entra ID has an endpoint of its own: it excludes --token-url")
 	}
-	return certtoken.WithTLSClientAuth()
+	return certtoken.WithTLSClientAuth(), nil
 }
 
 func (f *targetFlags) fillFromEnv(cmd *cobra.Command) {

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -41,29 +42,26 @@ type settings struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(ctx, os.Args[1:])
+	var wrong usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.As(err, &wrong):
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(2)
+	default:
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
-	tenant := flag.String("tenant", "", "Entra tenant, GUID or domain; without it everything happens on this machine")
-	clientID := flag.String("client-id", "", "application (client) id")
-	cert := flag.String("cert", "", "PFX or PEM file; its password, if any, is in QUICKSTART_PASSWORD")
-	scope := flag.String("scope", "https://graph.microsoft.com/.default", "scope to ask for")
-	api := flag.String("api", "https://graph.microsoft.com/v1.0/organization", "API to call with the token")
-	flag.Parse()
-
-	if *tenant != "" {
-		return story(ctx, settings{
-			authority: certtoken.Entra(*tenant),
-			clientID:  *clientID,
-			certFile:  *cert,
-			password:  os.Getenv("QUICKSTART_PASSWORD"),
-			scope:     *scope,
-			api:       *api,
-		})
+func run(ctx context.Context, args []string) error {
+	tenant, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if tenant != nil {
+		return story(ctx, *tenant)
 	}
 	dir, err := os.MkdirTemp("", "quickstart-")
 	if err != nil {
@@ -76,6 +74,71 @@ func run(ctx context.Context) error {
 	}
 	defer server.Close()
 	return story(ctx, local)
+}
+
+// envPassword holds the password of -cert. It isn't a flag: every process on the
+// machine could read it there.
+const envPassword = "QUICKSTART_PASSWORD"
+
+// usageError is a mistake in the arguments.
+type usageError string
+
+func (e usageError) Error() string { return string(e) + " (-h shows the flags)" }
+
+// parse reads the flags. Without any everything happens on this machine, and the
+// settings are nil.
+func parse(args []string) (*settings, error) {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	tenant := flags.String("tenant", "", "Entra tenant, GUID or domain; without it everything happens on this machine")
+	clientID := flags.String("client-id", "", "application (client) id")
+	cert := flags.String("cert", "", "PFX or PEM file; its password, if it has one, is in the environment variable "+envPassword)
+	scope := flags.String("scope", "https://graph.microsoft.com/.default", "scope to ask for")
+	api := flags.String("api", "https://graph.microsoft.com/v1.0/organization", "API to call with the token")
+	var problem bytes.Buffer
+	flags.SetOutput(&problem)
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(problem.String())
+		return nil, err
+	case err != nil:
+		return nil, usageError(err.Error())
+	case flags.NArg() > 0:
+		return nil, usageError("there are flags only, no other arguments")
+	case flags.NFlag() == 0:
+		return nil, nil
+	}
+	for _, needed := range []struct{ name, value string }{{"tenant", *tenant}, {"client-id", *clientID}, {"cert", *cert}} {
+		if needed.value == "" {
+			return nil, usageError("-" + needed.name + " is missing: -tenant, -client-id and -cert go together")
+		}
+	}
+	return &settings{
+		authority: certtoken.Entra(*tenant),
+		clientID:  *clientID,
+		certFile:  *cert,
+		password:  os.Getenv(envPassword),
+		scope:     *scope,
+		api:       *api,
+	}, nil
+}
+
+// certificate is the source of the file. An empty password is none.
+func (s settings) certificate() certtoken.CertSource {
+	if s.password == "" {
+		return certtoken.CertFile(s.certFile)
+	}
+	return certtoken.CertFile(s.certFile, certtoken.WithPassword(s.password))
+}
+
+// explain names the variable in errors about the password.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, certtoken.ErrPasswordRequired):
+		return fmt.Errorf("%w: set %s", err, envPassword)
+	case errors.Is(err, certtoken.ErrWrongPassword):
+		return fmt.Errorf("%w: it came from %s", err, envPassword)
+	}
+	return err
 }
 
 // onThisMachine makes the certificate as the article does, registers its public
@@ -124,7 +187,7 @@ func story(ctx context.Context, s settings) error {
 	if s.http != nil {
 		opts = append(opts, certtoken.WithHTTPClient(s.http))
 	}
-	source := certtoken.CertFile(s.certFile, certtoken.WithPassword(s.password))
+	source := s.certificate()
 	client, err := certtoken.NewClient(s.authority, s.clientID, source, opts...)
 	if err != nil {
 		return err
@@ -133,7 +196,7 @@ func story(ctx context.Context, s settings) error {
 
 	cert, err := source.Certificate(ctx)
 	if err != nil {
-		return err
+		return explain(err)
 	}
 	fmt.Printf("3. The certificate is loaded from %s (%s, RSA, valid until %s).\n",
 		filepath.Base(s.certFile), cert.FileFormat(), cert.Leaf.NotAfter.Format(time.DateOnly))
