@@ -34,6 +34,9 @@ const renewPause = time.Minute
 // notices when a server refuses a token: the calls after it wait for another
 // one, at most one a minute. Without it, a token that was revoked is sent until
 // the client renews it by itself.
+//
+// Where the refusal of a stream overtakes its first message, gRPC reports to stats
+// handlers that the stream ended well: then a later call finds out.
 func (c *Credentials) StatsHandler() stats.Handler { return handler{c} }
 
 // handler follows each attempt of a call from its token to its end.
