@@ -86,6 +86,9 @@ func TestDocumentedCommandsAreMarked(t *testing.T) {
 
 // The documents' commands do what the documents say.
 func TestDocumentedCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs a hundred commands; the long tests do that")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skip("the commands need a POSIX shell")
 	}

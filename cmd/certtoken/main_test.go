@@ -18,8 +18,13 @@ func TestScripts(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the scripts need a POSIX shell")
 	}
+	dir, files := "testdata/script", []string(nil)
+	if testing.Short() { // the scripts that have something going on at once
+		dir, files = "", []string{"testdata/script/serve.txtar", "testdata/script/roundtrip.txtar"}
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
+		Files:               files,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {

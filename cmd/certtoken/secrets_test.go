@@ -262,10 +262,16 @@ func certCases(granted string) []secretCase {
 // was asked for.
 func TestCommandsShowNoSecret(t *testing.T) {
 	w := newSecretWorld(t)
-	for _, c := range append(askCases(), certCases(w.grant(t))...) {
+	for i, c := range append(askCases(), certCases(w.grant(t))...) {
+		if testing.Short() && i%8 != 0 {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) { w.run(t, c) })
 	}
 	t.Run("every file that holds a key is found", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("requires the files that all commands make")
+		}
 		for _, name := range []string{"app.key", "pair.pem", "converted.pem", "new2/private.pem"} {
 			data, err := os.ReadFile(filepath.Join(w.dir, name))
 			if err != nil {
