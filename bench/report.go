@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certtoken/certtoken/bench/internal/machine"
 )
 
 // results are everything that a run measured.
@@ -152,7 +152,7 @@ func (r *results) markdown() string {
 	line("# Measured")
 	line("")
 	line("Written by `go run ./bench`. %s, %d cores, %s, %s/%s, %s; %s, and the run took %v. Every figure is the median of %d rounds in which all libraries take turns, and of each round's measurements the fastest counts; a ratio is the median of the rounds' ratios. The token endpoint is in the process, without connection and latency, and the same for all. Absolute figures move from machine to machine and with what else it does; ratios and laws of growth hardly.",
-		processor(), runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH, r.started.UTC().Format("2 January 2006"), r.versionList(), r.took.Round(time.Second), r.cfg.rounds)
+		machine.Processor(), runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH, r.started.UTC().Format("2 January 2006"), r.versionList(), r.took.Round(time.Second), r.cfg.rounds)
 	line("")
 	line("## What was to be shown")
 	line("")
@@ -283,19 +283,6 @@ func verdict(met bool) string {
 		return "met"
 	}
 	return "**missed**"
-}
-
-// processor is the model of the CPU, where the system tells.
-func processor() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown processor"
-	}
-	m := regexp.MustCompile(`(?m)^model name\s*:\s*(.+)$`).FindSubmatch(data)
-	if m == nil {
-		return "unknown processor"
-	}
-	return string(m[1])
 }
 
 // libraryVersions are those that this program was built with.

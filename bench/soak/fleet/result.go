@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/bench/internal/machine"
 	"github.com/certtoken/certtoken/bench/soak/internal/load"
 )
 
@@ -143,7 +142,7 @@ func (r *result) print(w io.Writer) {
 		fmt.Fprintf(w, "| %s | %s |\n", what, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(w, "\n| %.0f s, %d processes with %d callers each, %d scopes |  |\n|---|---|\n", r.took.Seconds(), r.cfg.workers, r.cfg.callers, load.Scopes)
-	row("machine", "%s, %d cores, %s, %s", processor(), runtime.NumCPU(), runtime.GOOS, runtime.Version())
+	row("machine", "%s, %d cores, %s, %s", machine.Processor(), runtime.NumCPU(), runtime.GOOS, runtime.Version())
 	row("calls", "%d", r.calls)
 	row("failed although their process had a valid token", "%d", r.failed)
 	row("expired tokens handed out", "%d", r.expired)
@@ -194,17 +193,4 @@ func list(counts map[string]int64) string {
 		parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))
 	}
 	return cmp.Or(strings.Join(parts, ", "), "none")
-}
-
-// processor is the model of the CPU, where the system tells.
-func processor() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown processor"
-	}
-	m := regexp.MustCompile(`(?m)^model name\s*:\s*(.+)$`).FindSubmatch(data)
-	if m == nil {
-		return "unknown processor"
-	}
-	return string(m[1])
 }
