@@ -187,6 +187,9 @@ func isConnectionFailure(err error) bool {
 
 // sleep waits, and reports whether it wasn't cut short.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -188,10 +188,10 @@ func (b *answerBody) ready() error {
 		return errBodyClosed
 	default:
 	}
-	if b.waited {
+	if b.waited || b.answer.bodyDelay <= 0 {
 		return context.Cause(b.ctx)
 	}
-	timer := time.NewTimer(b.answer.bodyDelay)
+	timer := time.NewTimer(b.answer.bodyDelay) // never of 0: two at once in a bubble crash the race detector (golang/go#78156)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
