@@ -312,7 +312,7 @@ func TestMisbehavingSourceDuringRenewal(t *testing.T) {
 				}
 				assert.Positive(t, failed.Load())
 				bad.Store(false)
-				time.Sleep(30 * time.Second)
+				time.Sleep(40 * time.Second) // beyond the end of a flight that hangs
 				r.token(t, graph)
 			})
 		})

@@ -124,9 +124,12 @@ func corpusCases(tb testing.TB) map[string]string {
 }
 
 // oracleRounds leaves out the files of NSS and GnuTLS, which take half a
-// minute, except in CI.
+// minute, except in CI, and in short those of many rounds.
 func oracleRounds() int64 {
-	if os.Getenv("CI") == "true" {
+	switch {
+	case testing.Short():
+		return 25_000
+	case os.Getenv("CI") == "true":
 		return maxTotalRounds
 	}
 	return 250_000

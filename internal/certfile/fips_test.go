@@ -2,6 +2,7 @@ package certfile
 
 import (
 	"crypto/fips140"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,7 @@ func TestFIPSMode(t *testing.T) {
 	if fips140.Enforced() {
 		t.Skip("TestInFIPSMode runs in this process")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestInFIPSMode$", "-test.v")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestInFIPSMode$", "-test.v", fmt.Sprintf("-test.short=%t", testing.Short()))
 	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -78,6 +79,9 @@ func TestInFIPSMode(t *testing.T) {
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, password := range []string{"secret", ""} {
+			if testing.Short() && !affordable(data, password, oracleRounds()) {
+				continue
+			}
 			pair, err := Parse(data, withPassword(password))
 			assert.NotEqual(t, pair == nil, err == nil, filepath.Base(file))
 		}
