@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"fmt"
 	"math"
 	"math/big"
@@ -109,12 +110,42 @@ func (k privateKey) open() (*rsa.PrivateKey, error) {
 	if len(k.pkcs1) > maxKeyDER {
 		return nil, fmt.Errorf("%w: an RSA key of %d bytes", ErrTooLarge, len(k.pkcs1))
 	}
-	key, err := x509.ParsePKCS1PrivateKey(k.pkcs1)
+	key, err := x509.ParsePKCS1PrivateKey(completed(k.pkcs1))
 	if err != nil {
 		return nil, formatError("the private key is damaged: %v", err)
 	}
 	return key, nil
 }
+
+// completed calculates the CRT values of an RSAPrivateKey with two primes where
+// they are 0, as programs write them that have the primes alone, such as those
+// that turn a JWK into PEM. Anything else it leaves as it is.
+func completed(der []byte) []byte {
+	var key struct {
+		Version       int
+		N, E, D, P, Q *big.Int
+		DP, DQ, QInv  *big.Int
+	}
+	rest, err := asn1.Unmarshal(der, &key)
+	if err != nil || len(rest) > 0 || key.P.Cmp(one) <= 0 || key.Q.Cmp(one) <= 0 || key.D.Sign() <= 0 {
+		return der
+	}
+	if key.DP.Sign() != 0 && key.DQ.Sign() != 0 && key.QInv.Sign() != 0 {
+		return der
+	}
+	modulo := func(x *big.Int) *big.Int { return new(big.Int).Mod(key.D, new(big.Int).Sub(x, one)) }
+	key.DP, key.DQ, key.QInv = modulo(key.P), modulo(key.Q), new(big.Int).ModInverse(key.Q, key.P)
+	if key.QInv == nil {
+		return der
+	}
+	whole, err := asn1.Marshal(key)
+	if err != nil {
+		return der
+	}
+	return whole
+}
+
+var one = big.NewInt(1)
 
 func checkKeySize(key *rsa.PublicKey) error {
 	if bits := key.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
