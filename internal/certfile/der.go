@@ -3,6 +3,7 @@ package certfile
 import (
 	"bytes"
 	"crypto/x509"
+	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -164,7 +165,11 @@ func (r *reader) addNoCertificate(raw []byte, err error) error {
 		r.note(noteCRL)
 		return nil
 	}
-	return r.problem(formatError("a certificate in it can't be read: %v", err))
+	advice := ""
+	if strings.Contains(err.Error(), "negative serial number") { // crypto/x509 has no type for it
+		advice = "; GODEBUG=x509negativeserial=1 in the environment allows it, a certificate made anew is better (RFC 5280 §4.1.2.2)"
+	}
+	return r.problem(formatError("a certificate in it can't be read: %v%s", err, advice))
 }
 
 // addPKCS7 adds the certificates of a SignedData (RFC 5652 §5.1), as in P7B
