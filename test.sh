@@ -9,23 +9,21 @@ cd "$(dirname "$0")"
 # take minutes: the race detector sees a part of these tests, all run without it.
 root=$(GOWORK=off go list -m)
 slow="$root/internal/certfile $root/cmd/certtoken $root/release"
+others=$(go list -m -f '{{.Dir}}/...' | xargs go list | grep -vxF "${slow// /$'\n'}")
 
 failed=0
+step() { printf '== %s\n' "$1"; }
 check() { go test -timeout 20m "$@" || failed=1; }
 
-for dir in $(go list -m -f '{{.Dir}}'); do
-	echo "== ${dir#"$PWD"/}"
-	cd "$dir"
-	packages=$(go list ./... | grep -vxF "${slow// /$'\n'}" || true)
-	# shellcheck disable=SC2086
-	[ -z "$packages" ] || check -race "$@" $packages
-	cd "$OLDPWD"
-done
-for package in $slow; do
-	echo "== ${package#"$root"/}, in short with the race detector, then whole without"
-	check -race -short "$@" "$package"
-	check "$@" "$package"
-done
+step "all but the slow ones, with the race detector"
+# shellcheck disable=SC2086
+check -race "$@" $others
+step "the slow ones, in short with the race detector"
+# shellcheck disable=SC2086
+check -race -short "$@" $slow
+step "the slow ones, whole and without"
+# shellcheck disable=SC2086
+check "$@" $slow
 
 if [ "$failed" -ne 0 ]; then
 	echo "some tests failed" >&2
