@@ -34,6 +34,10 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 )
 
+// shortest is the shortest secret to look for, in bytes: what is shorter, such as
+// the empty payload of a forged assertion, is found anywhere by chance.
+const shortest = 8
+
 // watch collects everything that is printed in a test and looks for secrets in it.
 type watch struct {
 	mu      sync.Mutex
@@ -53,6 +57,9 @@ func (w *watch) text(what, secret string) {
 	defer w.mu.Unlock()
 	if w.secrets == nil {
 		w.secrets = make(map[string]string)
+	}
+	if len(secret) < shortest {
+		return
 	}
 	const piece = 24
 	pieces := []string{secret}
@@ -77,6 +84,9 @@ func (w *watch) bytes(what string, secret []byte) {
 }
 
 func (w *watch) encoded(what string, secret []byte) {
+	if len(secret) < shortest {
+		return
+	}
 	head := secret[:min(len(secret), 24)]
 	w.secrets[hex.EncodeToString(head)] = what + " in hex"
 	w.secrets[strings.ToUpper(hex.EncodeToString(head))] = what + " in hex"
@@ -195,16 +205,13 @@ func (w *watch) check(t *testing.T) {
 func (w *watch) find() (what, near string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	const head = 8 // what is shorter is found anywhere by chance
 	byHead := make(map[string][]string)
 	for secret := range w.secrets {
-		if len(secret) >= head {
-			byHead[secret[:head]] = append(byHead[secret[:head]], secret)
-		}
+		byHead[secret[:shortest]] = append(byHead[secret[:shortest]], secret)
 	}
 	text := w.out.String()
-	for at := range max(0, len(text)-head+1) { // once, however many secrets there are
-		for _, secret := range byHead[text[at:at+head]] {
+	for at := range max(0, len(text)-shortest+1) { // once, however many secrets there are
+		for _, secret := range byHead[text[at:at+shortest]] {
 			if strings.HasPrefix(text[at:], secret) {
 				return w.secrets[secret], text[max(0, at-300):min(len(text), at+len(secret)+20)]
 			}

@@ -293,7 +293,8 @@ func (h *softHSM) moodySource(t *testing.T, opts ...Option) (*Source, *moody) {
 // SoftHSM itself doesn't survive a session being closed under a call.
 type polite struct {
 	cryptoki
-	mu sync.RWMutex
+	mu     sync.RWMutex
+	signed chan struct{} // one for each signature, while there is room
 }
 
 func during[T any](p *polite, f func() (T, error)) (T, error) {
@@ -348,5 +349,9 @@ func (p *polite) SignInit(s p11.SessionHandle, mech []*p11.Mechanism, key p11.Ob
 }
 
 func (p *polite) Sign(s p11.SessionHandle, message []byte) ([]byte, error) {
+	select {
+	case p.signed <- struct{}{}:
+	default:
+	}
 	return during(p, func() ([]byte, error) { return p.cryptoki.Sign(s, message) })
 }
