@@ -70,6 +70,7 @@ func run(ctx context.Context, cfg config) (err error) {
 	problem := f.work(working)
 	took := time.Since(f.started)
 	f.crew.stop()
+	f.server.Close() // waits for what a worker asked for last
 	f.ledger.read(f.server.Requests())
 	f.ledger.close()
 	r := f.result(took)
