@@ -12,6 +12,7 @@ import (
 // The script compares with the newest tag, and the changelog or its argument
 // says what the next version may do.
 func TestAPIDiff(t *testing.T) {
+	t.Parallel()
 	need(t, "git", "bash", "tar")
 	root := copyOf(t)
 	for _, dir := range extensions(t, root) { // one will do: each is compiled in every round

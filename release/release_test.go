@@ -29,6 +29,7 @@ func extensions(t *testing.T, root string) []string {
 // From the tags that the script makes, and nothing else, the command installs
 // and programs build, as they would from the module proxy.
 func TestRelease(t *testing.T) {
+	t.Parallel()
 	need(t, "git", "bash")
 	root := copyOf(t)
 	heading(t, root, version)
@@ -127,6 +128,7 @@ func program(t *testing.T, extensions ...string) string {
 }
 
 func TestReleaseRefuses(t *testing.T) {
+	t.Parallel()
 	need(t, "git", "bash")
 	root := copyOf(t)
 	heading(t, root, version)
@@ -167,6 +169,7 @@ func TestReleaseRefuses(t *testing.T) {
 
 // Two folders, two build caches and two module caches give the same bytes.
 func TestReproducible(t *testing.T) {
+	t.Parallel()
 	need(t, "git", "bash")
 	var sums []string
 	for _, env := range [][]string{
