@@ -12,16 +12,15 @@ slow="$root/internal/certfile $root/cmd/certtoken $root/release"
 others=$(go list -m -f '{{.Dir}}/...' | xargs go list | grep -vxF "${slow// /$'\n'}")
 
 failed=0
-step() { printf '== %s\n' "$1"; }
 check() { go test -timeout 20m "$@" || failed=1; }
 
-step "all but the slow ones, with the race detector"
+echo "== all but the slow ones, with the race detector"
 # shellcheck disable=SC2086
 check -race "$@" $others
-step "the slow ones, in short with the race detector"
+echo "== the slow ones, in short with the race detector"
 # shellcheck disable=SC2086
 check -race -short "$@" $slow
-step "the slow ones, whole and without"
+echo "== the slow ones, whole and without"
 # shellcheck disable=SC2086
 check "$@" $slow
 

@@ -117,15 +117,17 @@ func (k privateKey) open() (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
+// rsaPrivateKey is an RSAPrivateKey of two primes (RFC 8017 appendix A.1.2).
+type rsaPrivateKey struct {
+	Version                     int
+	N, E, D, P, Q, DP, DQ, QInv *big.Int
+}
+
 // completed calculates the CRT values of an RSAPrivateKey with two primes where
 // they are 0, as programs write them that have the primes alone, such as those
 // that turn a JWK into PEM. Anything else it leaves as it is.
 func completed(der []byte) []byte {
-	var key struct {
-		Version       int
-		N, E, D, P, Q *big.Int
-		DP, DQ, QInv  *big.Int
-	}
+	var key rsaPrivateKey
 	rest, err := asn1.Unmarshal(der, &key)
 	if err != nil || len(rest) > 0 || key.P.Cmp(one) <= 0 || key.Q.Cmp(one) <= 0 || key.D.Sign() <= 0 {
 		return der

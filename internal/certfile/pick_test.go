@@ -288,12 +288,7 @@ func TestKeyWithoutCRTValues(t *testing.T) {
 	k := testKeys(t)
 	key := k.key
 	write := func(d, p, q, dp, dq, qInv *big.Int) []byte {
-		der, err := asn1.Marshal(struct {
-			Version               int
-			N                     *big.Int
-			E                     int
-			D, P, Q, DP, DQ, QInv *big.Int
-		}{0, key.N, key.E, d, p, q, dp, dq, qInv})
+		der, err := asn1.Marshal(rsaPrivateKey{0, key.N, big.NewInt(int64(key.E)), d, p, q, dp, dq, qInv})
 		require.NoError(t, err)
 		return der
 	}
