@@ -172,8 +172,15 @@ func TestRotationOfABoundCertificate(t *testing.T) {
 	}
 	hc := &http.Client{Transport: r.client.Transport(base, "read")}
 	defer hc.CloseIdleConnections()
-	var hold atomic.Pointer[chan struct{}]
-	r.server.Handle("slow.example/", r.server.Resource("read", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-*hold.Load() })))
+	var arrived atomic.Bool
+	release := make(chan struct{})
+	r.server.Handle("slow.example/", r.server.Resource("read", http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		arrived.Store(true)
+		select {
+		case <-release:
+		case <-req.Context().Done():
+		}
+	})))
 
 	for range 5 {
 		require.Equal(t, 200, r.get(t, hc))
@@ -185,8 +192,6 @@ func TestRotationOfABoundCertificate(t *testing.T) {
 	require.NoError(t, err)
 
 	// A request with the old certificate is under way when it is renewed.
-	release := make(chan struct{})
-	hold.Store(&release)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		resp, err := hc.Get("https://slow.example/")
@@ -197,8 +202,9 @@ func TestRotationOfABoundCertificate(t *testing.T) {
 	})
 	renewed := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("renewed"))
 	r.server.Register(appID, renewed.Leaf)
-	require.Eventually(t, func() bool { allowed, _ := r.api.Counts(); return allowed >= 5 && dials.Load() >= 1 }, 5*time.Second, time.Millisecond)
-	time.Sleep(50 * time.Millisecond) // the slow request is at the server
+	allowed, _ := r.api.Counts()
+	require.GreaterOrEqual(t, allowed, 5)
+	require.Eventually(t, arrived.Load, 20*time.Second, time.Millisecond, "the slow request is at the server")
 	r.source.current.Store(renewed)
 	_, err = r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{"read"}, Fresh: true})
 	require.NoError(t, err)
