@@ -1,0 +1,107 @@
+// Package syntax checks the texts that go into a token request: names, hosts and
+// URLs that may come from a stranger and must not turn into something else.
+package syntax
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/certtoken/certtoken/internal/redact"
+)
+
+var (
+	labelPattern  = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?$`)
+	policyPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
+	regionPattern = regexp.MustCompile(`^[0-9a-z]{2,40}$`)
+	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	domainPattern = regexp.MustCompile(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`)
+)
+
+// CheckTenant accepts a GUID or a domain, so that a tenant from a stranger's
+// request can't turn into another path of the endpoint.
+func CheckTenant(tenant string) error {
+	switch strings.ToLower(tenant) {
+	case "":
+		return errors.New("certtoken: no tenant: give its GUID or a domain such as contoso.onmicrosoft.com")
+	case "common", "organizations", "consumers":
+		return fmt.Errorf("certtoken: tenant %q stands for many: a client that acts as itself names one, by GUID or domain", tenant)
+	}
+	if guidPattern.MatchString(tenant) || len(tenant) <= 253 && domainPattern.MatchString(tenant) {
+		return nil
+	}
+	return fmt.Errorf("certtoken: tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL", redact.Short(tenant))
+}
+
+// IsHost tells whether a text is a host name, maybe with a port.
+func IsHost(host string) bool {
+	return host != "" && IsVisible(host) && !strings.ContainsAny(host, `/?#@\%`)
+}
+
+// CheckEndpoint accepts an https URL without user and fragment (RFC 6749 §3.2),
+// and plain http to this machine where that was asked for.
+func CheckEndpoint(what, raw string, loopbackHTTP bool) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return fmt.Errorf("certtoken: the %s is not a URL", what)
+	}
+	switch {
+	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
+		return fmt.Errorf("certtoken: %s %q has no host: give the whole URL", what, redact.Short(raw))
+	case u.User != nil:
+		return fmt.Errorf("certtoken: the %s's URL must not hold a user or password", what)
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		return fmt.Errorf("certtoken: %s %q must not have a fragment", what, redact.Short(raw))
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme != "http":
+		return fmt.Errorf("certtoken: %s %q is not https", what, redact.Short(raw))
+	case !IsLoopback(u.Hostname()):
+		return fmt.Errorf("certtoken: %s %q is plain http: only https keeps assertion and token from being read", what, redact.Short(raw))
+	case !loopbackHTTP:
+		return fmt.Errorf("certtoken: %s %q is plain http: for development on this machine, WithLoopbackHTTP allows it", what, redact.Short(raw))
+	}
+	return nil
+}
+
+func IsLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+func IsVisible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func IsScope(s string) bool {
+	return IsVisible(s) && !strings.ContainsAny(s, `"\`)
+}
+
+// EndpointName is an endpoint for people: without query and user.
+func EndpointName(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "token endpoint"
+	}
+	return u.Scheme + "://" + u.Host + u.EscapedPath()
+}
+
+// IsLabel reports whether a name is one label of a host name.
+func IsLabel(name string) bool { return labelPattern.MatchString(name) }
+
+// IsPolicy reports whether a name can be that of a B2C user flow.
+func IsPolicy(name string) bool { return policyPattern.MatchString(name) }
+
+// IsRegion reports whether a name can be that of an Azure region.
+func IsRegion(name string) bool { return regionPattern.MatchString(name) }
