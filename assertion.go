@@ -3,10 +3,8 @@ package certtoken
 import (
 	"context"
 	"crypto"
-	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1"
 	_ "crypto/sha256" // RS256, PS256
 	_ "crypto/sha512" // RS384 to PS512
 	"encoding/base64"
@@ -177,28 +175,6 @@ func (a Assertion) header(cert *Certificate) map[string]any {
 		h["x5c"] = x5c(cert)
 	}
 	return h
-}
-
-// sha1Sum is of a certificate, whose name it is. It protects nothing, so FIPS
-// mode has no say in it.
-func sha1Sum(der []byte) (sum [sha1.Size]byte) {
-	fips140.WithoutEnforcement(func() { sum = sha1.Sum(der) })
-	return sum
-}
-
-// x5t is the SHA-1 thumbprint.
-func x5t(cert *Certificate) string {
-	sum := sha1Sum(cert.Leaf.Raw)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// x5c is the chain, leaf first, in padded standard base64 (RFC 7515 §4.1.6).
-func x5c(cert *Certificate) []string {
-	chain := []string{base64.StdEncoding.EncodeToString(cert.Leaf.Raw)}
-	for _, issuer := range cert.Chain {
-		chain = append(chain, base64.StdEncoding.EncodeToString(issuer.Raw))
-	}
-	return chain
 }
 
 func (a Assertion) claims(now time.Time) jwt.Claims {

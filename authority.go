@@ -3,11 +3,12 @@ package certtoken
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
 )
 
 // Hosts of Entra ID's clouds.
@@ -17,6 +18,13 @@ const (
 	hostEntraChina = "login.partner.microsoftonline.cn"
 	hostChinaCloud = "login.chinacloudapi.cn" // the older name, which Azure's SDKs have
 	hostRegional   = "login.microsoft.com"    // after the region; public cloud
+)
+
+// Audiences of federated credentials in Entra ID's clouds.
+const (
+	exchangeEntra = "api://AzureADTokenExchange"
+	exchangeUSGov = "api://AzureADTokenExchangeUSGov"
+	exchangeChina = "api://AzureADTokenExchangeChina"
 )
 
 // genericLifetime is short: a server that isn't Entra ID may refuse an exp
@@ -84,7 +92,7 @@ func ADFS(host string, opts ...AuthorityOption) Authority {
 		tokenURL:  "https://" + host + "/adfs/oauth2/token",
 		assertion: Assertion{Algorithm: RS256, Thumbprint: ThumbprintSHA1},
 	}
-	if !isHost(host) {
+	if !syntax.IsHost(host) {
 		a.fail("ADFS host %q: give the host name only", host)
 	}
 	return a.finish(opts)
@@ -121,8 +129,8 @@ func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 func EntraB2C(name, policy string, opts ...AuthorityOption) Authority {
 	a := ownHost(name, "b2clogin.com")
 	a.policy = policy
-	if !policyPattern.MatchString(policy) {
-		a.fail("policy %q is not the name of a user flow", shorten(policy))
+	if !syntax.IsPolicy(policy) {
+		a.fail("policy %q is not the name of a user flow", redact.Short(policy))
 	}
 	return a.finish(opts)
 }
@@ -137,15 +145,15 @@ func EntraExternalID(name string, opts ...AuthorityOption) Authority {
 // ownHost is a tenant with a host of its own.
 func ownHost(name, domain string) Authority {
 	a := Authority{host: name + "." + domain, tenant: name + ".onmicrosoft.com", oneTenant: true}
-	if !labelPattern.MatchString(name) {
-		a.fail("tenant %q: give the first part of its onmicrosoft.com domain", shorten(name))
+	if !syntax.IsLabel(name) {
+		a.fail("tenant %q: give the first part of its onmicrosoft.com domain", redact.Short(name))
 	}
 	return a
 }
 
 func newEntra(host, tenant string, opts []AuthorityOption) Authority {
 	a := Authority{host: host, cloud: host, tenant: tenant}
-	if err := checkTenant(tenant); err != nil {
+	if err := syntax.CheckTenant(tenant); err != nil {
 		a.errs = append(a.errs, err)
 	}
 	return a.finish(opts)
@@ -209,7 +217,7 @@ func (a Authority) validate() error {
 		errs = append(errs, errors.New("certtoken: authority: make one with Entra, ADFS or Issuer"))
 	}
 	if a.tokenURL != "" {
-		errs = append(errs, checkEndpoint("token endpoint", a.tokenURL, a.loopbackHTTP))
+		errs = append(errs, syntax.CheckEndpoint("token endpoint", a.tokenURL, a.loopbackHTTP))
 	}
 	probe := a.assertion
 	probe.ClientID, probe.Audience = "probe", "probe"
@@ -225,7 +233,7 @@ func (a Authority) forTenant(tenant string) (Authority, error) {
 	if !a.hasTenants() {
 		return a, errors.New("certtoken: only an Entra authority has tenants")
 	}
-	if err := checkTenant(tenant); err != nil {
+	if err := syntax.CheckTenant(tenant); err != nil {
 		return a, err
 	}
 	a.tenant, a.tokenURL = tenant, a.entraURL(tenant)
@@ -291,64 +299,28 @@ func (a Authority) checkScopes() []string {
 	return nil
 }
 
-var (
-	labelPattern  = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?$`)
-	policyPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
-	regionPattern = regexp.MustCompile(`^[0-9a-z]{2,40}$`)
-	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	domainPattern = regexp.MustCompile(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`)
-)
+// hostMTLS is where Entra ID grants tokens that are bound to a certificate.
+const hostMTLS = "mtlsauth.microsoft.com"
 
-// checkTenant accepts a GUID or a domain, so that a tenant from a stranger's
-// request can't turn into another path of the endpoint.
-func checkTenant(tenant string) error {
-	switch strings.ToLower(tenant) {
-	case "":
-		return errors.New("certtoken: no tenant: give its GUID or a domain such as contoso.onmicrosoft.com")
-	case "common", "organizations", "consumers":
-		return fmt.Errorf("certtoken: tenant %q stands for many: a client that acts as itself names one, by GUID or domain", tenant)
-	}
-	if guidPattern.MatchString(tenant) || len(tenant) <= 253 && domainPattern.MatchString(tenant) {
-		return nil
-	}
-	return fmt.Errorf("certtoken: tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL", shorten(tenant))
-}
+// typeMTLSPoP is the type, and the Authorization scheme, of such a token.
+const typeMTLSPoP = "mtls_pop"
 
-// isHost tells whether a text is a host name, maybe with a port.
-func isHost(host string) bool {
-	return host != "" && isVisibleASCII(host) && !strings.ContainsAny(host, `/?#@\%`)
-}
+// presents tells whether the certificate is shown in TLS handshakes.
+func (a Authority) presents() bool { return a.tlsAuth || a.tlsBound || a.pop }
 
-// checkEndpoint accepts an https URL without user and fragment (RFC 6749 §3.2),
-// and plain http to this machine where that was asked for.
-func checkEndpoint(what, raw string, loopbackHTTP bool) error {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return fmt.Errorf("certtoken: the %s is not a URL", what)
-	}
+// asserts tells whether token requests carry an assertion.
+func (a Authority) asserts() bool { return !a.tlsAuth && !a.pop }
+
+// mtlsHost moves an Entra authority to the host for bound tokens.
+func (a *Authority) mtlsHost() {
 	switch {
-	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
-		return fmt.Errorf("certtoken: %s %q has no host: give the whole URL", what, shorten(raw))
-	case u.User != nil:
-		return fmt.Errorf("certtoken: the %s's URL must not hold a user or password", what)
-	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return fmt.Errorf("certtoken: %s %q must not have a fragment", what, shorten(raw))
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme != "http":
-		return fmt.Errorf("certtoken: %s %q is not https", what, shorten(raw))
-	case !isLoopback(u.Hostname()):
-		return fmt.Errorf("certtoken: %s %q is plain http: only https keeps assertion and token from being read", what, shorten(raw))
-	case !loopbackHTTP:
-		return fmt.Errorf("certtoken: %s %q is plain http: for development on this machine, WithLoopbackHTTP allows it", what, shorten(raw))
+	case a.host == "":
+		a.fail("WithMTLSPoP is for Entra ID; elsewhere it is WithTLSClientAuth or WithCertificateBoundTokens")
+	case a.region != "":
+		a.fail("WithMTLSPoP and WithRegion exclude each other; WithHost names any host")
+	case a.host == hostEntra:
+		a.host = hostMTLS
+	case a.host == a.cloud || a.oneTenant:
+		a.fail("WithMTLSPoP is for Entra ID's public cloud; WithHost names any host")
 	}
-	return nil
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }

@@ -3,17 +3,19 @@ package certtoken
 import (
 	"context"
 	"crypto"
+	"crypto/fips140"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
-	"github.com/certtoken/certtoken/internal/certfile"
+	"github.com/certtoken/certtoken/internal/mtls"
 )
 
 // RSA moduli outside these bounds are refused: Entra ID and RFC 7518 §3.3 ask
@@ -90,94 +92,6 @@ func NewCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.
 		return nil, err
 	}
 	return c, nil
-}
-
-// ParseCertificate reads a certificate with its private key from the content
-// of a file: PEM, DER or PFX (PKCS #12), or base64 of them as Azure Key Vault
-// and CI secret stores hold it. It goes by content, never by name. The leaf is
-// the certificate that the key belongs to, wherever it stands in the file.
-//
-// Errors wrap one of [ErrWrongPassword], [ErrPasswordRequired],
-// [ErrNoPrivateKey], [ErrNoCertificate], [ErrKeyMismatch], [ErrNotRSA],
-// [ErrKeySize], [ErrSeveralKeys], [ErrUnsupported], [ErrFormat] and
-// [ErrTooLarge], and say what to do. No error holds the password or the key.
-func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
-	return newCertConfig(opts).parse(data)
-}
-
-// parse reads a file's content, and the key file if there is one.
-func (c certConfig) parse(data []byte) (*Certificate, error) {
-	opts := c.options()
-	if c.keyFile != "" {
-		key, err := readCertFile(c.keyFile)
-		if err != nil {
-			return nil, err
-		}
-		opts.Key = key
-	}
-	pair, err := certfile.Parse(data, opts)
-	switch {
-	case errors.Is(err, ErrPasswordRequired):
-		return nil, fmt.Errorf("certtoken: %w (WithPassword)", err)
-	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
-		return nil, fmt.Errorf("certtoken: %w: the empty one was given; is the variable that holds it set?", err)
-	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(opts.Password) != opts.Password:
-		return nil, fmt.Errorf("certtoken: %w: the one given begins or ends with white space; is that of the file it was read from?", err)
-	case err != nil:
-		return nil, fmt.Errorf("certtoken: %w", err)
-	}
-	cert, err := NewCertificate(pair.Key, pair.Leaf, pair.Chain)
-	if err != nil {
-		return nil, err
-	}
-	cert.format = pair.Format
-	return cert, nil
-}
-
-// CertOption says how a certificate file is read.
-type CertOption func(*certConfig)
-
-type certConfig struct {
-	password   func() string // nil: none; a function, so that no print or dump walks into it
-	keyFile    string
-	thumbprint string
-}
-
-// options are the settings as the reader wants them.
-func (c certConfig) options() certfile.Options {
-	opts := certfile.Options{Thumbprint: c.thumbprint}
-	if c.password != nil {
-		opts.Password, opts.HasPassword = c.password(), true
-	}
-	return opts
-}
-
-func newCertConfig(opts []CertOption) certConfig {
-	var cfg certConfig
-	for _, opt := range opts {
-		if opt != nil {
-			opt(&cfg)
-		}
-	}
-	return cfg
-}
-
-// WithPassword gives the password of a PFX or of an encrypted key. No password
-// and an empty one differ; one that turns out not to be needed is ignored.
-func WithPassword(password string) CertOption {
-	return func(c *certConfig) { c.password = func() string { return password } }
-}
-
-// WithKeyFile names a second file that holds the private key. [ParseCertificate]
-// reads it too.
-func WithKeyFile(path string) CertOption {
-	return func(c *certConfig) { c.keyFile = path }
-}
-
-// WithThumbprint selects one of several certificates in a file, by the SHA-1
-// or SHA-256 of its DER form in hex (colons and spaces are ignored) or base64url.
-func WithThumbprint(thumbprint string) CertOption {
-	return func(c *certConfig) { c.thumbprint = thumbprint }
 }
 
 // Certificate returns c itself.
@@ -280,4 +194,31 @@ func keyThumbprintHex(pub *rsa.PublicKey) string {
 	}
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
+}
+
+// pair is c as TLS handshakes present it.
+func (c *Certificate) pair() *mtls.Pair {
+	return &mtls.Pair{Leaf: c.Leaf, Chain: c.Chain, Signer: c.Signer, Usable: c.usable}
+}
+
+// sha1Sum is of a certificate, whose name it is. It protects nothing, so FIPS
+// mode has no say in it.
+func sha1Sum(der []byte) (sum [sha1.Size]byte) {
+	fips140.WithoutEnforcement(func() { sum = sha1.Sum(der) })
+	return sum
+}
+
+// x5t is the SHA-1 thumbprint.
+func x5t(cert *Certificate) string {
+	sum := sha1Sum(cert.Leaf.Raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// x5c is the chain, leaf first, in padded standard base64 (RFC 7515 §4.1.6).
+func x5c(cert *Certificate) []string {
+	chain := []string{base64.StdEncoding.EncodeToString(cert.Leaf.Raw)}
+	for _, issuer := range cert.Chain {
+		chain = append(chain, base64.StdEncoding.EncodeToString(issuer.Raw))
+	}
+	return chain
 }

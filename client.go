@@ -7,9 +7,18 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/cache"
+	"github.com/certtoken/certtoken/internal/claims"
+	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/mtls"
+	"github.com/certtoken/certtoken/internal/panics"
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/seal"
+	"github.com/certtoken/certtoken/internal/syntax"
+	"github.com/certtoken/certtoken/internal/workers"
 )
 
 // version is sent as the User-Agent.
@@ -21,39 +30,23 @@ const (
 	maxScopeText = 16 << 10
 )
 
-// closeLimit is how long Close waits for work that ignores its context.
-const closeLimit = 10 * time.Second
-
 // Client exchanges client assertions for access tokens and keeps the tokens. It
 // is made by [NewClient] or [NewFederatedClient], may be used from many goroutines, and should be one
 // for each client id and authority in a program: its cache is what saves
 // requests. Without [WithKeepWarm], a Client that is forgotten leaks nothing; its
 // idle connections end after 90 s.
 type Client struct {
-	id         string
-	authority  Authority
-	credential credential
-	cfg        config
-	hooks      Hooks
-	exchanger  *exchanger
-	shared     *sharedStore // nil: none
-	cache      *cache
-	users      *cache // of tokens on behalf of users
-	clock      *clock
+	id        string
+	authority Authority
+	cfg       config
+	hooks     Hooks
+	requester requester
+	bindings  *mtls.Bindings // nil: tokens are bound to no certificate
+	shared    *sharedStore   // nil: none
 
-	presents bool // the certificate, in TLS handshakes: tokens are bound to it
-	bound    bindings
-
-	offset  atomic.Int64           // how far the endpoint's clock is ahead of ours
-	noPSS   atomic.Bool            // the signer said so, and WithPSSFallback was given
-	signing atomic.Pointer[inUse]  // the certificate that signed last
-	trouble atomic.Pointer[string] // of its source, as told to the hooks
-
-	ctx    context.Context // of flights; ends with Close
-	cancel context.CancelFunc
-	closed atomic.Bool
-	mu     sync.Mutex // guards flights.Add against Close
-	work   sync.WaitGroup
+	own, users *cache.Cache[Token, Grant] // the client's tokens, and those on behalf of users
+	clock      *clock.Clock
+	work       *workers.Group
 }
 
 // NewClient makes a client of an authority from its client id (in Entra ID the
@@ -67,7 +60,10 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 		missing = file.validate()
 	}
 	return newClient(authority, clientID, missing, func(c *Client) credential {
-		return &certCredential{client: c, source: source}
+		return &certCredential{
+			clientID: c.id, source: source, hooks: c.hooks, clock: c.clock,
+			warnBefore: c.cfg.expiryWarning, bindings: c.bindings,
+		}
 	}, opts)
 }
 
@@ -76,12 +72,12 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 func newClient(authority Authority, clientID string, missing error, of func(*Client) credential, opts []Option) (*Client, error) {
 	cfg := newConfig(opts)
 	errs := []error{authority.validate(), cfg.validate()}
-	if clientID == "" || !isVisibleASCII(strings.ReplaceAll(clientID, " ", "")) {
+	if clientID == "" || !syntax.IsVisible(strings.ReplaceAll(clientID, " ", "")) {
 		errs = append(errs, errors.New("certtoken: the client id is empty or not printable"))
 	}
 	errs = append(errs, missing)
 	if authority.presents() && cfg.http != nil {
-		errs = append(errs, checkBase(cfg.http.Transport))
+		errs = append(errs, mtls.CheckBase(cfg.http.Transport))
 	}
 	if len(cfg.tenants) > 0 || cfg.anyTenant {
 		if !authority.hasTenants() {
@@ -91,38 +87,99 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 			errs = append(errs, errors.New("certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
 		}
 	}
-	c := &Client{id: clientID, authority: authority, cfg: cfg, presents: authority.presents()}
-	c.credential = of(c)
-	warm := make([]Request, 0, len(cfg.keepWarm))
+	c := &Client{id: clientID, authority: authority, cfg: cfg, hooks: joinHooks(cfg.hooks), clock: clock.New(), work: workers.New()}
+	warm := make([]cache.Key, 0, len(cfg.keepWarm))
 	for _, scopes := range cfg.keepWarm {
 		k, err := c.key(Request{Scopes: scopes})
 		errs = append(errs, err)
-		warm = append(warm, Request{Scopes: k.scopes})
+		warm = append(warm, k)
 	}
-	if cfg.store != nil {
-		shared, err := newSharedStore(cfg.store, cfg.storeKeys)
-		errs = append(errs, err)
-		c.shared = shared
-		c.cfg.storeKeys = nil // secrets lie in one place
-	}
+	keys, err := newStoreKeys(cfg.storeKeys)
+	errs = append(errs, err)
+	c.cfg.storeKeys = nil // secrets lie in one place
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	c.hooks = joinHooks(cfg.hooks)
-	c.clock = newClock()
-	c.cache = newCache(cfg.cacheLimit)
-	c.users = newCache(cfg.userCacheLimit)
-	c.exchanger = newExchanger(cfg.http, userAgent(cfg.userAgent))
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	for _, req := range warm {
-		c.work.Go(func() { c.keepWarm(req) })
+	endpoint := exchange.New(cfg.http, userAgent(cfg.userAgent))
+	if authority.presents() {
+		c.bindings = mtls.New(endpoint.HTTP, authority.noPSS)
+	}
+	c.requester = requester{
+		clientID: clientID, capabilities: cfg.capabilities, hooks: c.hooks, clock: c.clock,
+		credential: of(c), endpoint: endpoint, bindings: c.bindings,
+	}
+	if cfg.store != nil {
+		c.shared = &sharedStore{
+			store: cfg.store, keys: func() []seal.Key { return keys },
+			clientID: clientID, capabilities: cfg.capabilities, clock: c.clock, work: c.work,
+			failed: c.hooks.StoreFailed, bindings: c.bindings, calls: make(chan struct{}, maxStoreCalls),
+		}
+	}
+	c.own = c.newCache(cfg.cacheLimit)
+	c.users = c.newCache(cfg.userCacheLimit)
+	for _, k := range warm {
+		c.work.Go(func() { c.own.KeepWarm(k) })
 	}
 	return c, nil
 }
 
+// newCache makes a cache of at most limit tokens.
+func (c *Client) newCache(limit int) *cache.Cache[Token, Grant] {
+	cfg := cache.Config[Token, Grant]{
+		Limit: limit, Clock: c.clock, Work: c.work, Foreground: c.cfg.foreground,
+		Fetch:     c.fetch,
+		Life:      func(t *Token) *clock.Span { return &t.life },
+		Ends:      (*Token).ExpiresAt,
+		Judge:     judge,
+		Again:     again,
+		Condition: func() string { return c.requester.credential.name() },
+		OnMiss: func(k *cache.Key) {
+			emit(c.hooks.Miss, Event{Tenant: k.Tenant, Scopes: k.Scopes})
+		},
+		OnRenewalFailed: func(k *cache.Key, before *Token, err error, pause time.Duration) {
+			emit(c.hooks.RenewalFailed, Event{
+				Tenant: k.Tenant, Scopes: k.Scopes, Err: err, ExpiresAt: before.ExpiresAt(), RetryIn: pause,
+			})
+		},
+	}
+	if c.bindings != nil {
+		cfg.Usable = c.presentable
+	}
+	if c.hooks.Hit != nil {
+		cfg.OnHit = func(k *cache.Key, t *Token) {
+			c.hooks.Hit(Event{Tenant: k.Tenant, Scopes: k.Scopes, ExpiresAt: t.ExpiresAt()})
+		}
+	}
+	return cache.New(cfg)
+}
+
+// presentable tells whether a token is bound to the certificate in use, or to none.
+func (c *Client) presentable(t *Token) bool {
+	return c.bindings == nil || c.bindings.InUse(t.secret().user().binding)
+}
+
+// fetch gets a token from the shared store if there is one, or else from the
+// endpoint.
+func (c *Client) fetch(ctx context.Context, call *tokenCall) cache.Fetched[Token] {
+	authority, err := c.authority.forTenant(call.Key.Tenant)
+	if err != nil {
+		return cache.Fetched[Token]{Err: err}
+	}
+	origin := func() (*Token, error) { return c.requester.request(ctx, authority, call) }
+	if c.shared == nil || call.Want.Once {
+		t, err := origin()
+		return cache.Fetched[Token]{Token: t, Err: err}
+	}
+	bound, err := c.requester.credential.bound(ctx)
+	if err != nil {
+		return cache.Fetched[Token]{Err: err}
+	}
+	return c.shared.fetch(ctx, authority, call, bound, origin)
+}
+
 // String names the client by its id and token endpoint.
 func (c *Client) String() string {
-	return fmt.Sprintf("certtoken.Client(%s at %s)", c.id, endpointName(c.authority.tokenURL))
+	return fmt.Sprintf("certtoken.Client(%s at %s)", c.id, syntax.EndpointName(c.authority.tokenURL))
 }
 
 // Format prints c as String does, whatever the verb.
@@ -172,27 +229,49 @@ type Request struct {
 // where its answer was unusable, the context's error, [ErrClosed], or what the
 // certificate source or the network said.
 func (c *Client) Token(ctx context.Context, scopes ...string) (*Token, error) {
-	if t := c.cached("", scopes, 0); t != nil {
+	if c.own == nil {
+		return nil, errNotMade
+	}
+	if t := c.own.Get("", "", scopes, Grant{}, 0); t != nil {
 		return t, nil
 	}
-	return c.acquire(ctx, ask{Request: Request{Scopes: slices.Clone(scopes)}})
+	return c.acquire(ctx, Request{Scopes: slices.Clone(scopes)}, nil)
 }
 
 // Acquire is [Client.Token] with everything that can be asked for.
 func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
-	want := ask{Request: req}
-	if want.cacheable() && req.MinValidity >= 0 && req.Grant.secret == nil {
+	if c.own == nil {
+		return nil, errNotMade
+	}
+	if req.Claims == "" && !req.Fresh && req.MinValidity >= 0 && req.Grant.secret == nil {
 		tenant := req.Tenant
 		if tenant == c.authority.tenant {
 			tenant = ""
 		}
 		// There is a slot only for a tenant that was found to be allowed.
-		if t := c.cached(tenant, req.Scopes, req.MinValidity); t != nil {
+		if t := c.own.Get(tenant, "", req.Scopes, Grant{}, req.MinValidity); t != nil {
 			return t, nil
 		}
 	}
-	want.Scopes = slices.Clone(req.Scopes)
-	return c.acquire(ctx, want)
+	req.Scopes = slices.Clone(req.Scopes)
+	return c.acquire(ctx, req, nil)
+}
+
+// acquire is the way of everybody whom the cache can't serve at once. insteadOf is
+// a token that a resource refused, or nil.
+func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*Token, error) {
+	k, err := c.key(req)
+	if err != nil {
+		return nil, err
+	}
+	from := c.own
+	if k.User != "" {
+		from = c.users
+	}
+	return from.Acquire(ctx, k, cache.Want[Token, Grant]{
+		Grant: req.Grant, Claims: req.Claims, Fresh: req.Fresh, Once: req.Grant.show().once,
+		Further: req.MinValidity, InsteadOf: insteadOf,
+	})
 }
 
 // Check finds out whether the client can get a token: it asks the source for
@@ -201,10 +280,10 @@ func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 // which every app may ask for, and other servers for their default. A token in
 // the cache will do. Errors are those of the source and of [Client.Token].
 func (c *Client) Check(ctx context.Context, scopes ...string) error {
-	if c.cache == nil {
+	if c.own == nil {
 		return errNotMade
 	}
-	if c.closed.Load() {
+	if c.work.Closed() {
 		return ErrClosed
 	}
 	if len(scopes) == 0 {
@@ -221,10 +300,10 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 func (c *Client) checkCredential(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = panicError(p)
+			err = panics.Error(p)
 		}
 	}()
-	_, err = c.credential.prove(ctx, c.authority)
+	_, err = c.requester.credential.prove(ctx, c.authority)
 	return err
 }
 
@@ -234,67 +313,48 @@ func (c *Client) checkCredential(ctx context.Context) (err error) {
 // context keeps one busy for more than 10 s. Closing again, or at the same time,
 // does nothing and waits for nothing.
 func (c *Client) Close() error {
-	if c.cache == nil {
+	if c.own == nil {
 		return nil
 	}
-	c.mu.Lock()
-	again := c.closed.Swap(true)
-	c.mu.Unlock()
-	c.cancel()
-	if again {
+	if first := c.work.Close(); !first {
 		return nil
 	}
-	c.cache.clear()
-	c.users.clear()
-	done := make(chan struct{})
-	go func() { c.work.Wait(); close(done) }()
-	limit := time.NewTimer(closeLimit)
-	defer limit.Stop()
-	select {
-	case <-done:
-	case <-limit.C:
-		return errors.New("certtoken: closed, but a source, signer or hook that ignores its context is still busy")
+	c.own.Clear()
+	c.users.Clear()
+	if err := c.work.Wait(); err != nil {
+		return err
 	}
-	c.unbound()
+	if c.bindings != nil {
+		c.bindings.Close()
+	}
 	if c.cfg.http == nil {
-		c.exchanger.http.CloseIdleConnections()
+		c.requester.endpoint.HTTP.CloseIdleConnections()
 	}
 	return nil
 }
 
-// begin admits a piece of work that Close waits for.
-func (c *Client) begin() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed.Load() {
-		return false
-	}
-	c.work.Add(1)
-	return true
-}
-
 // key checks what a request asks for and brings it into the form by which it
 // is cached.
-func (c *Client) key(req Request) (key, error) {
+func (c *Client) key(req Request) (cache.Key, error) {
 	scopes, err := canonical(req.Scopes)
 	if err != nil {
-		return key{}, err
+		return cache.Key{}, err
 	}
 	grant := req.Grant.show()
 	if grant.err != nil {
-		return key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
+		return cache.Key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
 	}
 	if len(scopes) == 0 && c.authority.host != "" && !grant.once {
-		return key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
+		return cache.Key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
 	}
-	if err := checkClaims(req.Claims); err != nil {
-		return key{}, err
+	if err := claims.Check(req.Claims); err != nil {
+		return cache.Key{}, err
 	}
 	if req.MinValidity < 0 {
-		return key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
+		return cache.Key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
 	}
 	if req.MinValidity > 0 && grant.once {
-		return key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
+		return cache.Key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
 	}
 	tenant := strings.ToLower(req.Tenant)
 	if tenant == strings.ToLower(c.authority.tenant) {
@@ -302,13 +362,13 @@ func (c *Client) key(req Request) (key, error) {
 	}
 	if tenant != "" && !c.cfg.tenants[tenant] {
 		if !c.cfg.anyTenant {
-			return key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants", shorten(tenant))
+			return cache.Key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants", redact.Short(tenant))
 		}
-		if err := checkTenant(tenant); err != nil {
-			return key{}, err
+		if err := syntax.CheckTenant(tenant); err != nil {
+			return cache.Key{}, err
 		}
 	}
-	return key{tenant: tenant, user: grant.user, scopes: scopes}, nil
+	return cache.Key{Tenant: tenant, User: grant.user, Scopes: scopes}, nil
 }
 
 // canonical splits scopes at spaces and drops duplicates. The order stays as
@@ -318,8 +378,8 @@ func canonical(scopes []string) ([]string, error) {
 	length := 0
 	for _, given := range scopes {
 		for _, s := range strings.Fields(given) {
-			if !isScopeToken(s) {
-				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", shorten(s))
+			if !syntax.IsScope(s) {
+				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
 			}
 			if slices.Contains(list, s) {
 				continue
@@ -331,8 +391,4 @@ func canonical(scopes []string) ([]string, error) {
 		}
 	}
 	return list, nil
-}
-
-func isScopeToken(s string) bool {
-	return isVisibleASCII(s) && !strings.ContainsAny(s, `"\`)
 }

@@ -5,6 +5,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
 )
 
 // The options of an Authority: how it is addressed, and which dialect of client
@@ -101,8 +104,8 @@ func WithHost(host string) AuthorityOption {
 		switch {
 		case a.host == "":
 			a.fail("WithHost is for Entra authorities")
-		case !isHost(host):
-			a.fail("host %q: give the host name only", shorten(host))
+		case !syntax.IsHost(host):
+			a.fail("host %q: give the host name only", redact.Short(host))
 		default:
 			a.host = host
 		}
@@ -115,8 +118,8 @@ func WithHost(host string) AuthorityOption {
 // against the live service.
 func WithRegion(region string) AuthorityOption {
 	return func(a *Authority) {
-		if !regionPattern.MatchString(region) {
-			a.fail("region %q is not the name of an Azure region, such as westeurope", shorten(region))
+		if !syntax.IsRegion(region) {
+			a.fail("region %q is not the name of an Azure region, such as westeurope", redact.Short(region))
 		}
 		a.region = region
 	}
@@ -137,8 +140,8 @@ func WithQuery(name, value string) AuthorityOption {
 // add copies on write: an Authority is a value.
 func (a *Authority) add(to *url.Values, name, value string) {
 	switch {
-	case name == "" || !isVisibleASCII(name) || len(name) > maxShort:
-		a.fail("parameter %q is not a name", shorten(name))
+	case name == "" || !syntax.IsVisible(name) || len(name) > redact.MaxShort:
+		a.fail("parameter %q is not a name", redact.Short(name))
 	case ownParameters[strings.ToLower(name)]:
 		a.fail("parameter %q is set by the library and can't be given", name)
 	default:
@@ -166,3 +169,31 @@ var ownParameters = map[string]bool{
 func WithLoopbackHTTP() AuthorityOption {
 	return func(a *Authority) { a.loopbackHTTP = true }
 }
+
+// WithTLSClientAuth proves the client by its certificate in the TLS handshake
+// and sends no assertion (tls_client_auth and self_signed_tls_client_auth, RFC
+// 8705 §2). Everything that [WithCertificateBoundTokens] says holds as well.
+func WithTLSClientAuth() AuthorityOption { return func(a *Authority) { a.tlsAuth = true } }
+
+// WithCertificateBoundTokens presents the certificate in the TLS handshake of
+// token requests, beside the assertion, so that the server can bind its tokens
+// to it (RFC 8705 §3); [Client.Transport] presents it to the resource. What
+// [Discover] found as the server's endpoint for this is used.
+//
+// A token is handed out as long as its certificate is the one in use: after a
+// rotation, from the first token that the new certificate was granted, others
+// are acquired anew, and new connections are made while the old ones drain. An
+// http.Client and a base transport must be, or be made of, [*http.Transport].
+func WithCertificateBoundTokens() AuthorityOption { return func(a *Authority) { a.tlsBound = true } }
+
+// WithMTLSPoP asks Entra ID for tokens that are bound to the certificate, of the
+// type mtls_pop: the certificate goes into the TLS handshake with
+// mtlsauth.microsoft.com, and no assertion is sent. For what follows from it see
+// [WithCertificateBoundTokens]. It is made from its documentation and was not
+// tried against the live service.
+func WithMTLSPoP() AuthorityOption { return func(a *Authority) { a.pop = true } }
+
+// WithoutPSS is for signers that can't do RSASSA-PSS: TLS connections with the
+// client's certificate stay at TLS 1.2, and assertions are signed with the RS
+// algorithm of the same hash.
+func WithoutPSS() AuthorityOption { return func(a *Authority) { a.noPSS = true } }

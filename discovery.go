@@ -9,6 +9,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
 )
 
 // maxMetadataRedirects is how many redirects within the issuer's host are followed.
@@ -56,7 +60,7 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 			err = meta.check(issuer, given.loopbackHTTP)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("certtoken: discovery: %s: %w", endpointName(place), err))
+			errs = append(errs, fmt.Errorf("certtoken: discovery: %s: %w", syntax.EndpointName(place), err))
 			continue
 		}
 		a := Issuer(issuer, meta.TokenEndpoint, append([]AuthorityOption{WithAlgorithm(meta.algorithm())}, opts...)...)
@@ -68,12 +72,12 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 
 // metadataURLs are the places of RFC 8414 §3.1 and OpenID Connect Discovery §4.
 func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
-	if err := checkEndpoint("issuer", issuer, loopbackHTTP); err != nil {
+	if err := syntax.CheckEndpoint("issuer", issuer, loopbackHTTP); err != nil {
 		return nil, err
 	}
 	u, err := url.Parse(issuer)
 	if err != nil || u.RawQuery != "" || u.ForceQuery {
-		return nil, fmt.Errorf("certtoken: issuer %q must not have a query (RFC 8414 §2)", shorten(issuer))
+		return nil, fmt.Errorf("certtoken: issuer %q must not have a query (RFC 8414 §2)", redact.Short(issuer))
 	}
 	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
 	return []string{
@@ -84,11 +88,11 @@ func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
 
 // metadataClient follows redirects only where the issuer is still asked.
 func metadataClient(user *http.Client) *http.Client {
-	client := ownClient(user)
+	client := exchange.Own(user)
 	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		from := via[0].URL
 		if req.URL.Scheme != from.Scheme || !strings.EqualFold(req.URL.Host, from.Host) {
-			return fmt.Errorf("it redirects to %s, which is not the issuer's host", shorten(req.URL.Host))
+			return fmt.Errorf("it redirects to %s, which is not the issuer's host", redact.Short(req.URL.Host))
 		}
 		if len(via) > maxMetadataRedirects {
 			return errors.New("it redirects too often")
@@ -100,7 +104,7 @@ func metadataClient(user *http.Client) *http.Client {
 
 func readMetadata(ctx context.Context, client *http.Client, place string) (metadata, error) {
 	var meta metadata
-	ctx, cancel := context.WithTimeoutCause(ctx, attemptLimit, errAttemptLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, exchange.AttemptLimit, exchange.ErrAttemptLimit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, place, nil)
 	if err != nil {
@@ -114,20 +118,20 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 		if errors.As(err, &urlErr) {
 			err = urlErr.Err
 		}
-		return meta, foreignError{withoutJWT(err)}
+		return meta, redact.Error(redact.WithoutJWT(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return meta, fmt.Errorf("it answered %d", resp.StatusCode)
 	}
-	body, err := readLimited(resp.Body, maxBody)
-	if errors.Is(err, errTooLong) {
-		return meta, fmt.Errorf("it is larger than %d bytes", maxBody)
+	body, err := exchange.ReadAll(resp.Body, exchange.MaxBody)
+	if errors.Is(err, exchange.ErrTooLong) {
+		return meta, fmt.Errorf("it is larger than %d bytes", exchange.MaxBody)
 	} else if err != nil {
-		return meta, foreignError{withoutJWT(err)}
+		return meta, redact.Error(redact.WithoutJWT(err))
 	}
 	if json.Unmarshal(body, &meta) != nil {
-		return meta, fmt.Errorf("it is not metadata (%s)", contentType(resp))
+		return meta, fmt.Errorf("it is not metadata (%s)", exchange.ContentType(resp))
 	}
 	return meta, nil
 }
@@ -135,16 +139,16 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 // check pins the metadata to the issuer that was asked for.
 func (m metadata) check(issuer string, loopbackHTTP bool) error {
 	if m.Issuer != issuer {
-		return fmt.Errorf("it is of issuer %q, not of %q", shorten(m.Issuer), shorten(issuer))
+		return fmt.Errorf("it is of issuer %q, not of %q", redact.Short(m.Issuer), redact.Short(issuer))
 	}
 	if m.TokenEndpoint == "" {
 		return errors.New("it names no token endpoint")
 	}
-	if err := checkEndpoint("token endpoint", m.TokenEndpoint, loopbackHTTP); err != nil {
+	if err := syntax.CheckEndpoint("token endpoint", m.TokenEndpoint, loopbackHTTP); err != nil {
 		return err
 	}
 	if m.Aliases.TokenEndpoint != "" {
-		return checkEndpoint("token endpoint", m.Aliases.TokenEndpoint, loopbackHTTP)
+		return syntax.CheckEndpoint("token endpoint", m.Aliases.TokenEndpoint, loopbackHTTP)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,61 +13,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken/internal/advice"
+	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
 )
-
-func TestParseGrant(t *testing.T) {
-	const hour = time.Hour
-	cases := map[string]struct {
-		body string
-		want answer
-		err  string
-	}{
-		"Entra": {body: `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"abc"}`,
-			want: answer{access: "abc", typ: "Bearer", lifetime: 3599 * time.Second, extra: `{"ext_expires_in":3599}`}},
-		"long-lived":       {body: `{"access_token":"abc","expires_in":86399,"refresh_in":43199}`, want: answer{access: "abc", typ: "Bearer", lifetime: 86399 * time.Second, refreshIn: 43199 * time.Second}},
-		"strings":          {body: `{"access_token":"abc","token_type":"bearer","expires_in":"3600","refresh_in":"1800"}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour, refreshIn: hour / 2}},
-		"a fraction":       {body: `{"access_token":"abc","expires_in":1.5}`, want: answer{access: "abc", typ: "Bearer", lifetime: 1500 * time.Millisecond}},
-		"scopes":           {body: `{"access_token":"abc","expires_in":3600,"scope":"a  b"}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour, scopes: []string{"a", "b"}}},
-		"empty scope":      {body: `{"access_token":"abc","expires_in":3600,"scope":""}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour}},
-		"scope not a text": {body: `{"access_token":"abc","expires_in":3600,"scope":["a"]}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour}},
-		"another type":     {body: `{"access_token":"abc","token_type":"mtls_pop","expires_in":3600}`, want: answer{access: "abc", typ: "mtls_pop", lifetime: hour}},
-		"no expires_in":    {body: `{"access_token":"abc"}`, want: answer{access: "abc", typ: "Bearer", lifetime: assumedLife}},
-		"null expires_in":  {body: `{"access_token":"abc","expires_in":null}`, want: answer{access: "abc", typ: "Bearer", lifetime: assumedLife}},
-		"secrets":          {body: `{"access_token":"abc","expires_in":3600,"refresh_token":"r","id_token":"i"}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour, refresh: "r", id: "i"}},
-		"absurd refresh":   {body: `{"access_token":"abc","expires_in":3600,"refresh_in":"soon"}`, want: answer{access: "abc", typ: "Bearer", lifetime: hour}},
-
-		"empty":              {body: ``, err: "not a JSON object"},
-		"HTML":               {body: `<html>Sign in</html>`, err: "not a JSON object"},
-		"a list":             {body: `[]`, err: "not a JSON object"},
-		"null":               {body: `null`, err: "null"},
-		"two values":         {body: `{"access_token":"abc","expires_in":1}{}`, err: "not a JSON object"},
-		"no token":           {body: `{"expires_in":3600}`, err: "no access_token"},
-		"empty token":        {body: `{"access_token":"","expires_in":3600}`, err: "no access_token"},
-		"token not a text":   {body: `{"access_token":17,"expires_in":3600}`, err: "no access_token"},
-		"another's spelling": {body: `{"Access_Token":"abc","expires_in":3600}`, err: "no access_token"},
-		"newline in token":   {body: `{"access_token":"a\r\nX-Admin: 1","expires_in":3600}`, err: "characters"},
-		"type is a header":   {body: `{"access_token":"abc","token_type":"a\r\nb","expires_in":3600}`, err: "token_type"},
-		"negative":           {body: `{"access_token":"abc","expires_in":-1}`, err: "expires_in"},
-		"zero":               {body: `{"access_token":"abc","expires_in":0}`, err: "expires_in"},
-		"absurd":             {body: `{"access_token":"abc","expires_in":1e300}`, err: "expires_in"},
-		"a thousand years":   {body: `{"access_token":"abc","expires_in":31536000000}`, err: "expires_in"},
-		"a word":             {body: `{"access_token":"abc","expires_in":"soon"}`, err: "expires_in"},
-		"NaN":                {body: `{"access_token":"abc","expires_in":"NaN"}`, err: "expires_in"},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			got, err := parseGrant([]byte(c.body))
-			if c.err != "" {
-				require.ErrorContains(t, err, c.err)
-				assert.NotContains(t, err.Error(), "abc", "an error never repeats the body")
-				assert.Zero(t, got)
-				return
-			}
-			require.NoError(t, err)
-			assert.Equal(t, c.want, got)
-		})
-	}
-}
 
 func TestParseTokenError(t *testing.T) {
 	const entra = `{"error":"invalid_client","error_description":"AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1",` +
@@ -81,7 +34,7 @@ func TestParseTokenError(t *testing.T) {
 	const endpoint = "https://login.microsoftonline.com/t/oauth2/v2.0/token?secret=1"
 
 	t.Run("Entra", func(t *testing.T) {
-		e := parseTokenError(endpoint, response(401, "Date", "Mon, 23 Nov 2026 10:00:00 GMT"), []byte(entra), nil, "sent")
+		e := refusalOf(endpoint, response(401, "Date", "Mon, 23 Nov 2026 10:00:00 GMT"), []byte(entra), nil, "sent")
 		assert.Equal(t, 401, e.StatusCode)
 		assert.Equal(t, "invalid_client", e.Code)
 		assert.Equal(t, `AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1`, e.Description, "control characters are escaped")
@@ -102,12 +55,12 @@ func TestParseTokenError(t *testing.T) {
 		assert.NotContains(t, text, "\n")
 	})
 	t.Run("codes only in the text", func(t *testing.T) {
-		e := parseTokenError(endpoint, response(400), []byte(`{"error":"invalid_client","error_description":"AADSTS700024: clock"}`), nil, "")
+		e := refusalOf(endpoint, response(400), []byte(`{"error":"invalid_client","error_description":"AADSTS700024: clock"}`), nil, "")
 		assert.Equal(t, []int{700024}, e.AADSTS)
 		assert.True(t, e.blamesClock())
 	})
 	t.Run("a proxy's page", func(t *testing.T) {
-		e := parseTokenError(endpoint, response(502, "Content-Type", "text/html"), []byte("<html>Bad gateway</html>"), nil, "sent")
+		e := refusalOf(endpoint, response(502, "Content-Type", "text/html"), []byte("<html>Bad gateway</html>"), nil, "sent")
 		assert.Equal(t, "sent", e.CorrelationID)
 		assert.Contains(t, e.Description, "text/html")
 		assert.NotContains(t, e.Error(), "Bad gateway")
@@ -115,7 +68,7 @@ func TestParseTokenError(t *testing.T) {
 	})
 	t.Run("a refusal by the status alone", func(t *testing.T) {
 		for status, advised := range map[int]bool{400: false, 401: true, 403: true, 404: false} {
-			e := parseTokenError(endpoint, response(status), nil, nil, "sent")
+			e := refusalOf(endpoint, response(status), nil, nil, "sent")
 			assert.Equal(t, status, e.StatusCode)
 			assert.Empty(t, e.Code)
 			assert.Contains(t, e.Description, "without a word")
@@ -127,7 +80,7 @@ func TestParseTokenError(t *testing.T) {
 		jwt := "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiJodHRwczovLyJ9.c2lnbmF0dXJl"
 		body, err := json.Marshal(map[string]string{"error": jwt, "error_description": "what is " + jwt + " supposed to be", "claims": `{"a":"` + jwt + `"}`, "suberror": jwt, "trace_id": jwt, "correlation_id": jwt, "error_uri": jwt})
 		require.NoError(t, err)
-		e := parseTokenError(endpoint, response(400), body, nil, "sent")
+		e := refusalOf(endpoint, response(400), body, nil, "sent")
 		dump, err := json.Marshal(e)
 		require.NoError(t, err)
 		for _, part := range strings.Split(jwt, ".") {
@@ -139,8 +92,8 @@ func TestParseTokenError(t *testing.T) {
 	t.Run("a long text", func(t *testing.T) {
 		body, err := json.Marshal(map[string]string{"error": "invalid_request", "error_description": strings.Repeat("ä", 5000)})
 		require.NoError(t, err)
-		e := parseTokenError(endpoint, response(400), body, nil, "sent")
-		assert.LessOrEqual(t, len(e.Description), maxDescription+len("…"))
+		e := refusalOf(endpoint, response(400), body, nil, "sent")
+		assert.LessOrEqual(t, len(e.Description), redact.MaxText+len("…"))
 	})
 }
 
@@ -154,32 +107,11 @@ func TestAdviceForEveryCode(t *testing.T) {
 		assert.NotEmpty(t, (&TokenError{AADSTS: []int{code}}).Advice(), code)
 	}
 	reload := map[int]bool{700027: true, 700024: true, 7000214: true, 1000502: true, 7000274: true, 7000277: true}
-	for code, entry := range aadsts {
-		assert.Equal(t, reload[code], entry.certificate, code)
+	for code, entry := range advice.AADSTS {
+		assert.Equal(t, reload[code], entry.Certificate, code)
 		assert.Equal(t, reload[code], (&TokenError{Code: "invalid_client", AADSTS: []int{code}}).blamesCertificate(), code)
 	}
 	assert.Empty(t, (&TokenError{AADSTS: []int{1}}).Advice())
-}
-
-func TestRetryAfter(t *testing.T) {
-	date := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	for value, want := range map[string]time.Duration{
-		"":                              0,
-		"7":                             7 * time.Second,
-		" 7 ":                           7 * time.Second,
-		"0":                             0,
-		"3600":                          maxRetryAfter,
-		"99999999999999999999":          maxRetryAfter,
-		"-1":                            0,
-		"1.5":                           0,
-		"soon":                          0,
-		"Mon, 23 Nov 2026 10:00:09 GMT": 9 * time.Second,
-		"Mon, 23 Nov 2026 09:00:00 GMT": 0,
-		"Mon, 23 Nov 2076 09:00:00 GMT": maxRetryAfter,
-	} {
-		assert.Equal(t, want, retryAfter(value, date), value)
-	}
-	assert.InDelta(t, 9, retryAfter(time.Now().Add(10*time.Second).UTC().Format(http.TimeFormat), time.Time{}).Seconds(), 1.01, "without a Date, by our clock")
 }
 
 func TestRedact(t *testing.T) {
@@ -192,11 +124,11 @@ func TestRedact(t *testing.T) {
 		"half a JWT":     {"eyJhbGciOiJub25lIn0", "[removed]"},
 		"broken UTF-8":   {"a\xffb", `a\ufffdb`},
 	} {
-		assert.Equal(t, c.want, redact(c.in, maxDescription), name)
+		assert.Equal(t, c.want, redact.Text(c.in, redact.MaxText), name)
 	}
 	// A JWT that begins just before the cut doesn't survive as a stump.
-	long := strings.Repeat("a", maxDescription-10) + " eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln"
-	assert.NotContains(t, redact(long, maxDescription), "eyJ")
+	long := strings.Repeat("a", redact.MaxText-10) + " eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln"
+	assert.NotContains(t, redact.Text(long, redact.MaxText), "eyJ")
 }
 
 func seeds(f *testing.F, pattern string) {
@@ -214,15 +146,15 @@ func seeds(f *testing.F, pattern string) {
 func FuzzTokenResponse(f *testing.F) {
 	seeds(f, "testdata/response/*")
 	f.Fuzz(func(t *testing.T, body []byte) {
-		g, err := parseGrant(body)
+		g, err := exchange.ParseAnswer(body)
 		if err != nil {
 			assert.Zero(t, g)
 			return
 		}
-		assert.True(t, isVisibleASCII(g.access) && g.access != "")
-		assert.True(t, g.lifetime > 0 && g.lifetime <= maxTokenLife)
-		token := newToken(g, []string{"scope"}, newClock().look())
-		assert.LessOrEqual(t, token.life.renew, token.life.end)
+		assert.True(t, syntax.IsVisible(g.Access) && g.Access != "")
+		assert.True(t, g.Lifetime > 0 && g.Lifetime <= exchange.MaxLife)
+		token := newToken(g, []string{"scope"}, clock.New().Look(), nil)
+		assert.LessOrEqual(t, token.life.Renew, token.life.End)
 		assert.False(t, token.ExpiresAt().Before(token.RenewAt()))
 		assert.NotContains(t, token.String(), "access_token")
 		token.Extra("anything")
@@ -232,32 +164,22 @@ func FuzzTokenResponse(f *testing.F) {
 func FuzzErrorResponse(f *testing.F) {
 	seeds(f, "testdata/response/*")
 	f.Fuzz(func(t *testing.T, body []byte) {
-		e := parseTokenError("https://issuer.example/token", &http.Response{StatusCode: 400, Header: http.Header{}}, body, nil, "sent")
+		e := refusalOf("https://issuer.example/token", &http.Response{StatusCode: 400, Header: http.Header{}}, body, nil, "sent")
 		text := e.Error()
-		assert.Less(t, len(text), 3*maxDescription)
+		assert.Less(t, len(text), 3*redact.MaxText)
 		assert.NotContains(t, text, "\n")
 		assert.LessOrEqual(t, len(e.AADSTS), 16)
 	})
 }
 
-func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"", "7", "-1", "Mon, 23 Nov 2026 10:00:09 GMT", "99999999999999999999", "Monday, 23-Nov-26 10:00:09 GMT"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		d := retryAfter(value, time.Unix(1e9, 0))
-		assert.True(t, d >= 0 && d <= maxRetryAfter)
-	})
-}
-
 // Lifetimes and margins of a token are in proportion, from seconds to days.
 func TestTokenMargins(t *testing.T) {
-	for _, life := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, time.Hour, 28 * time.Hour, maxTokenLife} {
+	for _, life := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, time.Hour, 28 * time.Hour, exchange.MaxLife} {
 		for _, refresh := range []time.Duration{0, life / 2, life, 2 * life} {
 			for range 20 {
-				at := newClock().look()
-				token := newToken(answer{access: "x", lifetime: life, refreshIn: refresh}, nil, at)
-				renew, end := token.life.renew-at.mono, token.life.end-at.mono
+				at := clock.New().Look()
+				token := newToken(exchange.Answer{Access: "x", Lifetime: life, RefreshIn: refresh}, nil, at, nil)
+				renew, end := token.life.Renew-at.Mono, token.life.End-at.Mono
 				want := float64(life) * 0.75
 				if refresh == life/2 {
 					want = float64(life) / 2
@@ -268,4 +190,9 @@ func TestTokenMargins(t *testing.T) {
 			}
 		}
 	}
+}
+
+// refusalOf reads a refusal as a client does.
+func refusalOf(endpoint string, resp *http.Response, body []byte, form url.Values, id string) *TokenError {
+	return newTokenError(exchange.ParseRefusal(endpoint, resp, body, form, id), Event{})
 }

@@ -11,17 +11,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/certtoken/certtoken/internal/mtls"
+	"github.com/certtoken/certtoken/internal/redact"
 )
 
 // maxAssertion bounds an assertion from elsewhere, which is a few kilobytes.
 const maxAssertion = 64 << 10
-
-// Audiences of federated credentials in Entra ID's clouds.
-const (
-	exchangeEntra = "api://AzureADTokenExchange"
-	exchangeUSGov = "api://AzureADTokenExchangeUSGov"
-	exchangeChina = "api://AzureADTokenExchangeChina"
-)
 
 // AssertionSource supplies client assertions that somebody else signs: a
 // Kubernetes cluster, a CI system, another identity (federated credentials).
@@ -87,7 +84,7 @@ func (k *federatedCredential) prove(ctx context.Context, authority Authority) (p
 func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
 	assertion, err := k.source.Assertion(ctx, audience)
 	if err != nil {
-		return proof{}, withoutJWT(sourceError("assertion source", err))
+		return proof{}, redact.WithoutJWT(sourceError("assertion source", err))
 	}
 	if err := checkAssertion(assertion); err != nil {
 		return proof{}, fmt.Errorf("certtoken: assertion source: %w", err)
@@ -102,6 +99,11 @@ func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused pr
 	p, err := k.ask(ctx, refused.audience)
 	return p, err == nil && p.assertion != refused.assertion
 }
+
+// An assertion from elsewhere has no clock and no certificate of ours.
+func (k *federatedCredential) followClock(time.Time, proof) bool            { return false }
+func (k *federatedCredential) name() string                                 { return "" }
+func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error) { return nil, nil }
 
 // checkAssertion tells whether a text is shaped like a signed JWT: three parts
 // in base64url, the first of them a JSON object that names its algorithm (RFC
@@ -193,6 +195,6 @@ func (s *clientAssertions) Assertion(ctx context.Context, _ string) (string, err
 func (s *clientAssertions) refresh(ctx context.Context, refused string) {
 	t, err := s.client.Token(ctx, s.scopes...)
 	if err == nil && t.AccessToken() == refused {
-		_, _ = s.client.acquire(ctx, ask{Request: Request{Scopes: slices.Clone(s.scopes)}, insteadOf: t})
+		_, _ = s.client.acquire(ctx, Request{Scopes: slices.Clone(s.scopes)}, t)
 	}
 }

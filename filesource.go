@@ -6,18 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// maxCertFile is as much as is read of a file; certificate files that are
-	// larger are refused anyway. A device or a huge file named by mistake can't
-	// fill the memory.
-	maxCertFile = 1 << 20
-
 	// settleTime is how long a file's time stamp is distrusted after a change:
 	// a second write within the stamp's grain can't be seen by it.
 	settleTime = 2 * time.Second
@@ -278,33 +272,3 @@ func (s *FileSource) validate() error {
 	}
 	return nil
 }
-
-func readCertFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("certtoken: certificate file: %w", err)
-	}
-	defer f.Close()
-	data, err := readLimited(f, maxCertFile)
-	switch {
-	case errors.Is(err, errTooLong):
-		return nil, fmt.Errorf("certtoken: %s: %w: it has over %d bytes", path, ErrTooLarge, maxCertFile)
-	case err != nil:
-		return nil, fmt.Errorf("certtoken: certificate file: %w", err)
-	}
-	return data, nil
-}
-
-// trimPrefix avoids a second "certtoken: " within an error's text.
-func trimPrefix(err error) error {
-	if strings.HasPrefix(err.Error(), "certtoken: ") {
-		return innerError{err}
-	}
-	return err
-}
-
-// innerError is one of ours as a part of another's text.
-type innerError struct{ error }
-
-func (e innerError) Error() string { return strings.TrimPrefix(e.error.Error(), "certtoken: ") }
-func (e innerError) Unwrap() error { return e.error }

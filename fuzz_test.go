@@ -13,6 +13,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/seal"
+	"github.com/certtoken/certtoken/internal/syntax"
 )
 
 // FuzzStoreEntry gives foreign bytes to who opens an entry, and then, sealed by
@@ -20,30 +26,30 @@ import (
 func FuzzStoreEntry(f *testing.F) {
 	seeds(f, "testdata/entry/*")
 	const name = "certtoken-name"
-	secret := make([]byte, minStoreKey)
+	secret := make([]byte, seal.MinSecret)
 	rand.Read(secret) // nobody else's entry opens
-	key, err := newStoreKey(secret)
+	key, err := seal.NewKey(secret)
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, err := key.openEntry(name, data)
+		_, err := openEntry(key, name, data)
 		require.Error(t, err, "an entry that nobody sealed")
 		oneLine(t, err.Error())
 
-		st, err := key.openEntry(name, key.seal.Seal([]byte{storeVersion}, nil, data, []byte(name)))
+		st, err := openEntry(key, name, key.Seal(name, data))
 		if err != nil {
 			oneLine(t, err.Error())
 			return
 		}
-		at := reading{mono: time.Hour, time: time.Unix(1_800_000_000, 0)}
+		at := clock.Reading{Mono: time.Hour, Time: time.Unix(1_800_000_000, 0)}
 		token := st.token([]string{"scope"}, at, nil)
 		if token == nil {
 			return
 		}
-		assert.True(t, isVisibleASCII(token.AccessToken()) && token.AccessToken() != "")
-		assert.True(t, isVisibleASCII(token.Type()) && token.Type() != "")
-		assert.Greater(t, token.life.end, at.mono)
-		assert.LessOrEqual(t, token.life.renew, token.life.end)
-		assert.LessOrEqual(t, token.life.end-at.mono, maxTokenLife+maxBackdate)
+		assert.True(t, syntax.IsVisible(token.AccessToken()) && token.AccessToken() != "")
+		assert.True(t, syntax.IsVisible(token.Type()) && token.Type() != "")
+		assert.Greater(t, token.life.End, at.Mono)
+		assert.LessOrEqual(t, token.life.Renew, token.life.End)
+		assert.LessOrEqual(t, token.life.End-at.Mono, exchange.MaxLife+maxBackdate)
 	})
 }
 
@@ -93,9 +99,9 @@ func FuzzAssertionFile(f *testing.F) {
 			}, why, "an error that says something of the content")
 			return
 		}
-		assert.True(t, isVisibleASCII(assertion))
+		assert.True(t, syntax.IsVisible(assertion))
 		assert.LessOrEqual(t, len(assertion), maxAssertion)
-		assert.True(t, jwtShape.MatchString(assertion), "what redact doesn't know")
+		assert.True(t, redact.HoldsJWT(assertion), "what redact doesn't know")
 	})
 }
 
@@ -105,7 +111,7 @@ func FuzzTenant(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, tenant string) {
-		if err := checkTenant(tenant); err != nil {
+		if err := syntax.CheckTenant(tenant); err != nil {
 			oneLine(t, err.Error())
 			return
 		}
@@ -123,15 +129,15 @@ func FuzzRedact(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got := redact(text, maxShort)
+		got := redact.Text(text, redact.MaxShort)
 		oneLine(t, got)
-		assert.LessOrEqual(t, len(got), maxShort+len("…"))
-		assert.False(t, jwtShape.MatchString(got), "%q", got)
+		assert.LessOrEqual(t, len(got), redact.MaxShort+len("…"))
+		assert.False(t, redact.HoldsJWT(got), "%q", got)
 	})
 }
 
 func oneLine(t *testing.T, text string) {
 	t.Helper()
 	assert.False(t, strings.ContainsAny(text, "\n\r\x00\x1b\u2028\u2029\u202e"), "%q", text)
-	assert.Less(t, len(text), 4*maxDescription)
+	assert.Less(t, len(text), 4*redact.MaxText)
 }

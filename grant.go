@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+
+	"github.com/certtoken/certtoken/internal/syntax"
 )
 
 // maxGrantText bounds what a grant shows: user tokens are a few kilobytes.
@@ -73,7 +75,7 @@ func AuthorizationCode(code, redirectURI, codeVerifier string) Grant {
 		form.Set("code_verifier", codeVerifier)
 	}
 	err := checkSecret("the code", code)
-	if err == nil && codeVerifier != "" && (len(codeVerifier) < 43 || len(codeVerifier) > 128 || !isVisibleASCII(codeVerifier)) {
+	if err == nil && codeVerifier != "" && (len(codeVerifier) < 43 || len(codeVerifier) > 128 || !syntax.IsVisible(codeVerifier)) {
 		err = errors.New("the code verifier is not 43 to 128 characters (RFC 7636 §4.1)")
 	}
 	return newGrant(shown{name: "AuthorizationCode", form: form, once: true, err: err})
@@ -109,7 +111,7 @@ func checkSecret(what, secret string) error {
 		return fmt.Errorf("%s is empty", what)
 	case len(secret) > maxGrantText:
 		return fmt.Errorf("%s has more than %d bytes", what, maxGrantText)
-	case !isVisibleASCII(secret):
+	case !syntax.IsVisible(secret):
 		return fmt.Errorf("%s has characters that it can't have", what)
 	}
 	return nil

@@ -56,7 +56,15 @@ type Event struct {
 	RetryIn   time.Duration // pause before the next renewal
 }
 
-// hooks joins several Hooks. Those that nobody set stay nil, so that an event
+// eventOf starts an event about a certificate.
+func eventOf(c *Certificate) Event {
+	return Event{
+		Subject: c.Leaf.Subject.String(), NotAfter: c.Leaf.NotAfter,
+		Thumbprint: c.thumbprintHex(), ThumbprintSHA1: c.sha1Hex(),
+	}
+}
+
+// joinHooks joins several Hooks. Those that nobody set stay nil, so that an event
 // which nobody hears costs a comparison.
 func joinHooks(all []Hooks) Hooks {
 	var h Hooks

@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/seal"
+	"github.com/certtoken/certtoken/internal/syntax"
 )
 
 // Defaults that no option changes are where they are used.
@@ -71,7 +75,7 @@ func WithUserAgent(program string) Option {
 	return func(c *config) {
 		for i := range len(program) {
 			if program[i] < ' ' || program[i] > '~' {
-				c.fail("WithUserAgent: %q is not printable ASCII", shorten(program))
+				c.fail("WithUserAgent: %q is not printable ASCII", redact.Short(program))
 				return
 			}
 		}
@@ -88,7 +92,7 @@ func WithTenants(tenants ...string) Option {
 				c.anyTenant = true
 				continue
 			}
-			if err := checkTenant(t); err != nil {
+			if err := syntax.CheckTenant(t); err != nil {
 				c.errs = append(c.errs, err)
 				continue
 			}
@@ -186,11 +190,11 @@ func WithStore(store Store, keys ...[]byte) Option {
 			c.fail("WithStore: nil store")
 		}
 		if len(keys) == 0 {
-			c.fail("WithStore: no key: give a secret of at least %d bytes, the same in all processes", minStoreKey)
+			c.fail("WithStore: no key: give a secret of at least %d bytes, the same in all processes", seal.MinSecret)
 		}
 		for _, key := range keys {
-			if len(key) < minStoreKey {
-				c.fail("WithStore: a key has %d bytes, must have at least %d", len(key), minStoreKey)
+			if len(key) < seal.MinSecret {
+				c.fail("WithStore: a key has %d bytes, must have at least %d", len(key), seal.MinSecret)
 			}
 		}
 		c.store, c.storeKeys = store, keys

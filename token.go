@@ -7,6 +7,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/mtls"
 )
 
 // The margins of a token's life. They are proportions, so that a token of a
@@ -25,7 +29,7 @@ const (
 // shows a secret: only [Token.AccessToken], [Token.RefreshToken] and
 // [Token.IDToken] do.
 type Token struct {
-	life span // first, next to what a hit reads anyway
+	life clock.Span // first, next to what a hit reads anyway
 
 	// secret is a function so that nothing that walks through memory by
 	// reflection finds the token behind it.
@@ -47,7 +51,7 @@ type secrets struct {
 // certificate. They lie apart, so that the many tokens without are no larger.
 type userSecrets struct {
 	refresh, id string
-	binding     *binding // that the token belongs to; nil: whoever has it can use it
+	binding     *mtls.Binding // that the token belongs to; nil: whoever has it can use it
 }
 
 // user is what came with a user's or a bound token, or nothing.
@@ -58,54 +62,34 @@ func (s secrets) user() userSecrets {
 	return *s.more
 }
 
-// span is a token's life on its client's clock.
-type span struct {
-	renew, end time.Duration // readings from which it is renewed, and no longer handed out
-	ahead      time.Duration // how far the wall clock was ahead when it was granted
-	granted    time.Duration
-}
-
-// answer is what a token endpoint's answer says, before any clock is looked at.
-type answer struct {
-	access    string
-	typ       string
-	scopes    []string // nil: as asked
-	lifetime  time.Duration
-	refreshIn time.Duration // 0: not given
-	extra     string        // the other fields, a JSON object, or ""
-	refresh   string        // the user's, or ""
-	id        string        // the user's, or ""
-	binding   *binding      // of the connection, or nil
-}
-
 // newToken starts the life of a token that was asked for at the given reading.
 // It counts from the question, not from the answer, so a slow answer makes the
 // token shorter and never longer.
-func newToken(g answer, asked []string, at reading) *Token {
+func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Binding) *Token {
 	scopes := asked
-	if g.scopes != nil && !slices.Equal(g.scopes, asked) {
-		scopes = g.scopes
+	if g.Scopes != nil && !slices.Equal(g.Scopes, asked) {
+		scopes = g.Scopes
 	}
-	s := secrets{access: g.access, extra: g.extra}
-	life := g.lifetime
-	if g.refresh != "" || g.id != "" || g.binding != nil {
-		s.more = &userSecrets{refresh: g.refresh, id: g.id, binding: g.binding}
+	s := secrets{access: g.Access, extra: g.Extra}
+	life := g.Lifetime
+	if g.Refresh != "" || g.ID != "" || b != nil {
+		s.more = &userSecrets{refresh: g.Refresh, id: g.ID, binding: b}
 	}
-	if g.binding != nil { // without its certificate it is of no use
-		life = max(time.Second, min(life, g.binding.cert.Load().Leaf.NotAfter.Sub(at.time)))
+	if b != nil { // without its certificate it is of no use
+		life = max(time.Second, min(life, b.NotAfter().Sub(at.Time)))
 	}
-	renewIn := renewAfter(life, g.refreshIn)
+	renewIn := renewAfter(life, g.RefreshIn)
 	return &Token{
 		secret:  secretly(s),
-		typ:     g.typ,
+		typ:     g.Type,
 		scopes:  scopes,
-		expires: at.time.Add(g.lifetime).UnixNano(),
-		renew:   at.time.Add(renewIn).UnixNano(),
-		life: span{
-			granted: at.mono,
-			renew:   at.mono + renewIn,
-			end:     at.mono + usable(life),
-			ahead:   at.ahead,
+		expires: at.Time.Add(g.Lifetime).UnixNano(),
+		renew:   at.Time.Add(renewIn).UnixNano(),
+		life: clock.Span{
+			Granted: at.Mono,
+			Renew:   at.Mono + renewIn,
+			End:     at.Mono + usable(life),
+			Ahead:   at.Ahead,
 		},
 	}
 }
@@ -191,7 +175,7 @@ func (t *Token) moment(of func(*Token) int64) time.Time {
 
 // granted is when the token was asked for.
 func (t *Token) granted() time.Time {
-	return t.RenewAt().Add(t.life.granted - t.life.renew)
+	return t.RenewAt().Add(t.life.Granted - t.life.Renew)
 }
 
 // Extra returns a further field of the server's answer as encoding/json

@@ -1,142 +1,18 @@
 package certtoken
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 
-	"golang.org/x/oauth2"
+	"github.com/certtoken/certtoken/internal/claims"
+	"github.com/certtoken/certtoken/internal/mtls"
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
 )
-
-// TokenSource is a [Client] bound to scopes, as an [oauth2.TokenSource]. It is
-// the fastest way to a cached token. It may be used from many goroutines.
-//
-// Use it as oauth2.Transport{Source: ts}. [oauth2.NewClient] and
-// [oauth2.ReuseTokenSource] put a cache of their own before it, which sits on a token
-// until 10 s before its end: every renewal then happens in a caller's time.
-//
-// Its errors also answer [errors.As] for [*oauth2.RetrieveError] where the token
-// endpoint refused.
-type TokenSource struct {
-	client *Client
-	scopes []string
-	bound  atomic.Pointer[bound]
-}
-
-// bound is the slot that a TokenSource found, and its token in the form that
-// x/oauth2 wants.
-type bound struct {
-	slot  *slot
-	token *Token
-	oauth *oauth2.Token
-}
-
-var _ oauth2.TokenSource = (*TokenSource)(nil)
-
-// TokenSource returns a source of tokens for the scopes. It does no I/O.
-func (c *Client) TokenSource(scopes ...string) *TokenSource {
-	return &TokenSource{client: c, scopes: slices.Clone(scopes)}
-}
-
-// Token returns a valid token. The interface has no context: a caller without
-// a cached token waits up to 30 s. Callers share the result and must not change it.
-func (s *TokenSource) Token() (*oauth2.Token, error) {
-	if t := s.cached(); t != nil {
-		return t, nil
-	}
-	return s.acquire(context.Background())
-}
-
-// TokenContext is Token with a context for the wait.
-func (s *TokenSource) TokenContext(ctx context.Context) (*oauth2.Token, error) {
-	if t := s.cached(); t != nil {
-		return t, nil
-	}
-	return s.acquire(ctx)
-}
-
-// cached is the token of the slot that s is bound to, or nil.
-func (s *TokenSource) cached() *oauth2.Token {
-	b := s.bound.Load()
-	if b == nil || b.slot.dead.Load() {
-		return nil
-	}
-	t := s.client.hit(b.slot, Grant{})
-	if t == nil {
-		return nil
-	}
-	if t != b.token {
-		b = s.bind(b.slot, t)
-	}
-	return b.oauth
-}
-
-// acquire gets a token and binds s to its slot.
-func (s *TokenSource) acquire(ctx context.Context) (*oauth2.Token, error) {
-	if s.client == nil {
-		return nil, errNotMade
-	}
-	t, err := s.client.Token(ctx, s.scopes...)
-	if err != nil {
-		return nil, oauthError(err)
-	}
-	if found := s.client.slotOf(s.scopes); found != nil {
-		return s.bind(found, t).oauth, nil
-	}
-	return oauthToken(t), nil
-}
-
-func (s *TokenSource) bind(to *slot, t *Token) *bound {
-	b := &bound{slot: to, token: t, oauth: oauthToken(t)}
-	s.bound.Store(b)
-	return b
-}
-
-// slotOf finds the slot of scopes as a user spells them, or nil.
-func (c *Client) slotOf(scopes []string) *slot {
-	k, err := c.key(Request{Scopes: scopes})
-	if err != nil {
-		return nil
-	}
-	return c.cache.find("", "", k.scopes)
-}
-
-func oauthToken(t *Token) *oauth2.Token {
-	s := t.secret()
-	token := &oauth2.Token{AccessToken: s.access, TokenType: t.typ, Expiry: t.ExpiresAt()}
-	fields := map[string]any{"scope": strings.Join(t.scopes, " ")}
-	if s.extra != "" {
-		_ = json.Unmarshal([]byte(s.extra), &fields) // was checked when it came
-	}
-	return token.WithExtra(fields)
-}
-
-// oauthError lets a refusal be found as x/oauth2's error too.
-func oauthError(err error) error {
-	var te *TokenError
-	if !errors.As(err, &te) {
-		return err
-	}
-	return &retrieveError{error: err, as: &oauth2.RetrieveError{
-		Response:         &http.Response{StatusCode: te.StatusCode, Status: fmt.Sprintf("%d %s", te.StatusCode, http.StatusText(te.StatusCode))},
-		ErrorCode:        te.Code,
-		ErrorDescription: te.Description,
-		ErrorURI:         te.URI,
-	}}
-}
-
-type retrieveError struct {
-	error
-	as *oauth2.RetrieveError
-}
-
-func (e *retrieveError) Unwrap() []error { return []error{e.error, e.as} }
 
 // Transport returns a RoundTripper that puts a token for the scopes on each
 // request and passes it to base, or to [http.DefaultTransport] if that is nil.
@@ -157,14 +33,14 @@ func (c *Client) Transport(base http.RoundTripper, scopes ...string) http.RoundT
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{client: c, base: base, scopes: slices.Clone(scopes), bound: presenter{base: base, client: c}}
+	return &transport{client: c, base: base, scopes: slices.Clone(scopes), bound: mtls.NewPresenter(c.work.Context(), base)}
 }
 
 type transport struct {
 	client *Client
 	base   http.RoundTripper
 	scopes []string
-	bound  presenter
+	bound  *mtls.Presenter
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -192,15 +68,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // repeats the request. Where that can't be, the 401 is the answer.
 func (t *transport) answer(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
 	header := resp.Header.Values("WWW-Authenticate")
-	claims := claimsOf(header)
-	if claims == "" && !saysInvalidToken(header) {
+	wanted := claims.Asked(header)
+	if wanted == "" && !claims.InvalidToken(header) {
 		return resp, nil
 	}
 	// Also for a request that can't be repeated: the next one will do.
-	newer, err := t.client.acquire(req.Context(), ask{
-		Request:   Request{Scopes: slices.Clone(t.scopes), Claims: claims},
-		insteadOf: token,
-	})
+	newer, err := t.client.acquire(req.Context(), Request{Scopes: slices.Clone(t.scopes), Claims: wanted}, token)
 	if err != nil {
 		emit(t.client.hooks.ChallengeUnanswered, Event{Scopes: t.scopes, Err: err})
 		return resp, nil
@@ -215,9 +88,9 @@ func (t *transport) answer(req *http.Request, resp *http.Response, token *Token)
 
 func (t *transport) send(req *http.Request, token *Token) (*http.Response, error) {
 	over := t.base
-	if t.client.presents {
+	if t.client.bindings != nil {
 		var err error
-		if over, err = t.bound.of(token.secret().user().binding); err != nil {
+		if over, err = t.bound.Of(token.secret().user().binding); err != nil {
 			closeBody(req)
 			return nil, err
 		}
@@ -239,7 +112,7 @@ func (t *transport) send(req *http.Request, token *Token) (*http.Response, error
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach base.
 func (t *transport) CloseIdleConnections() {
-	t.bound.closeIdle()
+	t.bound.CloseIdle()
 	if base, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
 	}
@@ -253,10 +126,10 @@ func (t *transport) checkScheme(req *http.Request) error {
 		return errors.New("certtoken: the request has no URL")
 	case req.URL.Scheme == "https":
 		return nil
-	case req.URL.Scheme == "http" && t.client.authority.loopbackHTTP && isLoopback(req.URL.Hostname()):
+	case req.URL.Scheme == "http" && t.client.authority.loopbackHTTP && syntax.IsLoopback(req.URL.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s", shorten(req.URL.Scheme), shorten(req.URL.Host))
+	return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s", redact.Short(req.URL.Scheme), redact.Short(req.URL.Host))
 }
 
 // leftHost tells whether a redirect took the request away from the host that

@@ -6,28 +6,57 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/cache"
+	"github.com/certtoken/certtoken/internal/claims"
+	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/mtls"
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
+	"github.com/certtoken/certtoken/internal/workers"
 )
+
+// assertionType is of a JWT (RFC 7523 §2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 const (
 	maxAttempts = 3
 	baseBackoff = time.Second // of the first pause; doubles, full jitter
 )
 
+// requester is what all token requests of a client have in common.
+type requester struct {
+	clientID     string
+	capabilities []string
+	hooks        Hooks
+	clock        *clock.Clock
+	credential   credential
+	endpoint     *exchange.Client
+	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
+}
+
+// tokenCall is one fetch of a token for a cache.
+type tokenCall = cache.Call[Token, Grant]
+
 // request gets a token from the endpoint: up to three attempts at what may
 // pass, and one more each for a clock and for a certificate that the endpoint
 // blamed and that could be mended. Every attempt has a proof of its own; an
 // assertion that is signed here has a new jti.
 // A grant that can be redeemed once is sent again only if it can't have been.
-func (c *Client) request(ctx context.Context, authority Authority, k key, req ask) (*Token, error) {
-	claims, err := mergeCapabilities(req.Claims, c.cfg.capabilities)
+func (q *requester) request(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
+	wanted, err := claims.WithCapabilities(call.Want.Claims, q.capabilities)
 	if err != nil {
 		return nil, err
 	}
-	run := requestRun{client: c, authority: authority, key: k, grant: req.Grant.show(), claims: claims, correlationID: newUUID()}
+	run := requestRun{requester: q, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID()}
 	for attempt := 1; ; {
 		t, err := run.attempt(ctx)
 		if err == nil {
@@ -36,12 +65,10 @@ func (c *Client) request(ctx context.Context, authority Authority, k key, req as
 		if run.mend(ctx, err) {
 			continue
 		}
-		if req.flight != nil {
-			req.flight.trouble.Store(&err)
-		}
+		call.Met(err)
 		pause, again := retryPause(err, attempt)
 		again = again && (!run.grant.once || unused(err))
-		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !sleep(ctx, pause) {
+		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
 			return nil, err
 		}
 		attempt++
@@ -50,9 +77,9 @@ func (c *Client) request(ctx context.Context, authority Authority, k key, req as
 
 // requestRun is what the attempts of one token request have in common.
 type requestRun struct {
-	client        *Client
+	*requester
 	authority     Authority
-	key           key
+	key           cache.Key
 	grant         shown
 	claims        string
 	correlationID string
@@ -66,46 +93,74 @@ type requestRun struct {
 
 // attempt makes a proof and sends it.
 func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
-	c := r.client
 	if err := r.prove(ctx); err != nil {
 		return nil, err
 	}
 	r.sent++
 	event := r.proof.event()
-	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.tenant, r.key.scopes, r.sent, r.correlationID
-	if c.hooks.RequestStart != nil {
-		if next := c.hooks.RequestStart(ctx, event); next != nil {
+	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.Tenant, r.key.Scopes, r.sent, r.correlationID
+	if r.hooks.RequestStart != nil {
+		if next := r.hooks.RequestStart(ctx, event); next != nil {
 			ctx = next
 		}
 	}
-	asked := c.clock.look()
-	g, err := c.exchanger.post(ctx, r.proof.binding, r.authority.endpoint(), r.form(r.proof), r.correlationID)
-	if r.key.user == "" && !r.grant.once {
-		g.refresh, g.id = "", "" // a client that acts as itself has no use for them
+	asked := r.clock.Look()
+	answer, err := r.endpoint.Post(ctx, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
+	if r.key.User == "" && !r.grant.once {
+		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
 	}
-
 	if err == nil {
-		err = r.checkType(g)
+		err = r.checkType(answer)
 	}
-
 	var t *Token
-	var te *TokenError
+	var refused *exchange.Refusal
 	if err == nil {
-		g.binding = r.proof.binding
-		c.adopt(g.binding)
-		t = newToken(g, r.key.scopes, asked)
-		event.ExpiresAt = t.ExpiresAt()
-	} else if errors.As(err, &te) {
-		te.Thumbprint = event.Thumbprint
-		if event.Subject != "" {
-			te.certificate = fmt.Sprintf("%q, SHA-1 %s, SHA-256 %s", event.Subject, event.ThumbprintSHA1, event.Thumbprint)
+		if r.bindings != nil {
+			r.bindings.Adopt(r.proof.binding)
 		}
+		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
+		event.ExpiresAt = t.ExpiresAt()
+	} else if errors.As(err, &refused) {
+		err = newTokenError(refused, r.proof.event())
 	}
-	event.Err, event.Elapsed = err, c.clock.mono()-asked.mono
-	if c.hooks.RequestEnd != nil {
-		c.hooks.RequestEnd(ctx, event)
+	event.Err, event.Elapsed = err, r.clock.Mono()-asked.Mono
+	if r.hooks.RequestEnd != nil {
+		r.hooks.RequestEnd(ctx, event)
 	}
 	return t, err
+}
+
+// form is that of a token request: what the grant shows, and who asks (RFC 6749
+// §4, RFC 7523 §2.2).
+func (r *requestRun) form() url.Values {
+	form := maps.Clone(r.grant.form)
+	form.Set("client_id", r.clientID)
+	if r.proof.assertion != "" {
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", r.proof.assertion)
+	}
+	if r.authority.pop {
+		form.Set("token_type", typeMTLSPoP)
+	}
+	if len(r.key.Scopes) > 0 {
+		form.Set("scope", strings.Join(r.key.Scopes, " "))
+	}
+	if r.claims != "" {
+		form.Set("claims", r.claims)
+	}
+	for name, values := range r.authority.params {
+		form[name] = values
+	}
+	return form
+}
+
+// checkType refuses a token that isn't bound where one that is was asked for.
+func (r *requestRun) checkType(g exchange.Answer) error {
+	if !r.authority.pop || strings.EqualFold(g.Type, typeMTLSPoP) {
+		return nil
+	}
+	return fmt.Errorf("certtoken: %s: %w: a token of type %s where %s was asked for",
+		syntax.EndpointName(r.authority.tokenURL), ErrBadResponse, redact.Short(g.Type), typeMTLSPoP)
 }
 
 // mend tries to remove the cause of a refusal, each at most once in a request,
@@ -115,14 +170,14 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 	if !errors.As(err, &te) {
 		return false
 	}
-	if te.blamesClock() && !r.reset && r.proof.cert != nil && r.client.correctClock(te.date, r.proof.offset) {
+	if te.blamesClock() && !r.reset && r.credential.followClock(te.date, r.proof) {
 		r.reset = true
 		return true
 	}
 	refused := te.blamesCertificate() || r.proof.cert == nil && te.Code == "invalid_client"
 	if refused && !r.renewed {
 		r.renewed = true
-		next, ok := r.client.credential.renew(ctx, r.authority, r.proof, te)
+		next, ok := r.credential.renew(ctx, r.authority, r.proof, te)
 		if ok {
 			r.next = &next
 		}
@@ -137,7 +192,7 @@ func (r *requestRun) prove(ctx context.Context) (err error) {
 		r.proof, r.next = *r.next, nil
 		return nil
 	}
-	r.proof, err = r.client.credential.prove(ctx, r.authority)
+	r.proof, err = r.credential.prove(ctx, r.authority)
 	return err
 }
 
@@ -175,7 +230,7 @@ func unused(err error) bool {
 // isConnectionFailure leaves out what a second try can't change: a certificate
 // that isn't trusted.
 func isConnectionFailure(err error) bool {
-	var failure *connectionFailure
+	var failure *exchange.Failure
 	if !errors.As(err, &failure) {
 		return false
 	}
@@ -183,19 +238,4 @@ func isConnectionFailure(err error) bool {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	return !errors.As(err, &verification) && !errors.As(err, &authority) && !errors.As(err, &host)
-}
-
-// sleep waits, and reports whether it wasn't cut short.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

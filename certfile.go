@@ -1,0 +1,135 @@
+package certtoken
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/certtoken/certtoken/internal/certfile"
+	"github.com/certtoken/certtoken/internal/exchange"
+)
+
+// maxCertFile is as much as is read of a file; certificate files that are
+// larger are refused anyway. A device or a huge file named by mistake can't
+// fill the memory.
+const maxCertFile = 1 << 20
+
+// ParseCertificate reads a certificate with its private key from the content
+// of a file: PEM, DER or PFX (PKCS #12), or base64 of them as Azure Key Vault
+// and CI secret stores hold it. It goes by content, never by name. The leaf is
+// the certificate that the key belongs to, wherever it stands in the file.
+//
+// Errors wrap one of [ErrWrongPassword], [ErrPasswordRequired],
+// [ErrNoPrivateKey], [ErrNoCertificate], [ErrKeyMismatch], [ErrNotRSA],
+// [ErrKeySize], [ErrSeveralKeys], [ErrUnsupported], [ErrFormat] and
+// [ErrTooLarge], and say what to do. No error holds the password or the key.
+func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
+	return newCertConfig(opts).parse(data)
+}
+
+// parse reads a file's content, and the key file if there is one.
+func (c certConfig) parse(data []byte) (*Certificate, error) {
+	opts := c.options()
+	if c.keyFile != "" {
+		key, err := readCertFile(c.keyFile)
+		if err != nil {
+			return nil, err
+		}
+		opts.Key = key
+	}
+	pair, err := certfile.Parse(data, opts)
+	switch {
+	case errors.Is(err, ErrPasswordRequired):
+		return nil, fmt.Errorf("certtoken: %w (WithPassword)", err)
+	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
+		return nil, fmt.Errorf("certtoken: %w: the empty one was given; is the variable that holds it set?", err)
+	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(opts.Password) != opts.Password:
+		return nil, fmt.Errorf("certtoken: %w: the one given begins or ends with white space; is that of the file it was read from?", err)
+	case err != nil:
+		return nil, fmt.Errorf("certtoken: %w", err)
+	}
+	cert, err := NewCertificate(pair.Key, pair.Leaf, pair.Chain)
+	if err != nil {
+		return nil, err
+	}
+	cert.format = pair.Format
+	return cert, nil
+}
+
+// CertOption says how a certificate file is read.
+type CertOption func(*certConfig)
+
+type certConfig struct {
+	password   func() string // nil: none; a function, so that no print or dump walks into it
+	keyFile    string
+	thumbprint string
+}
+
+// options are the settings as the reader wants them.
+func (c certConfig) options() certfile.Options {
+	opts := certfile.Options{Thumbprint: c.thumbprint}
+	if c.password != nil {
+		opts.Password, opts.HasPassword = c.password(), true
+	}
+	return opts
+}
+
+func newCertConfig(opts []CertOption) certConfig {
+	var cfg certConfig
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&cfg)
+		}
+	}
+	return cfg
+}
+
+// WithPassword gives the password of a PFX or of an encrypted key. No password
+// and an empty one differ; one that turns out not to be needed is ignored.
+func WithPassword(password string) CertOption {
+	return func(c *certConfig) { c.password = func() string { return password } }
+}
+
+// WithKeyFile names a second file that holds the private key. [ParseCertificate]
+// reads it too.
+func WithKeyFile(path string) CertOption {
+	return func(c *certConfig) { c.keyFile = path }
+}
+
+// WithThumbprint selects one of several certificates in a file, by the SHA-1
+// or SHA-256 of its DER form in hex (colons and spaces are ignored) or base64url.
+func WithThumbprint(thumbprint string) CertOption {
+	return func(c *certConfig) { c.thumbprint = thumbprint }
+}
+
+func readCertFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("certtoken: certificate file: %w", err)
+	}
+	defer f.Close()
+	data, err := exchange.ReadAll(f, maxCertFile)
+	switch {
+	case errors.Is(err, exchange.ErrTooLong):
+		return nil, fmt.Errorf("certtoken: %s: %w: it has over %d bytes", path, ErrTooLarge, maxCertFile)
+	case err != nil:
+		return nil, fmt.Errorf("certtoken: certificate file: %w", err)
+	}
+	return data, nil
+}
+
+// trimPrefix avoids a second "certtoken: " within an error's text.
+func trimPrefix(err error) error {
+	if strings.HasPrefix(err.Error(), "certtoken: ") {
+		return innerError{err}
+	}
+	return err
+}
+
+// innerError is one of ours as a part of another's text.
+type innerError struct{ error }
+
+func (e innerError) Error() string { return strings.TrimPrefix(e.error.Error(), "certtoken: ") }
+
+func (e innerError) Unwrap() error { return e.error }
