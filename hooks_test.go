@@ -151,7 +151,9 @@ func TestHooksAreAllJoined(t *testing.T) {
 		time.Sleep(55 * time.Minute)
 		r.hit(t, graph)
 		synctest.Wait()
-		assert.Equal(t, one.names, two.names)
+		// The renewal runs beside the caller: between the two hooks of one event, another
+		// event can come.
+		assert.ElementsMatch(t, one.names, two.names)
 		assert.Contains(t, one.names, "RenewalFailed")
 	})
 }
