@@ -34,6 +34,13 @@ func Missing(parameter string) *Refusal {
 	return New(900144, "The request body must contain the following parameter: '%s'.", parameter)
 }
 
+// MissingClaim is the refusal of an assertion without a claim that it needs.
+func MissingClaim(name string) *Refusal {
+	return New(90014, "The required field '%s' is missing from the credential. "+
+		"Ensure that you have all the necessary parameters for the login request.", name).
+		Plainly("The assertion has no '%s'.", name)
+}
+
 // Plainly says the same for a server that isn't Entra ID.
 func (r *Refusal) Plainly(format string, args ...any) *Refusal {
 	r.Plain = fmt.Sprintf(format, args...)
