@@ -36,7 +36,8 @@ func TestRefusedAssertions(t *testing.T) {
 		{"alg unknown", func(_ *fixture, d *draft) { d.header["alg"] = "XX1" }, 5002738, "invalid_client"},
 		{"alg not known to be taken", func(_ *fixture, d *draft) { d.method = jwt.SigningMethodPS512 }, 5002738, "invalid_client"},
 		{"typ of another server", func(_ *fixture, d *draft) { d.header["typ"] = "client-authentication+jwt" }, 5002727, "invalid_client"},
-		{"no typ", func(_ *fixture, d *draft) { delete(d.header, "typ") }, 5002727, "invalid_client"},
+		{"jku", func(_ *fixture, d *draft) { d.header["jku"] = "https://keys.example/" }, 5002726, "invalid_request"},
+		{"cty", func(_ *fixture, d *draft) { d.header["cty"] = "JWT" }, 5002726, "invalid_request"},
 		{"certificate not registered", func(_ *fixture, d *draft) {
 			d.key, d.header["x5t#S256"] = other.Signer, "AAAA"
 		}, 700027, "invalid_client"},
@@ -117,6 +118,7 @@ func TestAcceptedAssertions(t *testing.T) {
 			f.srv.RegisterKeyID(clientID, "my-key", f.cert.Leaf)
 			d.header = map[string]any{"typ": "JWT", "kid": "my-key"}
 		}},
+		{"no typ", func(_ *fixture, d *draft) { delete(d.header, "typ") }},
 		{"typ in lower case", func(_ *fixture, d *draft) { d.header["typ"] = "jwt" }},
 		{"RS256", func(_ *fixture, d *draft) { d.method = jwt.SigningMethodRS256 }},
 		{"RS384", func(_ *fixture, d *draft) { d.method = jwt.SigningMethodRS384 }},

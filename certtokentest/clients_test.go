@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,16 +16,23 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 )
 
+// contosoID is the GUID of contoso.com, the same in every process.
+const contosoID = "ee3a3477-7f78-8d55-92a7-eb221264b237"
+
 // Every kind of authority that clients know describes itself consistently, and
 // its token endpoint takes an assertion for the address that it gives.
 func TestDiscoveryOfEveryAuthority(t *testing.T) {
 	eachForm(t, func(t *testing.T, f *fixture) {
-		for _, base := range []string{
-			"/contoso.com", "/contoso.com/B2C_1_sign-in", "/tfp/contoso.com/B2C_1_sign-in", "/dstsv2/7a433bfc-2514-4697-b467-e0933190487f",
+		for base, issuer := range map[string]string{
+			"/contoso.com":                                 "/{guid}/v2.0",
+			"/contoso.com/B2C_1_sign-in":                   "/{guid}/B2C_1_sign-in/v2.0",
+			"/tfp/contoso.com/B2C_1_sign-in":               "/tfp/{guid}/B2C_1_sign-in/v2.0",
+			"/dstsv2/7a433bfc-2514-4697-b467-e0933190487f": "/dstsv2/7a433bfc-2514-4697-b467-e0933190487f/v2.0",
 		} {
+			issuer = strings.Replace(issuer, "{guid}", contosoID, 1)
 			meta := f.get(f.srv.URL() + base + "/v2.0/.well-known/openid-configuration")
 			require.Equal(t, http.StatusOK, meta.status, base)
-			assert.Equal(t, f.srv.URL()+base+"/v2.0", meta.body["issuer"])
+			assert.Equal(t, f.srv.URL()+issuer, meta.body["issuer"])
 			assert.Equal(t, f.srv.URL()+base+"/oauth2/v2.0/token", meta.body["token_endpoint"])
 			assert.Contains(t, f.get(meta.body["jwks_uri"].(string)).text, `"kty":"RSA"`)
 			d := f.draft()

@@ -165,10 +165,13 @@ func TestAccessToken(t *testing.T) {
 		jwt.WithValidMethods([]string{"RS256"}), jwt.WithIssuer(metadata.body["issuer"].(string)),
 		jwt.WithAudience("https://graph.microsoft.com"), jwt.WithExpirationRequired(), jwt.WithIssuedAt())
 	require.NoError(t, err)
-	assert.Equal(t, clientID, claims["appid"])
-	assert.Equal(t, certtokentest.DefaultTenant, claims["tid"])
+	assert.Equal(t, clientID, claims["azp"])
+	assert.Equal(t, f.srv.URL()+"/"+claims["tid"].(string)+"/v2.0", claims["iss"])
+	assert.Regexp(t, guid, claims["tid"])
 	assert.Equal(t, []any{"cp1"}, claims["xms_cc"])
 }
+
+const guid = `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
 
 // keyFrom reads a key set as a resource does.
 func keyFrom(t *testing.T, set string) jwt.Keyfunc {

@@ -101,11 +101,11 @@ func TestNames(t *testing.T) {
 	}{
 		{"Entra", certtokentest.New(),
 			"https://login.microsoftonline.com",
-			"https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0",
+			"https://login.microsoftonline.com/e1902b87-0b81-8314-abfb-72d35bc126d7/v2.0",
 			"https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token"},
 		{"tenants", certtokentest.New(certtokentest.WithTenants("a.com", "b.com")),
 			"https://login.microsoftonline.com",
-			"https://login.microsoftonline.com/a.com/v2.0",
+			"https://login.microsoftonline.com/c18ddc74-a5bf-879d-82bb-8b115bcb862d/v2.0",
 			"https://login.microsoftonline.com/a.com/oauth2/v2.0/token"},
 		{"generic", certtokentest.New(certtokentest.WithIssuer("")),
 			"https://issuer.example", "https://issuer.example", "https://issuer.example/token"},
@@ -231,7 +231,6 @@ func TestDiscovery(t *testing.T) {
 	eachForm(t, func(t *testing.T, f *fixture) {
 		for _, path := range []string{
 			"/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration",
-			"/contoso.onmicrosoft.com/.well-known/openid-configuration",
 			"/.well-known/openid-configuration",
 			"/.well-known/oauth-authorization-server",
 		} {
@@ -241,8 +240,14 @@ func TestDiscovery(t *testing.T) {
 			assert.Equal(t, f.srv.TokenURL(), r.body["token_endpoint"])
 			assert.Contains(t, f.get(r.body["jwks_uri"].(string)).text, `"kty":"RSA"`)
 		}
+		v1 := f.get(f.srv.URL() + "/contoso.onmicrosoft.com/.well-known/openid-configuration")
+		assert.Regexp(t, `^https://sts\.windows\.net/[0-9a-f-]{36}/$`, v1.body["issuer"])
+		assert.Equal(t, f.srv.URL()+"/contoso.onmicrosoft.com/oauth2/token", v1.body["token_endpoint"])
+		assert.Contains(t, f.get(v1.body["jwks_uri"].(string)).text, `"kty":"RSA"`)
 		r := f.get(f.srv.URL() + "/common/v2.0/.well-known/openid-configuration")
 		assert.Equal(t, f.srv.URL()+"/{tenantid}/v2.0", r.body["issuer"])
+		assert.Equal(t, f.srv.Issuer(), f.get(f.srv.Issuer() + "/.well-known/openid-configuration").body["issuer"],
+			"a tenant's GUID is a name of it")
 		assert.Equal(t, 90002, f.get(f.srv.URL()+"/fabrikam.com/v2.0/.well-known/openid-configuration").code())
 
 		r = f.get(f.srv.URL() + "/common/discovery/instance?api-version=1.1&authorization_endpoint=" +

@@ -1,4 +1,6 @@
-package certtokentest
+// Package inprocess brings requests to an http.Handler without a connection, and
+// puts handlers of the user's beside one. It never knows what they answer.
+package inprocess
 
 import (
 	"compress/gzip"
@@ -7,30 +9,38 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
+
+	"github.com/certtoken/certtoken/certtokentest/internal/answer"
 )
 
-// socketless answers without a connection. The type's name is what a client that
-// would present a certificate in TLS says when it can't.
-type socketless struct{ server *Server }
+// Socketless answers without a connection, in the caller's goroutine. The type's
+// name is what a client that would present a certificate in TLS says when it can't.
+type Socketless struct {
+	Handler http.Handler
+	Closed  *atomic.Bool // no request is answered any more
+}
 
-var _ http.RoundTripper = (*socketless)(nil)
+var _ http.RoundTripper = (*Socketless)(nil)
+
+var errClosed = errors.New("certtokentest: the server is closed")
 
 // RoundTrip implements [http.RoundTripper].
-func (t *socketless) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *Socketless) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
 	}
-	if t.server.isClosed() {
+	if t.Closed.Load() {
 		return nil, errClosed
 	}
 	if err := context.Cause(req.Context()); err != nil {
 		return nil, err
 	}
-	a, err := t.server.answerInProcess(serverSide(req))
+	a, err := t.answer(serverSide(req))
 	if err != nil {
 		return nil, err
 	}
-	resp, err := a.response(req)
+	resp, err := a.Response(req)
 	if err != nil {
 		return nil, err
 	}
@@ -56,24 +66,19 @@ func serverSide(req *http.Request) *http.Request {
 	return r
 }
 
-// answerInProcess runs a mounted handler or the server itself. A handler that
-// aborts breaks the connection.
-func (s *Server) answerInProcess(r *http.Request) (a *answer, err error) {
+// answer runs the handler. One that aborts breaks the connection.
+func (t *Socketless) answer(r *http.Request) (a *answer.Answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if e, ok := p.(error); !ok || !errors.Is(e, http.ErrAbortHandler) {
 				panic(p)
 			}
-			a, err = nil, errReset
+			a, err = nil, answer.ErrReset
 		}
 	}()
-	if handler := s.mounts.handler(r); handler != nil {
-		s.log.count()
-		b := &buffer{header: make(http.Header)}
-		handler.ServeHTTP(b, r)
-		return b.answer(), nil
-	}
-	return s.answer(r), nil
+	b := answer.NewBuffer()
+	t.Handler.ServeHTTP(b, r)
+	return b.Answer(), nil
 }
 
 // unzipped undoes compression that the caller didn't ask for by itself, as
