@@ -138,6 +138,9 @@ func TestRefusalForms(t *testing.T) {
 			assert.Equal(t, text, r.body["message"])
 			assert.NotEmpty(t, r.body["hint"])
 		}},
+		{"unknown", certtokentest.RefusalUnknown, 500, isJSON(fields{
+			"error": "error", "error_description": "The error is unrecognizable",
+		})},
 		{"page", certtokentest.RefusalPage, 200, func(t *testing.T, r reply) {
 			assert.Contains(t, r.header.Get("Content-Type"), "text/html")
 			assert.Regexp(t, `support ID is: \d+`, r.text)

@@ -31,6 +31,7 @@ const (
 	RefusalSummary                       // {"errorCode":…,"errorSummary":…}, as Okta answers
 	RefusalFault                         // {"fault":{"faultstring":…}}, as Apigee answers
 	RefusalHint                          // RFC 6749's with message and hint, as League's OAuth server for PHP answers
+	RefusalUnknown                       // 500 and {"error":"error"}, as servers on ory/fosite answer what they don't expect
 	RefusalPage                          // 200 and a web filter's page with a support id, as F5 answers
 )
 
@@ -75,6 +76,9 @@ func (f RefusalForm) write(r *refusal.Refusal) *answer.Answer {
 		return fields(object{
 			"error": code, "error_description": text, "message": text, "hint": "Check the client's certificate.",
 		})
+	case RefusalUnknown:
+		return answer.JSON(http.StatusInternalServerError,
+			object{"error": "error", "error_description": "The error is unrecognizable"})
 	case RefusalPage:
 		return bareText(http.StatusOK, "text/html; charset=utf-8",
 			"<html><head><title>Request Rejected</title></head><body>"+

@@ -11,6 +11,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -44,11 +45,9 @@ func Listen(c Config) (*Wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listenLoopback()
 	if err != nil {
-		if listener, err = net.Listen("tcp6", "[::1]:0"); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	address := listener.Addr().String()
 	w := &Wire{url: "https://" + address, ca: issuer.ca}
@@ -71,8 +70,19 @@ func Listen(c Config) (*Wire, error) {
 	return w, nil
 }
 
+// listenLoopback takes IPv6 where the machine has nothing else.
+func listenLoopback() (net.Listener, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return net.Listen("tcp6", "[::1]:0")
+	}
+	return listener, nil
+}
+
 // URL is the socket's origin.
 func (w *Wire) URL() string { return w.url }
+
+func (w *Wire) address() string { return strings.TrimPrefix(w.url, "https://") }
 
 // Transport reaches the socket, whatever host is asked for.
 func (w *Wire) Transport() *http.Transport { return w.transport }
