@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/certtoken/certtoken/certtokentest"
@@ -66,6 +67,18 @@ func TestTimeLimits(t *testing.T) {
 	assert.Zero(t, f.post(f.form()).code())
 	_, err := certtokentest.Start(certtokentest.WithTimeLimits(certtokentest.TimeLimits{MaxAge: -1}))
 	assert.ErrorContains(t, err, "negative")
+}
+
+// Servers that forgive no second.
+func TestNoLeeway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, certtokentest.WithIssuer(""), certtokentest.WithLeeway(0))
+		for ahead, status := range map[time.Duration]int{0: 200, time.Second: 401} {
+			d := f.draft()
+			d.claims["aud"], d.claims["nbf"] = f.srv.Issuer(), time.Now().Add(ahead).Unix()
+			assert.Equal(t, status, f.post(f.formOf(d)).status)
+		}
+	})
 }
 
 // A kid that the server doesn't know counts only where nothing else names the key

@@ -62,6 +62,9 @@ func TestOddGrants(t *testing.T) {
 			assert.Equal(t, "opaque", r.token())
 			assert.Equal(t, "application/json; charset=utf-8", r.header.Get("Content-Type"))
 		}},
+		"any body": {certtokentest.Fault{Body: "12345"}, func(t *testing.T, r reply) {
+			assert.Equal(t, "12345", r.text)
+		}},
 		"no Date": {certtokentest.Fault{Header: http.Header{"Date": nil}}, func(t *testing.T, r reply) {
 			assert.Empty(t, r.header.Values("Date"))
 		}},
@@ -247,11 +250,20 @@ func TestIgnoreContext(t *testing.T) {
 	})
 }
 
+// A pause that RFC 9110 doesn't know.
+func TestOddRetryAfter(t *testing.T) {
+	f := newFixture(t)
+	f.srv.Fail(certtokentest.Fault{Status: 503, Header: http.Header{"Retry-After": {"1.0"}}})
+	r := f.post(f.form())
+	assert.Equal(t, 503, r.status)
+	assert.Equal(t, "1.0", r.header.Get("Retry-After"))
+}
+
 func TestDiscoveryFaults(t *testing.T) {
 	f := newFixture(t, certtokentest.WithIssuer("https://id.example.com"))
 	const place = "https://id.example.com/.well-known/oauth-authorization-server"
+	f.srv.FailDiscovery(certtokentest.Fault{Status: 503})
 	f.srv.FailDiscovery(
-		certtokentest.Fault{Status: 503, RetryAfter: time.Second},
 		certtokentest.Fault{Error: "server_error", Status: 500},
 		certtokentest.Fault{Fields: fields{"token_endpoint_auth_methods_supported": []string{"client_secret_basic"}}},
 		certtokentest.Fault{Shape: certtokentest.ResetConnection},
@@ -259,7 +271,7 @@ func TestDiscoveryFaults(t *testing.T) {
 	assert.Equal(t, 200, f.postTo("https://id.example.com/token"), "token requests go on")
 	r := f.get(place)
 	assert.Equal(t, 503, r.status)
-	assert.Equal(t, "1", r.header.Get("Retry-After"))
+	assert.NotEmpty(t, r.header.Get("Date"))
 	assert.Equal(t, "server_error", f.get(place).body["error"])
 	assert.Equal(t, []any{"client_secret_basic"}, f.get(place).body["token_endpoint_auth_methods_supported"])
 	_, err := f.do(mustRequest(t, place))
