@@ -75,13 +75,14 @@ func TestSourcesThatConform(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 
 	for name, source := range map[string]certtoken.CertSource{
-		"certificate":   cert,
-		"with chain":    NewCertificate(t, SignedBy(root)),
-		"function":      certtoken.CertSourceFunc(cert.Certificate),
-		"file":          certtoken.CertFile(path),
-		"remote":        remoteCert(t, remote{}),
-		"no PSS":        remoteCert(t, remote{noPSS: true}),
-		"with a reload": reloading{cert, func(context.Context, *certtoken.Certificate) error { return errors.New("no other") }},
+		"certificate": cert,
+		"with chain":  NewCertificate(t, SignedBy(root)),
+		"function":    certtoken.CertSourceFunc(cert.Certificate),
+		"file":        certtoken.CertFile(path),
+		"remote":      remoteCert(t, remote{}),
+		"no PSS":      remoteCert(t, remote{noPSS: true}),
+		"with a reload": reloading{cert,
+			func(context.Context, *certtoken.Certificate) error { return errors.New("no other") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			TestCertSource(t, func(*testing.T) certtoken.CertSource { return source })
@@ -109,10 +110,16 @@ func TestSourcesThatDont(t *testing.T) {
 	}{
 		{"nothing", checkPair, give(nil), "nil and no error"},
 		{"mismatch", checkPair, give(&certtoken.Certificate{Leaf: a.Leaf, Signer: b.Signer}), "no pair"},
-		{"error", checkPair, function(func(context.Context) (*certtoken.Certificate, error) { return nil, errors.New("down") }), "down"},
-		{"expired", checkPair, NewCertificate(t, WithSharedKey(), WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour))), "not valid now"},
-		{"leaf in chain", checkPair, give(&certtoken.Certificate{Leaf: a.Leaf, Signer: a.Signer, Chain: []*x509.Certificate{a.Leaf}}), "is the leaf"},
-		{"signs for another key", checkSigns(certtoken.RS256), give(&certtoken.Certificate{Leaf: a.Leaf, Signer: liar{a.Signer, b.Signer}}), "doesn't verify"},
+		{"error", checkPair,
+			function(func(context.Context) (*certtoken.Certificate, error) { return nil, errors.New("down") }), "down"},
+		{"expired", checkPair,
+			NewCertificate(t, WithSharedKey(),
+				WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour))), "not valid now"},
+		{"leaf in chain", checkPair,
+			give(&certtoken.Certificate{Leaf: a.Leaf, Signer: a.Signer,
+				Chain: []*x509.Certificate{a.Leaf}}), "is the leaf"},
+		{"signs for another key", checkSigns(certtoken.RS256),
+			give(&certtoken.Certificate{Leaf: a.Leaf, Signer: liar{a.Signer, b.Signer}}), "doesn't verify"},
 		{"fails under load", checkManyGoroutines, function(func(context.Context) (*certtoken.Certificate, error) {
 			if calls.Add(1) > 10 {
 				return nil, errors.New("too many")
@@ -127,28 +134,30 @@ func TestSourcesThatDont(t *testing.T) {
 			}
 			return &shared, nil
 		}), "changed"},
-		{"another error when cancelled", checkCancelled, function(func(ctx context.Context) (*certtoken.Certificate, error) {
-			if ctx.Err() != nil {
-				return nil, errors.New("aborted")
-			}
-			return a, nil
-		}), "doesn't wrap"},
+		{"another error when cancelled", checkCancelled,
+			function(func(ctx context.Context) (*certtoken.Certificate, error) {
+				if ctx.Err() != nil {
+					return nil, errors.New("aborted")
+				}
+				return a, nil
+			}), "doesn't wrap"},
 		{"nothing when cancelled", checkCancelled, function(func(ctx context.Context) (*certtoken.Certificate, error) {
 			if ctx.Err() != nil {
 				return nil, nil
 			}
 			return a, nil
 		}), "nil and no error"},
-		{"broken by a cancelled call", checkCancelled, function(func() func(context.Context) (*certtoken.Certificate, error) {
-			var broken bool
-			return func(ctx context.Context) (*certtoken.Certificate, error) {
-				broken = broken || ctx.Err() != nil
-				if broken {
-					return nil, context.Canceled
+		{"broken by a cancelled call", checkCancelled,
+			function(func() func(context.Context) (*certtoken.Certificate, error) {
+				var broken bool
+				return func(ctx context.Context) (*certtoken.Certificate, error) {
+					broken = broken || ctx.Err() != nil
+					if broken {
+						return nil, context.Canceled
+					}
+					return a, nil
 				}
-				return a, nil
-			}
-		}()), "after a cancelled call"},
+			}()), "after a cancelled call"},
 		{"breaks by reload", checkReloader, func() certtoken.CertSource {
 			current := a
 			source := function(func(context.Context) (*certtoken.Certificate, error) {

@@ -114,7 +114,8 @@ func TestSignIn(t *testing.T) {
 		page := func(change func(url.Values)) reply {
 			query := url.Values{
 				"client_id": {clientID}, "redirect_uri": {"https://app.example/back?a=b"}, "response_type": {"code"},
-				"scope": {"https://graph.microsoft.com/User.Read"}, "state": {"s"}, "nonce": {"n"}, "login_hint": {"ada@contoso.com"},
+				"scope": {"https://graph.microsoft.com/User.Read"}, "state": {"s"}, "nonce": {"n"},
+				"login_hint": {"ada@contoso.com"},
 			}
 			change(query)
 			return f.get(f.srv.URL() + "/" + certtokentest.DefaultTenant + "/oauth2/v2.0/authorize?" + query.Encode())
@@ -145,14 +146,16 @@ func TestSignIn(t *testing.T) {
 		}
 
 		r := f.shown(url.Values{
-			"grant_type": {"authorization_code"}, "code": {back(page(func(url.Values) {})).Get("code")}, "redirect_uri": {"https://app.example/back?a=b"},
-			"scope": {"https://graph.microsoft.com/User.Read openid profile offline_access"}, "client_info": {"1"},
+			"grant_type": {"authorization_code"}, "code": {back(page(func(url.Values) {})).Get("code")},
+			"redirect_uri": {"https://app.example/back?a=b"},
+			"scope":        {"https://graph.microsoft.com/User.Read openid profile offline_access"}, "client_info": {"1"},
 		})
 		require.Equal(t, http.StatusOK, r.status, r.text)
 		assert.NotEmpty(t, r.body["refresh_token"])
 		keys := f.get(f.srv.URL() + "/common/discovery/v2.0/keys").text
 		claims := jwt.MapClaims{}
-		_, err := jwt.ParseWithClaims(r.body["id_token"].(string), claims, keyFrom(t, keys), jwt.WithIssuer(f.srv.Issuer()), jwt.WithAudience(clientID))
+		_, err := jwt.ParseWithClaims(r.body["id_token"].(string), claims, keyFrom(t, keys),
+			jwt.WithIssuer(f.srv.Issuer()), jwt.WithAudience(clientID))
 		require.NoError(t, err)
 		assert.Equal(t, "n", claims["nonce"])
 		assert.Equal(t, "ada@contoso.com", claims["preferred_username"])
@@ -162,6 +165,7 @@ func TestSignIn(t *testing.T) {
 		require.NoError(t, json.Unmarshal(raw, &info))
 		assert.Equal(t, claims["oid"], info.UID)
 		assert.Equal(t, claims["tid"], info.UTID)
-		assert.WithinDuration(t, time.Now().Add(time.Hour), time.Unix(int64(claims["exp"].(float64)), 0), 10*time.Second)
+		assert.WithinDuration(t, time.Now().Add(time.Hour), time.Unix(int64(claims["exp"].(float64)), 0),
+			10*time.Second)
 	})
 }

@@ -36,7 +36,8 @@ func TestPresets(t *testing.T) {
 		"Keycloak, half a minute back":  {keycloak, at("iat", -30*time.Second), 200},
 		"Keycloak, a few seconds ahead": {keycloak, at("iat", 10*time.Second), 200},
 		"Keycloak, a minute ahead":      {keycloak, at("iat", time.Minute), 400},
-		"Keycloak, token URL":           {keycloak, func(f *fixture, d *draft) { d.claims["aud"] = f.srv.TokenURL() }, 200},
+		"Keycloak, token URL": {keycloak, func(f *fixture, d *draft) { d.claims["aud"] = f.srv.TokenURL() },
+			200},
 		"Keycloak, unknown key":         {keycloak, func(f *fixture, _ *draft) { f.srv.Replace(clientID) }, 400},
 		"Better Auth":                   {betterAuth, at("exp", 4*time.Minute), 200},
 		"Better Auth, ten minutes":      {betterAuth, at("exp", 10*time.Minute), 401},
@@ -193,7 +194,8 @@ func TestIssuerTokens(t *testing.T) {
 }
 
 func TestWithoutRefreshRotation(t *testing.T) {
-	for name, opts := range map[string][]certtokentest.Option{"Entra ID": nil, "issuer": {certtokentest.WithIssuer("")}} {
+	for name, opts := range map[string][]certtokentest.Option{"Entra ID": nil,
+		"issuer": {certtokentest.WithIssuer("")}} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, append(opts, certtokentest.WithoutRefreshRotation())...)
 			ask := func(change map[string]string) reply {
@@ -209,7 +211,8 @@ func TestWithoutRefreshRotation(t *testing.T) {
 				return f.post(form)
 			}
 			code := f.srv.AuthorizationCode(certtokentest.CodeRequest{
-				ClientID: clientID, User: "u@contoso.com", Scopes: []string{"https://graph.microsoft.com/User.Read", "offline_access"},
+				ClientID: clientID, User: "u@contoso.com", Scopes: []string{"https://graph.microsoft.com/User.Read",
+					"offline_access"},
 			})
 			r := ask(map[string]string{"grant_type": "authorization_code", "code": code})
 			require.Equal(t, 200, r.status, r.text)
@@ -226,7 +229,8 @@ func TestWithoutRefreshRotation(t *testing.T) {
 // RFC 8705's metadata, with a socket, and as a handler that is told so.
 func TestMetadataOfCertificatesInTLS(t *testing.T) {
 	plain := certtokentest.New(certtokentest.WithIssuer(""))
-	behind := httptest.NewUnstartedServer(certtokentest.New(certtokentest.WithIssuer(""), certtokentest.WithClientCertificates()))
+	behind := httptest.NewUnstartedServer(certtokentest.New(certtokentest.WithIssuer(""),
+		certtokentest.WithClientCertificates()))
 	behind.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	behind.StartTLS()
 	defer behind.Close()

@@ -44,9 +44,10 @@ func TestDocumentedBehaviour(t *testing.T) {
 	}
 }
 
-// plain is code without the package's name, and without the tests' short one for a
-// map.
+// plain is code on one line without the package's name, and without the tests' short
+// one for a map.
 func plain(code string) string {
+	code = strings.Join(strings.Fields(code), " ")
 	return strings.NewReplacer("certtokentest.", "", "map[string]any", "fields").Replace(code)
 }
 

@@ -28,10 +28,11 @@ func TestOddGrants(t *testing.T) {
 		"201": {certtokentest.Fault{Status: 201, Fields: fields{}}, func(t *testing.T, r reply) {
 			assert.Equal(t, 201, r.status)
 		}},
-		"expires_in 0":      {certtokentest.Fault{Fields: fields{"expires_in": 0}}, hasField("expires_in", 0.)},
-		"expires_in -1":     {certtokentest.Fault{Fields: fields{"expires_in": -1}}, hasField("expires_in", -1.)},
-		"expires_in empty":  {certtokentest.Fault{Fields: fields{"expires_in": ""}}, hasField("expires_in", "")},
-		"expires_in null":   {certtokentest.Fault{Fields: fields{"expires_in": json.RawMessage("null")}}, hasField("expires_in", nil)},
+		"expires_in 0":     {certtokentest.Fault{Fields: fields{"expires_in": 0}}, hasField("expires_in", 0.)},
+		"expires_in -1":    {certtokentest.Fault{Fields: fields{"expires_in": -1}}, hasField("expires_in", -1.)},
+		"expires_in empty": {certtokentest.Fault{Fields: fields{"expires_in": ""}}, hasField("expires_in", "")},
+		"expires_in null": {certtokentest.Fault{Fields: fields{"expires_in": json.RawMessage("null")}},
+			hasField("expires_in", nil)},
 		"expires_in is big": {certtokentest.Fault{Fields: fields{"expires_in": 1e12}}, hasField("expires_in", 1e12)},
 		"only expires_on": {
 			certtokentest.Fault{Fields: fields{"expires_in": nil, "ext_expires_in": nil, "expires_on": "4102444800"}},
@@ -40,11 +41,15 @@ func TestOddGrants(t *testing.T) {
 				assert.Equal(t, "4102444800", r.body["expires_on"])
 			},
 		},
-		"odd token type":       {certtokentest.Fault{Fields: fields{"token_type": "access_token"}}, hasField("token_type", "access_token")},
-		"space after the type": {certtokentest.Fault{Rewrite: text("token_type")}, hasField("token_type", "Bearer\r\n")},
-		"line end after token": {certtokentest.Fault{Rewrite: text("access_token")}, func(t *testing.T, r reply) { assert.True(t, strings.HasSuffix(r.token(), "\r\n")) }},
-		"Rewrite comes last":   {certtokentest.Fault{Fields: fields{"x": "1"}, Rewrite: text("x")}, hasField("x", "1\r\n")},
-		"numbers keep digits":  {certtokentest.Fault{Fields: fields{}}, hasField("expires_in", 3599.)},
+		"odd token type": {certtokentest.Fault{Fields: fields{"token_type": "access_token"}},
+			hasField("token_type", "access_token")},
+		"space after the type": {certtokentest.Fault{Rewrite: text("token_type")},
+			hasField("token_type", "Bearer\r\n")},
+		"line end after token": {certtokentest.Fault{Rewrite: text("access_token")},
+			func(t *testing.T, r reply) { assert.True(t, strings.HasSuffix(r.token(), "\r\n")) }},
+		"Rewrite comes last": {certtokentest.Fault{Fields: fields{"x": "1"}, Rewrite: text("x")},
+			hasField("x", "1\r\n")},
+		"numbers keep digits": {certtokentest.Fault{Fields: fields{}}, hasField("expires_in", 3599.)},
 		"gzip that wasn't asked": {certtokentest.Fault{Shape: certtokentest.Gzipped}, func(t *testing.T, r reply) {
 			assert.NotEmpty(t, r.token(), "net/http unpacks it")
 		}},
@@ -58,10 +63,11 @@ func TestOddGrants(t *testing.T) {
 			assert.NotEmpty(t, form.Get("access_token"))
 			assert.Equal(t, "3599", form.Get("expires_in"))
 		}},
-		"raw body": {certtokentest.Fault{Body: `{"access_token":"opaque","token_type":"bearer"}`}, func(t *testing.T, r reply) {
-			assert.Equal(t, "opaque", r.token())
-			assert.Equal(t, "application/json; charset=utf-8", r.header.Get("Content-Type"))
-		}},
+		"raw body": {certtokentest.Fault{Body: `{"access_token":"opaque","token_type":"bearer"}`},
+			func(t *testing.T, r reply) {
+				assert.Equal(t, "opaque", r.token())
+				assert.Equal(t, "application/json; charset=utf-8", r.header.Get("Content-Type"))
+			}},
 		"any body": {certtokentest.Fault{Body: "12345"}, func(t *testing.T, r reply) {
 			assert.Equal(t, "12345", r.text)
 		}},
@@ -114,17 +120,21 @@ func TestRefusalForms(t *testing.T) {
 		status int
 		check  func(t *testing.T, r reply)
 	}{
-		{"bad request", certtokentest.RefusalBadRequest, 400, isJSON(fields{"error": "invalid_client", "error_description": text})},
+		{"bad request", certtokentest.RefusalBadRequest, 400,
+			isJSON(fields{"error": "invalid_client", "error_description": text})},
 		{"OK", certtokentest.RefusalOK, 200, isJSON(fields{"error": "invalid_client", "error_description": text})},
 		{"empty", certtokentest.RefusalEmpty, 403, func(t *testing.T, r reply) { assert.Empty(t, r.text) }},
 		{"challenge", certtokentest.RefusalChallenge, 401, func(t *testing.T, r reply) {
 			assert.Empty(t, r.text)
-			assert.Equal(t, `Bearer error="invalid_client", error_description="`+text+`"`, r.header.Get("WWW-Authenticate"))
+			assert.Equal(t, `Bearer error="invalid_client", error_description="`+text+`"`,
+				r.header.Get("WWW-Authenticate"))
 		}},
 		{"text", certtokentest.RefusalText, 401, func(t *testing.T, r reply) { assert.Equal(t, text+"\n", r.text) }},
 		{"status", certtokentest.RefusalStatus, 401, isJSON(fields{"status": "error", "msg": text})},
-		{"object", certtokentest.RefusalObject, 401, isJSON(fields{"error": fields{"code": "invalid_client", "message": text}})},
-		{"list", certtokentest.RefusalList, 401, isJSON(fields{"errors": []any{fields{"code": "invalid_client", "message": text}}})},
+		{"object", certtokentest.RefusalObject, 401,
+			isJSON(fields{"error": fields{"code": "invalid_client", "message": text}})},
+		{"list", certtokentest.RefusalList, 401,
+			isJSON(fields{"errors": []any{fields{"code": "invalid_client", "message": text}}})},
 		{"message", certtokentest.RefusalMessage, 401, isJSON(fields{"message": text})},
 		{"problem", certtokentest.RefusalProblem, 401, func(t *testing.T, r reply) {
 			assert.Equal(t, "application/problem+json", r.header.Get("Content-Type"))
@@ -151,7 +161,8 @@ func TestRefusalForms(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for name, opts := range map[string][]certtokentest.Option{"Entra ID": nil, "issuer": {certtokentest.WithIssuer("")}} {
+			for name, opts := range map[string][]certtokentest.Option{"Entra ID": nil,
+				"issuer": {certtokentest.WithIssuer("")}} {
 				t.Run(name, func(t *testing.T) {
 					f := newFixture(t, opts...)
 					f.srv.Fail(certtokentest.Fault{Code: 700027, Form: tt.form})
@@ -182,7 +193,8 @@ func isJSON(want fields) func(t *testing.T, r reply) {
 func TestFailFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, certtokentest.WithOpaqueTokens())
-		f.srv.FailFor(3*time.Minute, certtokentest.Fault{Code: 700016}, certtokentest.Fault{}, certtokentest.Fault{Code: 700027})
+		f.srv.FailFor(3*time.Minute, certtokentest.Fault{Code: 700016}, certtokentest.Fault{},
+			certtokentest.Fault{Code: 700027})
 		f.srv.Fail(certtokentest.Fault{Code: 90033})
 		var got []int
 		for range 6 {

@@ -31,7 +31,7 @@ const (
 	RefusalSummary                       // {"errorCode":…,"errorSummary":…}, as Okta answers
 	RefusalFault                         // {"fault":{"faultstring":…}}, as Apigee answers
 	RefusalHint                          // RFC 6749's with message and hint, as League's OAuth server for PHP answers
-	RefusalUnknown                       // 500 and {"error":"error"}, as servers on ory/fosite answer what they don't expect
+	RefusalUnknown                       // 500 and {"error":"error"}, as servers on ory/fosite answer
 	RefusalPage                          // 200 and a web filter's page with a support id, as F5 answers
 )
 

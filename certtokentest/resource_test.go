@@ -31,7 +31,8 @@ func (f *fixture) call(token string) (int, string) {
 }
 
 func TestResource(t *testing.T) {
-	for name, opts := range map[string][]certtokentest.Option{"JWT": nil, "opaque": {certtokentest.WithOpaqueTokens()}} {
+	for name, opts := range map[string][]certtokentest.Option{"JWT": nil,
+		"opaque": {certtokentest.WithOpaqueTokens()}} {
 		t.Run(name, func(t *testing.T) {
 			eachForm(t, func(t *testing.T, f *fixture) {
 				api := f.srv.Resource("https://graph.microsoft.com", nil)
@@ -69,9 +70,10 @@ func TestResource(t *testing.T) {
 
 func TestResourceAnswersThroughNext(t *testing.T) {
 	f := newFixture(t)
-	f.srv.Handle("api.example.com/", f.srv.Resource(graphScope, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusTeapot)
-	})))
+	f.srv.Handle("api.example.com/",
+		f.srv.Resource(graphScope, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTeapot)
+		})))
 	status, _ := f.call("Bearer " + f.post(f.form()).token())
 	assert.Equal(t, http.StatusTeapot, status)
 }
@@ -173,21 +175,24 @@ func TestResourceFaults(t *testing.T) {
 		}},
 		"another status": {certtokentest.Fault{Error: "invalid_token", Status: 403}, 403, nil},
 		"absurd challenges": {
-			certtokentest.Fault{Status: 401, Header: http.Header{"Www-Authenticate": {huge, huge, "Bearer claims=%%"}}}, 401,
+			certtokentest.Fault{Status: 401,
+				Header: http.Header{"Www-Authenticate": {huge, huge, "Bearer claims=%%"}}}, 401,
 			func(t *testing.T, r reply) { assert.Len(t, r.header.Values("WWW-Authenticate"), 3) },
 		},
 		"raw": {certtokentest.Fault{Status: 502, Body: "<html>bad gateway</html>"}, 502, func(t *testing.T, r reply) {
 			assert.Equal(t, "<html>bad gateway</html>", r.text)
 			assert.Contains(t, r.header.Get("Content-Type"), "text/html")
 		}},
-		"throttled": {certtokentest.Fault{Status: 429, RetryAfter: time.Minute, RetryDate: true}, 429, func(t *testing.T, r reply) {
-			until, err := http.ParseTime(r.header.Get("Retry-After"))
-			require.NoError(t, err)
-			assert.WithinDuration(t, time.Now().Add(time.Minute), until, 10*time.Second)
-		}},
-		"slow": {certtokentest.Fault{Delay: time.Millisecond, Drip: time.Microsecond}, 200, func(t *testing.T, r reply) {
-			assert.Equal(t, clientID, r.body["client_id"])
-		}},
+		"throttled": {certtokentest.Fault{Status: 429, RetryAfter: time.Minute, RetryDate: true}, 429,
+			func(t *testing.T, r reply) {
+				until, err := http.ParseTime(r.header.Get("Retry-After"))
+				require.NoError(t, err)
+				assert.WithinDuration(t, time.Now().Add(time.Minute), until, 10*time.Second)
+			}},
+		"slow": {certtokentest.Fault{Delay: time.Millisecond, Drip: time.Microsecond}, 200,
+			func(t *testing.T, r reply) {
+				assert.Equal(t, clientID, r.body["client_id"])
+			}},
 		"another field": {certtokentest.Fault{Fields: map[string]any{"path": "x"}}, 200, func(t *testing.T, r reply) {
 			assert.Equal(t, "x", r.body["path"])
 		}},

@@ -71,8 +71,9 @@ func (c *call) checkDefaultScope(scope string) *refusal.Refusal {
 	resource, ok := strings.CutSuffix(scope, "/.default")
 	switch {
 	case !ok:
-		return refusal.New(1002012, "The provided value for scope %s is not valid. Client credential flows must have a "+
-			"scope value with /.default suffixed to the resource identifier (application ID URI).", scope)
+		return refusal.New(1002012,
+			"The provided value for scope %s is not valid. Client credential flows must have a "+
+				"scope value with /.default suffixed to the resource identifier (application ID URI).", scope)
 	case resource == "":
 		return noSuchScope(scope)
 	case len(c.scopes) > 0 && c.scopes[0] != scope:
@@ -100,8 +101,8 @@ func (c *call) checkUserScope(scope string) *refusal.Refusal {
 	return nil
 }
 
-const severalResources = "The provided value for the input parameter scope is not valid because it contains more than " +
-	"one resource: %s."
+const severalResources = "The provided value for the input parameter scope is not valid because " +
+	"it contains more than one resource: %s."
 
 func noSuchScope(scope string) *refusal.Refusal {
 	return refusal.New(70011, "The provided value for the input parameter 'scope' is not valid. "+
@@ -109,9 +110,10 @@ func noSuchScope(scope string) *refusal.Refusal {
 }
 
 func (c *call) unknownResource(resource string) *refusal.Refusal {
-	return refusal.New(500011, "The resource principal named %s was not found in the tenant named %s. This can happen if "+
-		"the application has not been installed by the administrator of the tenant or consented to by any user in the "+
-		"tenant.", resource, c.route.tenant)
+	return refusal.New(500011,
+		"The resource principal named %s was not found in the tenant named %s. This can happen if "+
+			"the application has not been installed by the administrator of the tenant or consented to by any user in the "+
+			"tenant.", resource, c.route.tenant)
 }
 
 // checkResource is for Entra ID's older endpoint, whose requests name a resource

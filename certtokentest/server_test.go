@@ -252,7 +252,8 @@ func TestDiscovery(t *testing.T) {
 
 		r = f.get(f.srv.URL() + "/common/discovery/instance?api-version=1.1&authorization_endpoint=" +
 			"https%3A%2F%2Flogin.example.com%2Fcontoso.com%2Foauth2%2Fv2.0%2Fauthorize")
-		assert.Equal(t, "https://login.example.com/contoso.com/v2.0/.well-known/openid-configuration", r.body["tenant_discovery_endpoint"])
+		assert.Equal(t, "https://login.example.com/contoso.com/v2.0/.well-known/openid-configuration",
+			r.body["tenant_discovery_endpoint"])
 		assert.Contains(t, r.text, `"aliases":["login.example.com"]`)
 		assert.Equal(t, http.StatusBadRequest, f.get(f.srv.URL()+"/common/discovery/instance").status)
 		assert.Zero(t, f.srv.Count(), "none of them is a token request")
@@ -261,8 +262,9 @@ func TestDiscovery(t *testing.T) {
 
 func TestGenericDiscovery(t *testing.T) {
 	for issuer, places := range map[string][]string{
-		"https://id.example.com":     {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"},
-		"https://id.example.com/r/x": {"/r/x/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/r/x"},
+		"https://id.example.com": {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"},
+		"https://id.example.com/r/x": {"/r/x/.well-known/openid-configuration",
+			"/.well-known/oauth-authorization-server/r/x"},
 	} {
 		f := newFixture(t, certtokentest.WithIssuer(issuer))
 		for _, place := range places {
@@ -283,7 +285,8 @@ func TestMountedHandler(t *testing.T) {
 			body, _ := io.ReadAll(r.Body)
 			fmt.Fprintf(w, "%s %s %s", r.Host, r.PathValue("name"), body)
 		}))
-		resp, err := f.srv.Client().Post("https://api.example.com/echo/a%20b?x=1", "text/plain", strings.NewReader("hello"))
+		resp, err := f.srv.Client().Post("https://api.example.com/echo/a%20b?x=1", "text/plain",
+			strings.NewReader("hello"))
 		require.NoError(t, err)
 		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)

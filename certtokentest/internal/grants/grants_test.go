@@ -33,19 +33,26 @@ func TestClaimsOfProfiles(t *testing.T) {
 		has     []string
 		hasNot  [][]string
 	}{
-		"Entra ID v2.0":            {EntraV2, "", "JWT", append([]string{"azp", "azpacr"}, entra...), [][]string{v1, profile, {"scp"}}},
-		"Entra ID v2.0, of a user": {EntraV2, "u", "JWT", append(append([]string{"scp"}, v2...), entra...), [][]string{v1, profile}},
-		"Entra ID v1.0":            {EntraV1, "", "JWT", append([]string{"appid", "idp"}, entra...), [][]string{v2, profile, {"scp"}}},
-		"Entra ID v1.0, of a user": {EntraV1, "u", "JWT", append([]string{"appid", "upn", "scp"}, entra...), [][]string{v2, profile}},
-		"ADFS":                     {ADFS, "", "JWT", []string{"appid", "apptype", "scp"}, [][]string{v2, profile, {"tid", "oid"}}},
-		"RFC 9068":                 {RFC9068, "", "at+jwt", profile, [][]string{v1, v2, entra, {"scp", "nbf"}}},
-		"RFC 9068, of a user":      {RFC9068, "u", "at+jwt", profile, [][]string{v1, v2, entra, {"scp"}}},
+		"Entra ID v2.0": {EntraV2, "", "JWT", append([]string{"azp", "azpacr"}, entra...),
+			[][]string{v1, profile, {"scp"}}},
+		"Entra ID v2.0, of a user": {EntraV2, "u", "JWT", append(append([]string{"scp"}, v2...), entra...),
+			[][]string{v1, profile}},
+		"Entra ID v1.0": {EntraV1, "", "JWT", append([]string{"appid", "idp"}, entra...),
+			[][]string{v2, profile, {"scp"}}},
+		"Entra ID v1.0, of a user": {EntraV1, "u", "JWT", append([]string{"appid", "upn", "scp"}, entra...),
+			[][]string{v2, profile}},
+		"ADFS": {ADFS, "", "JWT", []string{"appid", "apptype", "scp"},
+			[][]string{v2, profile, {"tid", "oid"}}},
+		"RFC 9068":            {RFC9068, "", "at+jwt", profile, [][]string{v1, v2, entra, {"scp", "nbf"}}},
+		"RFC 9068, of a user": {RFC9068, "u", "at+jwt", profile, [][]string{v1, v2, entra, {"scp"}}},
 	}
 	now := time.Unix(1_800_000_000, 0)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			token := Issuance{Profile: tt.profile, Issuer: "https://i.example", Tenant: "t", Now: now, Size: 900}.Sign(&Token{
-				ClientID: "c", User: tt.user, Audiences: []string{"a"}, Scopes: []string{"s"}, Expires: now.Add(time.Hour), Bound: "b",
+			token := Issuance{Profile: tt.profile, Issuer: "https://i.example", Tenant: "t", Now: now,
+				Size: 900}.Sign(&Token{
+				ClientID: "c", User: tt.user, Audiences: []string{"a"}, Scopes: []string{"s"},
+				Expires: now.Add(time.Hour), Bound: "b",
 			})
 			claims := part(t, token, 1)
 			assert.Equal(t, tt.typ, part(t, token, 0)["typ"])
