@@ -2,13 +2,11 @@ package certtokentest
 
 import "time"
 
-// The options below make a server of [WithIssuer] as strict and as lenient as a
-// real one is by default, in what concerns client assertions. Options after them
+// LikeKeycloak makes a server of [WithIssuer] take and refuse client assertions as
+// Keycloak does by default: it refuses one that was issued over 60 s ago or is ahead,
+// with 15 s for drift, and an invalid client with status 400. It takes the URL of the
+// token endpoint as audience too, and an exp that is a day ahead. Options after it
 // change details.
-
-// LikeKeycloak refuses an assertion that was issued over 60 s ago or is ahead, by
-// 15 s at most for drift, and an invalid client with status 400. It takes the URL of
-// the token endpoint as audience too, and an exp that is a day ahead.
 func LikeKeycloak() Option {
 	return together(
 		WithLeeway(15*time.Second),
@@ -18,16 +16,16 @@ func LikeKeycloak() Option {
 	)
 }
 
-// LikeBetterAuth refuses an assertion that ends over 300 s ahead, or was issued
-// over 300 s ago.
+// LikeBetterAuth makes a server of [WithIssuer] take and refuse client assertions as
+// Better Auth does by default: it refuses one that ends over 300 s ahead, or was
+// issued over 300 s ago. Options after it change details.
 func LikeBetterAuth() Option {
-	return together(
-		WithTimeLimits(TimeLimits{MaxAge: 5 * time.Minute, MaxLife: 5 * time.Minute}),
-	)
+	return WithTimeLimits(TimeLimits{MaxAge: 5 * time.Minute, MaxLife: 5 * time.Minute})
 }
 
-// LikeGlewlwyd bounds how far ahead an assertion may end, here to 600 s, and answers
-// refusals with an empty 403.
+// LikeGlewlwyd makes a server of [WithIssuer] take and refuse client assertions as
+// Glewlwyd does: it bounds how far ahead one may end, here to 600 s, and answers
+// refusals with an empty 403. Options after it change details.
 func LikeGlewlwyd() Option {
 	return together(
 		WithTimeLimits(TimeLimits{MaxLife: 10 * time.Minute}),
