@@ -24,19 +24,25 @@ func TestRefusedAssertions(t *testing.T) {
 		code  int
 		err   string
 	}{
-		{"not a JWT", func(_ *fixture, d *draft) { d.spoil = func(string) string { return "abc" } }, 50027, "invalid_client"},
-		{"four parts", func(_ *fixture, d *draft) { d.spoil = func(s string) string { return s + ".x" } }, 50027, "invalid_client"},
-		{"padded base64", func(_ *fixture, d *draft) { d.spoil = func(s string) string { return s + "==" } }, 50027, "invalid_client"},
+		{"not a JWT", func(_ *fixture, d *draft) { d.spoil = func(string) string { return "abc" } }, 50027,
+			"invalid_client"},
+		{"four parts", func(_ *fixture, d *draft) { d.spoil = func(s string) string { return s + ".x" } }, 50027,
+			"invalid_client"},
+		{"padded base64", func(_ *fixture, d *draft) { d.spoil = func(s string) string { return s + "==" } }, 50027,
+			"invalid_client"},
 		{"null claims", func(_ *fixture, d *draft) { d.spoil = replacePart(1, "null") }, 700027, "invalid_client"},
 		{"null header", func(_ *fixture, d *draft) { d.spoil = replacePart(0, "null") }, 5002738, "invalid_client"},
 		{"header is a list", func(_ *fixture, d *draft) { d.spoil = replacePart(0, "[]") }, 50027, "invalid_client"},
 		{"no key identifier", func(_ *fixture, d *draft) { delete(d.header, "x5t#S256") }, 5002723, "invalid_client"},
-		{"alg none", func(_ *fixture, d *draft) { d.method, d.key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType }, 5002738, "invalid_client"},
-		{"alg HS256 with the public key", func(f *fixture, d *draft) { d.method, d.key = jwt.SigningMethodHS256, f.cert.Leaf.Raw }, 5002738, "invalid_client"},
+		{"alg none", unsigned, 5002738, "invalid_client"},
+		{"alg HS256 with the public key", bySharedSecret, 5002738, "invalid_client"},
 		{"alg unknown", func(_ *fixture, d *draft) { d.header["alg"] = "XX1" }, 5002738, "invalid_client"},
-		{"alg not known to be taken", func(_ *fixture, d *draft) { d.method = jwt.SigningMethodPS512 }, 5002738, "invalid_client"},
-		{"typ of another server", func(_ *fixture, d *draft) { d.header["typ"] = "client-authentication+jwt" }, 5002727, "invalid_client"},
-		{"no typ", func(_ *fixture, d *draft) { delete(d.header, "typ") }, 5002727, "invalid_client"},
+		{"alg not known to be taken", func(_ *fixture, d *draft) { d.method = jwt.SigningMethodPS512 }, 5002738,
+			"invalid_client"},
+		{"typ of another server", func(_ *fixture, d *draft) { d.header["typ"] = "client-authentication+jwt" },
+			5002727, "invalid_client"},
+		{"jku", func(_ *fixture, d *draft) { d.header["jku"] = "https://keys.example/" }, 5002726, "invalid_request"},
+		{"cty", func(_ *fixture, d *draft) { d.header["cty"] = "JWT" }, 5002726, "invalid_request"},
 		{"certificate not registered", func(_ *fixture, d *draft) {
 			d.key, d.header["x5t#S256"] = other.Signer, "AAAA"
 		}, 700027, "invalid_client"},
@@ -44,9 +50,11 @@ func TestRefusedAssertions(t *testing.T) {
 		{"claims changed after signing", func(_ *fixture, d *draft) {
 			d.spoil = replacePart(1, `{"aud":"x"}`)
 		}, 700027, "invalid_client"},
-		{"signature for another alg", func(_ *fixture, d *draft) { d.header["alg"] = "RS256" }, 700027, "invalid_client"},
+		{"signature for another alg", func(_ *fixture, d *draft) { d.header["alg"] = "RS256" }, 700027,
+			"invalid_client"},
 		{"no aud", func(_ *fixture, d *draft) { delete(d.claims, "aud") }, 90014, "invalid_request"},
-		{"aud is a list", func(f *fixture, d *draft) { d.claims["aud"] = []string{f.srv.TokenURL()} }, 50027, "invalid_client"},
+		{"aud is a list", func(f *fixture, d *draft) { d.claims["aud"] = []string{f.srv.TokenURL()} }, 50027,
+			"invalid_client"},
 		{"aud is a number", func(_ *fixture, d *draft) { d.claims["aud"] = 1 }, 50027, "invalid_client"},
 		{"aud of the v1 endpoint", func(f *fixture, d *draft) {
 			d.claims["aud"] = strings.Replace(f.srv.TokenURL(), "/v2.0", "", 1)
@@ -54,15 +62,20 @@ func TestRefusedAssertions(t *testing.T) {
 		{"aud of another cloud", func(_ *fixture, d *draft) {
 			d.claims["aud"] = "https://login.microsoftonline.us/" + certtokentest.DefaultTenant + "/oauth2/v2.0/token"
 		}, 700023, "invalid_client"},
-		{"aud is the issuer", func(f *fixture, d *draft) { d.claims["aud"] = f.srv.Issuer() }, 700023, "invalid_client"},
+		{"aud is the issuer", func(f *fixture, d *draft) { d.claims["aud"] = f.srv.Issuer() }, 700023,
+			"invalid_client"},
 		{"no iss", func(_ *fixture, d *draft) { delete(d.claims, "iss") }, 90014, "invalid_request"},
 		{"no sub", func(_ *fixture, d *draft) { delete(d.claims, "sub") }, 90014, "invalid_request"},
 		{"another iss", func(_ *fixture, d *draft) { d.claims["iss"] = "x" }, 700021, "invalid_client"},
 		{"another sub", func(_ *fixture, d *draft) { d.claims["sub"] = "x" }, 700021, "invalid_client"},
-		{"expired", func(_ *fixture, d *draft) { d.claims["exp"] = time.Now().Add(-10 * time.Second).Unix() }, 700024, "invalid_client"},
-		{"not yet valid", func(_ *fixture, d *draft) { d.claims["nbf"] = time.Now().Add(time.Minute).Unix() }, 700024, "invalid_client"},
-		{"issued in the future", func(_ *fixture, d *draft) { d.claims["iat"] = time.Now().Add(time.Minute).Unix() }, 700024, "invalid_client"},
-		{"ends in a year", func(_ *fixture, d *draft) { d.claims["exp"] = time.Now().AddDate(1, 0, 0).Unix() }, 700024, "invalid_client"},
+		{"expired", func(_ *fixture, d *draft) { d.claims["exp"] = time.Now().Add(-10 * time.Second).Unix() }, 700024,
+			"invalid_client"},
+		{"not yet valid", func(_ *fixture, d *draft) { d.claims["nbf"] = time.Now().Add(time.Minute).Unix() }, 700024,
+			"invalid_client"},
+		{"issued in the future", func(_ *fixture, d *draft) { d.claims["iat"] = time.Now().Add(time.Minute).Unix() },
+			700024, "invalid_client"},
+		{"ends in a year", func(_ *fixture, d *draft) { d.claims["exp"] = time.Now().AddDate(1, 0, 0).Unix() },
+			700024, "invalid_client"},
 		{"no exp", func(_ *fixture, d *draft) { delete(d.claims, "exp") }, 50027, "invalid_client"},
 		{"exp is a string", func(_ *fixture, d *draft) { d.claims["exp"] = "4102444800" }, 50027, "invalid_client"},
 		{"nbf is a string", func(_ *fixture, d *draft) { d.claims["nbf"] = "0" }, 50027, "invalid_client"},
@@ -86,6 +99,12 @@ func TestRefusedAssertions(t *testing.T) {
 		})
 	}
 }
+
+func unsigned(_ *fixture, d *draft) {
+	d.method, d.key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType
+}
+
+func bySharedSecret(f *fixture, d *draft) { d.method, d.key = jwt.SigningMethodHS256, f.cert.Leaf.Raw }
 
 // replacePart puts other JSON into a signed JWT.
 func replacePart(i int, json string) func(string) string {
@@ -117,6 +136,7 @@ func TestAcceptedAssertions(t *testing.T) {
 			f.srv.RegisterKeyID(clientID, "my-key", f.cert.Leaf)
 			d.header = map[string]any{"typ": "JWT", "kid": "my-key"}
 		}},
+		{"no typ", func(_ *fixture, d *draft) { delete(d.header, "typ") }},
 		{"typ in lower case", func(_ *fixture, d *draft) { d.header["typ"] = "jwt" }},
 		{"RS256", func(_ *fixture, d *draft) { d.method = jwt.SigningMethodRS256 }},
 		{"RS384", func(_ *fixture, d *draft) { d.method = jwt.SigningMethodRS384 }},
@@ -150,11 +170,13 @@ func hexOf(raw []byte) string {
 }
 
 func TestEveryAlgorithmOfAssertion(t *testing.T) {
-	all := []certtoken.Algorithm{certtoken.RS256, certtoken.RS384, certtoken.RS512, certtoken.PS256, certtoken.PS384, certtoken.PS512}
+	all := []certtoken.Algorithm{certtoken.RS256, certtoken.RS384, certtoken.RS512, certtoken.PS256, certtoken.PS384,
+		certtoken.PS512}
 	f := newFixture(t, certtokentest.WithAlgorithms(all...))
 	for _, alg := range all {
 		t.Run(string(alg), func(t *testing.T) {
-			a := certtoken.Assertion{ClientID: clientID, Audience: f.srv.TokenURL(), Algorithm: alg, Thumbprint: certtoken.ThumbprintBoth, SendChain: true}
+			a := certtoken.Assertion{ClientID: clientID, Audience: f.srv.TokenURL(), Algorithm: alg,
+				Thumbprint: certtoken.ThumbprintBoth, SendChain: true}
 			signed, err := a.Sign(t.Context(), f.cert)
 			require.NoError(t, err)
 			form := f.form()
@@ -171,8 +193,10 @@ func TestEveryAlgorithmOfAssertion(t *testing.T) {
 func TestCertificateOutsideItsValidity(t *testing.T) {
 	now := time.Now()
 	for name, cert := range map[string]*certtoken.Certificate{
-		"expired":       certtokentest.NewCertificate(t, certtokentest.WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour)), certtokentest.WithSharedKey()),
-		"not yet valid": certtokentest.NewCertificate(t, certtokentest.WithValidity(now.Add(time.Hour), now.Add(2*time.Hour)), certtokentest.WithSharedKey()),
+		"expired": certtokentest.NewCertificate(t,
+			certtokentest.WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour)), certtokentest.WithSharedKey()),
+		"not yet valid": certtokentest.NewCertificate(t,
+			certtokentest.WithValidity(now.Add(time.Hour), now.Add(2*time.Hour)), certtokentest.WithSharedKey()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -199,7 +223,8 @@ func TestReplay(t *testing.T) {
 			want int
 		}{
 			"Entra ID, as MSAL does": {want: http.StatusOK},
-			"a generic server":       {opts: []certtokentest.Option{certtokentest.WithIssuer("")}, want: http.StatusUnauthorized},
+			"a generic server": {opts: []certtokentest.Option{certtokentest.WithIssuer("")},
+				want: http.StatusUnauthorized},
 		} {
 			t.Run(name, func(t *testing.T) {
 				f := newFixture(t, c.opts...)
@@ -255,9 +280,11 @@ func TestRegistration(t *testing.T) {
 
 func TestSubjectNameIssuerTrust(t *testing.T) {
 	root := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("root"))
-	middle := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("middle"), certtokentest.SignedBy(root))
+	middle := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("middle"),
+		certtokentest.SignedBy(root))
 	issue := func(subject string, opts ...certtokentest.CertOption) *certtoken.Certificate {
-		opts = append([]certtokentest.CertOption{certtokentest.WithSubject(subject), certtokentest.SignedBy(middle), certtokentest.WithSharedKey()}, opts...)
+		opts = append([]certtokentest.CertOption{certtokentest.WithSubject(subject), certtokentest.SignedBy(middle),
+			certtokentest.WithSharedKey()}, opts...)
 		return certtokentest.NewCertificate(t, opts...)
 	}
 	stranger := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("root"))
@@ -272,14 +299,23 @@ func TestSubjectNameIssuerTrust(t *testing.T) {
 		{name: "issued", cert: issue("app.example.com")},
 		{name: "renewed", cert: issue("app.example.com")},
 		{name: "another subject", cert: issue("other.example.com"), code: 700030},
-		{name: "another issuer", cert: certtokentest.NewCertificate(t, certtokentest.WithSubject("app.example.com"), certtokentest.SignedBy(stranger)), code: 700027},
-		{name: "self-signed", cert: certtokentest.NewCertificate(t, certtokentest.WithSubject("app.example.com")), code: 700027},
+		{name: "another issuer",
+			cert: certtokentest.NewCertificate(t, certtokentest.WithSubject("app.example.com"),
+				certtokentest.SignedBy(stranger)), code: 700027},
+		{name: "self-signed", cert: certtokentest.NewCertificate(t, certtokentest.WithSubject("app.example.com")),
+			code: 700027},
 		{name: "without x5c", cert: issue("app.example.com"), noX5C: true, code: 700027},
-		{name: "x5c is a string", cert: issue("app.example.com"), code: 700027, change: func(h map[string]any) { h["x5c"] = "MII" }},
-		{name: "x5c isn't base64", cert: issue("app.example.com"), code: 700027, change: func(h map[string]any) { h["x5c"] = []string{"!"} }},
-		{name: "x5c isn't DER", cert: issue("app.example.com"), code: 700027, change: func(h map[string]any) { h["x5c"] = []string{"AAAA"} }},
-		{name: "thumbprint of another", cert: issue("app.example.com"), code: 700027, change: func(h map[string]any) { h["x5t#S256"] = "AAAA" }},
-		{name: "expired", cert: issue("app.example.com", certtokentest.WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour))), code: 1000502},
+		{name: "x5c is a string", cert: issue("app.example.com"), code: 700027,
+			change: func(h map[string]any) { h["x5c"] = "MII" }},
+		{name: "x5c isn't base64", cert: issue("app.example.com"), code: 700027,
+			change: func(h map[string]any) { h["x5c"] = []string{"!"} }},
+		{name: "x5c isn't DER", cert: issue("app.example.com"), code: 700027,
+			change: func(h map[string]any) { h["x5c"] = []string{"AAAA"} }},
+		{name: "thumbprint of another", cert: issue("app.example.com"), code: 700027,
+			change: func(h map[string]any) { h["x5t#S256"] = "AAAA" }},
+		{name: "expired",
+			cert: issue("app.example.com",
+				certtokentest.WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour))), code: 1000502},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -330,7 +366,8 @@ func TestErrorBodyIsEntras(t *testing.T) {
 	f := newFixture(t)
 	form := f.form()
 	form.Set("scope", "User.Read")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.srv.TokenURL(), strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.srv.TokenURL(),
+		strings.NewReader(form.Encode()))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("client-request-id", "11111111-2222-4333-8444-555555555555")

@@ -8,12 +8,12 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"math/big"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest/internal/ids"
 )
 
 // The validity of a certificate by default. It is wide, so that the certificate
@@ -126,7 +126,7 @@ var sharedCertKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
 
 func (c *certTemplate) sign(signer crypto.Signer) (*x509.Certificate, error) {
 	template := &x509.Certificate{
-		SerialNumber:          newSerial(),
+		SerialNumber:          ids.Serial(),
 		Subject:               pkix.Name{CommonName: c.subject},
 		NotBefore:             c.notBefore,
 		NotAfter:              c.notAfter,
@@ -151,12 +151,4 @@ func (c *certTemplate) sign(signer crypto.Signer) (*x509.Certificate, error) {
 		return nil, err
 	}
 	return x509.ParseCertificate(der)
-}
-
-// newSerial is a random positive number of up to 127 bits (RFC 5280 §4.1.2.2).
-func newSerial() *big.Int {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	b[0] = b[0]&0x7f | 0x40
-	return new(big.Int).SetBytes(b[:])
 }

@@ -21,7 +21,8 @@ func TestNewCertificate(t *testing.T) {
 	assert.Equal(t, 2048, a.Leaf.PublicKey.(*rsa.PublicKey).N.BitLen())
 	assert.Empty(t, a.Chain)
 
-	c, d := certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	c := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	d := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	assert.Same(t, c.Signer, d.Signer)
 	assert.False(t, c.Leaf.Equal(d.Leaf))
 }
@@ -30,7 +31,8 @@ func TestNewCertificateOptions(t *testing.T) {
 	from, to := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
 	old := certtokentest.NewCertificate(t, certtokentest.WithKeyBits(3072))
 	assert.Equal(t, 3072, old.Leaf.PublicKey.(*rsa.PublicKey).N.BitLen())
-	renewed := certtokentest.NewCertificate(t, certtokentest.WithKey(old.Signer), certtokentest.WithSubject("renewed"), certtokentest.WithValidity(from, to), nil)
+	renewed := certtokentest.NewCertificate(t, certtokentest.WithKey(old.Signer),
+		certtokentest.WithSubject("renewed"), certtokentest.WithValidity(from, to), nil)
 	assert.Same(t, old.Signer, renewed.Signer)
 	assert.Equal(t, "renewed", renewed.Leaf.Subject.CommonName)
 	assert.Equal(t, from, renewed.Leaf.NotBefore)
@@ -39,7 +41,8 @@ func TestNewCertificateOptions(t *testing.T) {
 
 func TestNewCertificateChain(t *testing.T) {
 	root := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("root"))
-	middle := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("middle"), certtokentest.SignedBy(root))
+	middle := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("middle"),
+		certtokentest.SignedBy(root))
 	leaf := certtokentest.NewCertificate(t, certtokentest.SignedBy(middle))
 	require.Len(t, leaf.Chain, 2)
 	assert.Equal(t, "middle", leaf.Chain[0].Subject.CommonName)
@@ -47,7 +50,8 @@ func TestNewCertificateChain(t *testing.T) {
 	roots, middles := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(root.Leaf)
 	middles.AddCert(middle.Leaf)
-	_, err := leaf.Leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: middles, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	_, err := leaf.Leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: middles,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	assert.NoError(t, err)
 
 	_, err = certtokentest.MakeCertificate(certtokentest.SignedBy(leaf))

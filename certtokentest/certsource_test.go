@@ -35,8 +35,10 @@ func (r remote) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([
 }
 
 func (r remote) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	if err := wait(ctx, r.slow); err != nil {
-		return nil, err
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-time.After(r.slow):
 	}
 	if _, ok := opts.(*rsa.PSSOptions); ok && r.noPSS {
 		return nil, errors.ErrUnsupported
@@ -68,17 +70,19 @@ func TestSourcesThatConform(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.pem")
 	key, err := x509.MarshalPKCS8PrivateKey(cert.Signer)
 	require.NoError(t, err)
-	data := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), encodeCertPEM(cert.Leaf)...)
+	data := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Leaf.Raw})...)
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 
 	for name, source := range map[string]certtoken.CertSource{
-		"certificate":   cert,
-		"with chain":    NewCertificate(t, SignedBy(root)),
-		"function":      certtoken.CertSourceFunc(cert.Certificate),
-		"file":          certtoken.CertFile(path),
-		"remote":        remoteCert(t, remote{}),
-		"no PSS":        remoteCert(t, remote{noPSS: true}),
-		"with a reload": reloading{cert, func(context.Context, *certtoken.Certificate) error { return errors.New("no other") }},
+		"certificate": cert,
+		"with chain":  NewCertificate(t, SignedBy(root)),
+		"function":    certtoken.CertSourceFunc(cert.Certificate),
+		"file":        certtoken.CertFile(path),
+		"remote":      remoteCert(t, remote{}),
+		"no PSS":      remoteCert(t, remote{noPSS: true}),
+		"with a reload": reloading{cert,
+			func(context.Context, *certtoken.Certificate) error { return errors.New("no other") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			TestCertSource(t, func(*testing.T) certtoken.CertSource { return source })
@@ -106,10 +110,16 @@ func TestSourcesThatDont(t *testing.T) {
 	}{
 		{"nothing", checkPair, give(nil), "nil and no error"},
 		{"mismatch", checkPair, give(&certtoken.Certificate{Leaf: a.Leaf, Signer: b.Signer}), "no pair"},
-		{"error", checkPair, function(func(context.Context) (*certtoken.Certificate, error) { return nil, errors.New("down") }), "down"},
-		{"expired", checkPair, NewCertificate(t, WithSharedKey(), WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour))), "not valid now"},
-		{"leaf in chain", checkPair, give(&certtoken.Certificate{Leaf: a.Leaf, Signer: a.Signer, Chain: []*x509.Certificate{a.Leaf}}), "is the leaf"},
-		{"signs for another key", checkSigns(certtoken.RS256), give(&certtoken.Certificate{Leaf: a.Leaf, Signer: liar{a.Signer, b.Signer}}), "doesn't verify"},
+		{"error", checkPair,
+			function(func(context.Context) (*certtoken.Certificate, error) { return nil, errors.New("down") }), "down"},
+		{"expired", checkPair,
+			NewCertificate(t, WithSharedKey(),
+				WithValidity(now.Add(-2*time.Hour), now.Add(-time.Hour))), "not valid now"},
+		{"leaf in chain", checkPair,
+			give(&certtoken.Certificate{Leaf: a.Leaf, Signer: a.Signer,
+				Chain: []*x509.Certificate{a.Leaf}}), "is the leaf"},
+		{"signs for another key", checkSigns(certtoken.RS256),
+			give(&certtoken.Certificate{Leaf: a.Leaf, Signer: liar{a.Signer, b.Signer}}), "doesn't verify"},
 		{"fails under load", checkManyGoroutines, function(func(context.Context) (*certtoken.Certificate, error) {
 			if calls.Add(1) > 10 {
 				return nil, errors.New("too many")
@@ -124,28 +134,30 @@ func TestSourcesThatDont(t *testing.T) {
 			}
 			return &shared, nil
 		}), "changed"},
-		{"another error when cancelled", checkCancelled, function(func(ctx context.Context) (*certtoken.Certificate, error) {
-			if ctx.Err() != nil {
-				return nil, errors.New("aborted")
-			}
-			return a, nil
-		}), "doesn't wrap"},
+		{"another error when cancelled", checkCancelled,
+			function(func(ctx context.Context) (*certtoken.Certificate, error) {
+				if ctx.Err() != nil {
+					return nil, errors.New("aborted")
+				}
+				return a, nil
+			}), "doesn't wrap"},
 		{"nothing when cancelled", checkCancelled, function(func(ctx context.Context) (*certtoken.Certificate, error) {
 			if ctx.Err() != nil {
 				return nil, nil
 			}
 			return a, nil
 		}), "nil and no error"},
-		{"broken by a cancelled call", checkCancelled, function(func() func(context.Context) (*certtoken.Certificate, error) {
-			var broken bool
-			return func(ctx context.Context) (*certtoken.Certificate, error) {
-				broken = broken || ctx.Err() != nil
-				if broken {
-					return nil, context.Canceled
+		{"broken by a cancelled call", checkCancelled,
+			function(func() func(context.Context) (*certtoken.Certificate, error) {
+				var broken bool
+				return func(ctx context.Context) (*certtoken.Certificate, error) {
+					broken = broken || ctx.Err() != nil
+					if broken {
+						return nil, context.Canceled
+					}
+					return a, nil
 				}
-				return a, nil
-			}
-		}()), "after a cancelled call"},
+			}()), "after a cancelled call"},
 		{"breaks by reload", checkReloader, func() certtoken.CertSource {
 			current := a
 			source := function(func(context.Context) (*certtoken.Certificate, error) {
@@ -213,28 +225,4 @@ func TestSkips(t *testing.T) {
 	assert.ErrorAs(t, checkContextSigner(t.Context(), cert), &skip)
 	assert.ErrorAs(t, checkSigns(certtoken.PS256)(t.Context(), remoteCert(t, remote{noPSS: true})), &skip)
 	assert.NoError(t, checkContextSigner(t.Context(), remoteCert(t, remote{slow: time.Millisecond})))
-}
-
-func TestUsedSetIsBounded(t *testing.T) {
-	var used usedSet
-	now := time.Now()
-	for i := range maxUsed + 10 {
-		require.True(t, used.add(string(rune(i))+"\x00"+time.Duration(i).String(), now.Add(time.Hour), now))
-	}
-	assert.Len(t, used.ends, maxUsed)
-	assert.Len(t, used.order, maxUsed)
-	assert.True(t, used.add("later", now.Add(3*time.Hour), now.Add(2*time.Hour)))
-	assert.Len(t, used.ends, 1, "what has ended is forgotten")
-}
-
-func TestGrantLogIsBounded(t *testing.T) {
-	var log grantLog
-	for i := range maxGrants + 10 {
-		log.add(time.Duration(i).String(), &grant{})
-	}
-	assert.Len(t, log.known, maxGrants)
-	_, ok := log.find(time.Duration(0).String())
-	assert.False(t, ok)
-	_, ok = log.find(time.Duration(maxGrants).String())
-	assert.True(t, ok)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,16 +16,23 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 )
 
+// contosoID is the GUID of contoso.com, the same in every process.
+const contosoID = "ee3a3477-7f78-8d55-92a7-eb221264b237"
+
 // Every kind of authority that clients know describes itself consistently, and
 // its token endpoint takes an assertion for the address that it gives.
 func TestDiscoveryOfEveryAuthority(t *testing.T) {
 	eachForm(t, func(t *testing.T, f *fixture) {
-		for _, base := range []string{
-			"/contoso.com", "/contoso.com/B2C_1_sign-in", "/tfp/contoso.com/B2C_1_sign-in", "/dstsv2/7a433bfc-2514-4697-b467-e0933190487f",
+		for base, issuer := range map[string]string{
+			"/contoso.com":                                 "/{guid}/v2.0",
+			"/contoso.com/B2C_1_sign-in":                   "/{guid}/B2C_1_sign-in/v2.0",
+			"/tfp/contoso.com/B2C_1_sign-in":               "/tfp/{guid}/B2C_1_sign-in/v2.0",
+			"/dstsv2/7a433bfc-2514-4697-b467-e0933190487f": "/dstsv2/7a433bfc-2514-4697-b467-e0933190487f/v2.0",
 		} {
+			issuer = strings.Replace(issuer, "{guid}", contosoID, 1)
 			meta := f.get(f.srv.URL() + base + "/v2.0/.well-known/openid-configuration")
 			require.Equal(t, http.StatusOK, meta.status, base)
-			assert.Equal(t, f.srv.URL()+base+"/v2.0", meta.body["issuer"])
+			assert.Equal(t, f.srv.URL()+issuer, meta.body["issuer"])
 			assert.Equal(t, f.srv.URL()+base+"/oauth2/v2.0/token", meta.body["token_endpoint"])
 			assert.Contains(t, f.get(meta.body["jwks_uri"].(string)).text, `"kty":"RSA"`)
 			d := f.draft()
@@ -106,7 +114,8 @@ func TestSignIn(t *testing.T) {
 		page := func(change func(url.Values)) reply {
 			query := url.Values{
 				"client_id": {clientID}, "redirect_uri": {"https://app.example/back?a=b"}, "response_type": {"code"},
-				"scope": {"https://graph.microsoft.com/User.Read"}, "state": {"s"}, "nonce": {"n"}, "login_hint": {"ada@contoso.com"},
+				"scope": {"https://graph.microsoft.com/User.Read"}, "state": {"s"}, "nonce": {"n"},
+				"login_hint": {"ada@contoso.com"},
 			}
 			change(query)
 			return f.get(f.srv.URL() + "/" + certtokentest.DefaultTenant + "/oauth2/v2.0/authorize?" + query.Encode())
@@ -137,14 +146,16 @@ func TestSignIn(t *testing.T) {
 		}
 
 		r := f.shown(url.Values{
-			"grant_type": {"authorization_code"}, "code": {back(page(func(url.Values) {})).Get("code")}, "redirect_uri": {"https://app.example/back?a=b"},
-			"scope": {"https://graph.microsoft.com/User.Read openid profile offline_access"}, "client_info": {"1"},
+			"grant_type": {"authorization_code"}, "code": {back(page(func(url.Values) {})).Get("code")},
+			"redirect_uri": {"https://app.example/back?a=b"},
+			"scope":        {"https://graph.microsoft.com/User.Read openid profile offline_access"}, "client_info": {"1"},
 		})
 		require.Equal(t, http.StatusOK, r.status, r.text)
 		assert.NotEmpty(t, r.body["refresh_token"])
 		keys := f.get(f.srv.URL() + "/common/discovery/v2.0/keys").text
 		claims := jwt.MapClaims{}
-		_, err := jwt.ParseWithClaims(r.body["id_token"].(string), claims, keyFrom(t, keys), jwt.WithIssuer(f.srv.Issuer()), jwt.WithAudience(clientID))
+		_, err := jwt.ParseWithClaims(r.body["id_token"].(string), claims, keyFrom(t, keys),
+			jwt.WithIssuer(f.srv.Issuer()), jwt.WithAudience(clientID))
 		require.NoError(t, err)
 		assert.Equal(t, "n", claims["nonce"])
 		assert.Equal(t, "ada@contoso.com", claims["preferred_username"])
@@ -154,6 +165,7 @@ func TestSignIn(t *testing.T) {
 		require.NoError(t, json.Unmarshal(raw, &info))
 		assert.Equal(t, claims["oid"], info.UID)
 		assert.Equal(t, claims["tid"], info.UTID)
-		assert.WithinDuration(t, time.Now().Add(time.Hour), time.Unix(int64(claims["exp"].(float64)), 0), 10*time.Second)
+		assert.WithinDuration(t, time.Now().Add(time.Hour), time.Unix(int64(claims["exp"].(float64)), 0),
+			10*time.Second)
 	})
 }

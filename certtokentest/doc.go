@@ -6,7 +6,8 @@
 // server by RFC 6749 and RFC 7523. It checks a client assertion for real:
 // signature, algorithm, thumbprint, audience, times, replay. What it refuses, it
 // refuses with the codes and bodies that the real thing answers with, so that a
-// test that passes here means something.
+// test that passes here means something. It knows nothing of the library's inside:
+// any client of any language can be tested with it.
 //
 //	srv := certtokentest.New()
 //	cert := certtokentest.NewCertificate(t)
@@ -35,7 +36,11 @@
 // # Misbehaving
 //
 // [Server.Fail] makes the next requests fail: throttled, slow, reset, cut off,
-// answered with a web page and so on; see [Fault].
+// answered with a web page and so on; see [Fault]. [Server.FailFor] makes them
+// fail now and then, [Resource.Fail] does it to an API, [Server.FailDiscovery] to the
+// metadata, and a [Proxy] to connections. [WithRefusalForm] and [LikeKeycloak]
+// write and decide as other servers do. docs/testing.md lists what real servers do,
+// and how to have it.
 //
 // The package is for tests and for trying things out. Its keys protect nothing.
 package certtokentest

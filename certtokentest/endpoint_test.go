@@ -29,20 +29,29 @@ func TestRefusedRequests(t *testing.T) {
 		status int
 	}{
 		{"no grant type", func(v url.Values) { v.Del("grant_type") }, "", 900144, "invalid_request", 400},
-		{"another grant type", func(v url.Values) { v.Set("grant_type", "password") }, "", 70003, "unsupported_grant_type", 400},
-		{"no client id", func(v url.Values) { v.Del("client_id"); v.Set("client_assertion", "x") }, "", 900144, "invalid_request", 400},
+		{"another grant type", func(v url.Values) { v.Set("grant_type", "password") }, "", 70003,
+			"unsupported_grant_type", 400},
+		{"no client id", func(v url.Values) { v.Del("client_id"); v.Set("client_assertion", "x") }, "", 900144,
+			"invalid_request", 400},
 		{"unknown client", func(v url.Values) { v.Set("client_id", "nobody") }, "", 700016, "unauthorized_client", 400},
 		{"no credential", func(v url.Values) { v.Del("client_assertion") }, "", 7000218, "invalid_client", 401},
 		{"a secret", func(v url.Values) { v.Set("client_secret", "x") }, "", 7000215, "invalid_client", 401},
-		{"no assertion type", func(v url.Values) { v.Del("client_assertion_type") }, "", 900144, "invalid_request", 400},
-		{"another assertion type", func(v url.Values) { v.Set("client_assertion_type", "saml") }, "", 90023, "invalid_request", 400},
+		{"no assertion type", func(v url.Values) { v.Del("client_assertion_type") }, "", 900144, "invalid_request",
+			400},
+		{"another assertion type", func(v url.Values) { v.Set("client_assertion_type", "saml") }, "", 90023,
+			"invalid_request", 400},
 		{"a parameter twice", func(v url.Values) { v.Add("scope", graphScope) }, "", 90023, "invalid_request", 400},
 		{"no scope", func(v url.Values) { v.Del("scope") }, "", 900144, "invalid_request", 400},
-		{"scope without /.default", func(v url.Values) { v.Set("scope", "https://graph.microsoft.com/User.Read") }, "", 1002012, "invalid_scope", 400},
-		{"scope without a resource", func(v url.Values) { v.Set("scope", "/.default") }, "", 70011, "invalid_scope", 400},
-		{"only OpenID scopes", func(v url.Values) { v.Set("scope", "openid profile") }, "", 70011, "invalid_scope", 400},
-		{"two resources", func(v url.Values) { v.Set("scope", graphScope+" https://vault.azure.net/.default") }, "", 700022, "invalid_scope", 400},
-		{"unknown resource", func(v url.Values) { v.Set("scope", "https://nobody.example/.default") }, "", 500011, "invalid_resource", 400},
+		{"scope without /.default", func(v url.Values) { v.Set("scope", "https://graph.microsoft.com/User.Read") },
+			"", 1002012, "invalid_scope", 400},
+		{"scope without a resource", func(v url.Values) { v.Set("scope", "/.default") }, "", 70011, "invalid_scope",
+			400},
+		{"only OpenID scopes", func(v url.Values) { v.Set("scope", "openid profile") }, "", 70011, "invalid_scope",
+			400},
+		{"two resources", func(v url.Values) { v.Set("scope", graphScope+" https://vault.azure.net/.default") }, "",
+			700022, "invalid_scope", 400},
+		{"unknown resource", func(v url.Values) { v.Set("scope", "https://nobody.example/.default") }, "", 500011,
+			"invalid_resource", 400},
 		{"claims are no object", func(v url.Values) { v.Set("claims", "[]") }, "", 90023, "invalid_request", 400},
 		{"common", nil, entra + "common/oauth2/v2.0/token", 9001023, "invalid_request", 400},
 		{"consumers", nil, entra + "consumers/oauth2/v2.0/token", 9001023, "invalid_request", 400},
@@ -106,7 +115,8 @@ func TestMalformedRequests(t *testing.T) {
 		assert.Equal(t, 900144, send(http.MethodPost, "application/json", "{}").code())
 		assert.Equal(t, 900144, send(http.MethodPost, "", "grant_type=client_credentials").code())
 		assert.Equal(t, 90023, send(http.MethodPost, form, "a=%zz").code())
-		assert.Equal(t, http.StatusRequestEntityTooLarge, send(http.MethodPost, form, "a="+strings.Repeat("x", 300<<10)).status)
+		assert.Equal(t, http.StatusRequestEntityTooLarge,
+			send(http.MethodPost, form, "a="+strings.Repeat("x", 300<<10)).status)
 		assert.Equal(t, 90023, send(http.MethodPost, form, f.form().Encode(), "Authorization", "Basic eDp5").code())
 		assert.Equal(t, http.StatusOK, send(http.MethodPost, form+"; charset=UTF-8", f.form().Encode()).status)
 		assert.Equal(t, http.StatusNotFound, f.get(f.srv.URL()+"/nowhere").status)
@@ -121,7 +131,8 @@ func TestGrantedByClient(t *testing.T) {
 			"another tenant":         certtoken.Entra("72f988bf-86f1-41af-91ab-2d7cd011db47"),
 			"US Government":          certtoken.EntraUSGov("contoso.us"),
 			"China":                  certtoken.EntraChina("contoso.cn"),
-			"as in the article":      f.srv.Authority(certtoken.WithAlgorithm(certtoken.RS512), certtoken.WithThumbprintHeader(certtoken.ThumbprintSHA1)),
+			"as in the article": f.srv.Authority(certtoken.WithAlgorithm(certtoken.RS512),
+				certtoken.WithThumbprintHeader(certtoken.ThumbprintSHA1)),
 		} {
 			t.Run(name, func(t *testing.T) {
 				before := f.srv.Count()
@@ -130,7 +141,8 @@ func TestGrantedByClient(t *testing.T) {
 				assert.Equal(t, "Bearer", token.Type())
 				assert.Equal(t, before+1, f.srv.Count(), "no discovery")
 				assert.Equal(t, f.srv.LastRequest().AccessToken, token.AccessToken())
-				assert.WithinDuration(t, time.Now().Add(certtokentest.DefaultLifetime), token.ExpiresAt(), 10*time.Second)
+				assert.WithinDuration(t, time.Now().Add(certtokentest.DefaultLifetime), token.ExpiresAt(),
+					10*time.Second)
 			})
 		}
 	})
@@ -142,7 +154,8 @@ func TestADFS(t *testing.T) {
 	_, err := client.Token(t.Context(), "https://api.example.com/read")
 	require.NoError(t, err)
 	assert.Equal(t, "https://adfs.example.com/adfs/oauth2/token", f.srv.LastRequest().URL)
-	_, err = f.client(certtoken.ADFS("adfs.example.com", certtoken.WithAlgorithm(certtoken.PS256))).Token(t.Context(), "x")
+	_, err = f.client(certtoken.ADFS("adfs.example.com", certtoken.WithAlgorithm(certtoken.PS256))).Token(t.Context(),
+		"x")
 	assert.ErrorContains(t, err, "invalid_client")
 }
 
@@ -165,10 +178,13 @@ func TestAccessToken(t *testing.T) {
 		jwt.WithValidMethods([]string{"RS256"}), jwt.WithIssuer(metadata.body["issuer"].(string)),
 		jwt.WithAudience("https://graph.microsoft.com"), jwt.WithExpirationRequired(), jwt.WithIssuedAt())
 	require.NoError(t, err)
-	assert.Equal(t, clientID, claims["appid"])
-	assert.Equal(t, certtokentest.DefaultTenant, claims["tid"])
+	assert.Equal(t, clientID, claims["azp"])
+	assert.Equal(t, f.srv.URL()+"/"+claims["tid"].(string)+"/v2.0", claims["iss"])
+	assert.Regexp(t, guid, claims["tid"])
 	assert.Equal(t, []any{"cp1"}, claims["xms_cc"])
 }
+
+const guid = `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
 
 // keyFrom reads a key set as a resource does.
 func keyFrom(t *testing.T, set string) jwt.Keyfunc {
@@ -197,13 +213,19 @@ func TestResponseVariants(t *testing.T) {
 		opts []certtokentest.Option
 		want map[string]any
 	}{
-		{"opaque", []certtokentest.Option{certtokentest.WithOpaqueTokens()}, map[string]any{"token_type": "Bearer", "expires_in": 3599., "ext_expires_in": 3599.}},
-		{"strings", []certtokentest.Option{certtokentest.WithExpiresInString(), certtokentest.WithRefreshIn(time.Minute)}, map[string]any{
-			"token_type": "Bearer", "expires_in": "3599", "ext_expires_in": "3599", "refresh_in": "60",
-		}},
-		{"lower case", []certtokentest.Option{certtokentest.WithTokenType("bearer")}, map[string]any{"token_type": "bearer", "expires_in": 3599., "ext_expires_in": 3599.}},
-		{"another scope", []certtokentest.Option{certtokentest.WithGrantedScope("a b")}, map[string]any{"token_type": "Bearer", "expires_in": 3599., "ext_expires_in": 3599., "scope": "a b"}},
-		{"empty scope", []certtokentest.Option{certtokentest.WithGrantedScope("")}, map[string]any{"token_type": "Bearer", "expires_in": 3599., "ext_expires_in": 3599., "scope": ""}},
+		{"opaque", []certtokentest.Option{certtokentest.WithOpaqueTokens()},
+			map[string]any{"token_type": "Bearer", "expires_in": 3599., "ext_expires_in": 3599.}},
+		{"strings",
+			[]certtokentest.Option{certtokentest.WithExpiresInString(),
+				certtokentest.WithRefreshIn(time.Minute)}, map[string]any{
+				"token_type": "Bearer", "expires_in": "3599", "ext_expires_in": "3599", "refresh_in": "60",
+			}},
+		{"lower case", []certtokentest.Option{certtokentest.WithTokenType("bearer")},
+			map[string]any{"token_type": "bearer", "expires_in": 3599., "ext_expires_in": 3599.}},
+		{"another scope", []certtokentest.Option{certtokentest.WithGrantedScope("a b")},
+			map[string]any{"token_type": "Bearer", "expires_in": 3599., "ext_expires_in": 3599., "scope": "a b"}},
+		{"empty scope", []certtokentest.Option{certtokentest.WithGrantedScope("")},
+			map[string]any{"token_type": "Bearer", "expires_in": 3599., "ext_expires_in": 3599., "scope": ""}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -253,17 +275,34 @@ func TestGenericServer(t *testing.T) {
 		{name: "no key identifier", spoil: func(_ *fixture, d *draft) { delete(d.header, "x5t#S256") }, status: 200},
 		{name: "no client id", change: func(v url.Values) { v.Del("client_id") }, status: 200},
 		{name: "no scope", change: func(v url.Values) { v.Del("scope") }, status: 200},
-		{name: "token URL as audience, allowed", opts: []certtokentest.Option{certtokentest.WithAudiences("https://issuer.example/token")},
+		{name: "token URL as audience, allowed",
+			opts:  []certtokentest.Option{certtokentest.WithAudiences("https://issuer.example/token")},
 			spoil: func(f *fixture, d *draft) { d.claims["aud"] = f.srv.TokenURL() }, status: 200},
-		{name: "token URL as audience", spoil: func(f *fixture, d *draft) { d.claims["aud"] = f.srv.TokenURL() }, err: "invalid_client", status: 401, codeSeen: 700023},
-		{name: "unknown kid", spoil: func(_ *fixture, d *draft) { d.header = map[string]any{"typ": "JWT", "kid": "x"} }, err: "invalid_client", status: 401, codeSeen: 700027},
-		{name: "unknown client", change: func(v url.Values) { v.Set("client_id", "x") }, err: "invalid_client", status: 401, codeSeen: 700016},
-		{name: "unknown scope", scope: "read", opts: []certtokentest.Option{certtokentest.WithScopes("write")}, err: "invalid_scope", status: 400, codeSeen: 70011},
-		{name: "another grant", change: func(v url.Values) { v.Set("grant_type", "x") }, err: "unsupported_grant_type", status: 400, codeSeen: 70003},
+		{name: "token URL as audience", spoil: func(f *fixture, d *draft) { d.claims["aud"] = f.srv.TokenURL() },
+			err: "invalid_client", status: 401, codeSeen: 700023},
+		{name: "unknown kid",
+			spoil: func(_ *fixture,
+				d *draft) {
+				d.header = map[string]any{"typ": "JWT",
+					"kid": "x"}
+			}, err: "invalid_client", status: 401, codeSeen: 700027},
+		{name: "unknown client", change: func(v url.Values) { v.Set("client_id", "x") }, err: "invalid_client",
+			status: 401, codeSeen: 700016},
+		{name: "unknown scope", scope: "read", opts: []certtokentest.Option{certtokentest.WithScopes("write")},
+			err: "invalid_scope", status: 400, codeSeen: 70011},
+		{name: "another grant", change: func(v url.Values) { v.Set("grant_type", "x") },
+			err: "unsupported_grant_type", status: 400, codeSeen: 70003},
 		{name: "FAPI refuses RS256", opts: []certtokentest.Option{certtokentest.WithAlgorithms(certtoken.PS256)},
-			spoil: func(_ *fixture, d *draft) { d.method = jwt.SigningMethodRS256 }, err: "invalid_client", status: 401, codeSeen: 5002738},
-		{name: "only the new typ", opts: []certtokentest.Option{certtokentest.WithAssertionTypes("client-authentication+jwt")},
-			spoil: func(_ *fixture, d *draft) { d.header["typ"] = "JWT" }, err: "invalid_client", status: 401, codeSeen: 5002727},
+			spoil: func(_ *fixture,
+				d *draft) {
+				d.method = jwt.SigningMethodRS256
+			}, err: "invalid_client", status: 401, codeSeen: 5002738},
+		{name: "only the new typ",
+			opts: []certtokentest.Option{certtokentest.WithAssertionTypes("client-authentication+jwt")},
+			spoil: func(_ *fixture,
+				d *draft) {
+				d.header["typ"] = "JWT"
+			}, err: "invalid_client", status: 401, codeSeen: 5002727},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -293,7 +332,8 @@ func TestGenericServer(t *testing.T) {
 	}
 	t.Run("by certtoken", func(t *testing.T) {
 		eachForm(t, func(t *testing.T, f *fixture) {
-			for _, opts := range [][]certtoken.AuthorityOption{nil, {certtoken.WithFAPI()}, {certtoken.WithAssertionType("JWT")}} {
+			for _, opts := range [][]certtoken.AuthorityOption{nil, {certtoken.WithFAPI()},
+				{certtoken.WithAssertionType("JWT")}} {
 				token, err := f.client(f.srv.Authority(opts...)).Token(t.Context(), "read", "write")
 				require.NoError(t, err)
 				assert.ElementsMatch(t, []string{"read", "write"}, token.Scopes())

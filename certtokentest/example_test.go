@@ -2,8 +2,9 @@ package certtokentest_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -35,14 +36,20 @@ func Example() {
 		if err != nil {
 			panic(err)
 		}
-		body, _ := io.ReadAll(resp.Body)
+		var who struct {
+			ClientID string `json:"client_id"`
+			Path     string
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&who); err != nil {
+			panic(err)
+		}
 		resp.Body.Close()
-		fmt.Println(resp.Status, string(body))
+		fmt.Println(resp.Status, who.ClientID, who.Path)
 	}
 	fmt.Println("token requests:", srv.Count())
 	// Output:
-	// 200 OK {"audience":"https://graph.microsoft.com","client_id":"my-client-id","path":"/v1.0/users","scope":"https://graph.microsoft.com/.default"}
-	// 200 OK {"audience":"https://graph.microsoft.com","client_id":"my-client-id","path":"/v1.0/users","scope":"https://graph.microsoft.com/.default"}
+	// 200 OK my-client-id /v1.0/users
+	// 200 OK my-client-id /v1.0/users
 	// token requests: 1
 }
 
@@ -84,4 +91,43 @@ func ExampleStart() {
 	token, err := client.Token(context.Background(), "https://graph.microsoft.com/.default")
 	fmt.Println(token.Type(), err)
 	// Output: Bearer <nil>
+}
+
+// A server that refuses certificates as Keycloak does, for a program that is to say
+// what is wrong.
+func ExampleLikeKeycloak() {
+	srv := certtokentest.New(certtokentest.WithIssuer("https://id.example.com"), certtokentest.LikeKeycloak())
+	cert, err := certtokentest.MakeCertificate()
+	if err != nil {
+		panic(err)
+	}
+	srv.Register("my-client-id") // without its certificate
+	client, err := certtoken.NewClient(srv.Authority(), "my-client-id", cert, certtoken.WithHTTPClient(srv.Client()))
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	_, err = client.Token(context.Background(), "read")
+	var refused *certtoken.TokenError
+	fmt.Println(errors.As(err, &refused), refused.StatusCode, refused.Code)
+	// Output: true 400 invalid_client
+}
+
+// An app that Entra ID doesn't know everywhere yet.
+func ExampleServer_FailFor() {
+	srv := certtokentest.New()
+	srv.FailFor(3*time.Minute, certtokentest.Fault{Code: 700016}, certtokentest.Fault{Body: `{"ok":true}`})
+
+	for range 3 {
+		resp, err := srv.Client().PostForm(srv.TokenURL(), nil)
+		if err != nil {
+			panic(err)
+		}
+		resp.Body.Close()
+		fmt.Println(resp.StatusCode)
+	}
+	// Output:
+	// 400
+	// 200
+	// 400
 }

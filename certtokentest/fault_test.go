@@ -28,43 +28,48 @@ func TestFaults(t *testing.T) {
 			require.NoError(t, err)
 			assert.NotEmpty(t, r.token())
 		}},
-		{"AADSTS code", certtokentest.Fault{Code: 7000277, Suberror: "sub", Claims: `{"a":1}`}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.Equal(t, 7000277, r.code())
-			assert.Equal(t, http.StatusUnauthorized, r.status)
-			assert.Equal(t, "invalid_client", r.body["error"])
-			assert.Equal(t, "sub", r.body["suberror"])
-			assert.Equal(t, `{"a":1}`, r.body["claims"])
-		}},
-		{"unknown AADSTS code", certtokentest.Fault{Code: 12345, Description: "what {it} says %d"}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.Equal(t, 12345, r.code())
-			assert.Contains(t, r.text, "what {it} says %d")
-		}},
-		{"OAuth error", certtokentest.Fault{Error: "server_error", Status: 500}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.Equal(t, 500, r.status)
-			assert.Equal(t, "server_error", r.body["error"])
-			assert.NotContains(t, r.text, "AADSTS")
-		}},
-		{"status", certtokentest.Fault{Status: 503, Header: http.Header{"x-proxy": {"a"}}}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.Equal(t, 503, r.status)
-			assert.Empty(t, r.text)
-			assert.Equal(t, "a", r.header.Get("X-Proxy"))
-		}},
+		{"AADSTS code", certtokentest.Fault{Code: 7000277, Suberror: "sub", Claims: `{"a":1}`},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.Equal(t, 7000277, r.code())
+				assert.Equal(t, http.StatusUnauthorized, r.status)
+				assert.Equal(t, "invalid_client", r.body["error"])
+				assert.Equal(t, "sub", r.body["suberror"])
+				assert.Equal(t, `{"a":1}`, r.body["claims"])
+			}},
+		{"unknown AADSTS code", certtokentest.Fault{Code: 12345, Description: "what {it} says %d"},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.Equal(t, 12345, r.code())
+				assert.Contains(t, r.text, "what {it} says %d")
+			}},
+		{"OAuth error", certtokentest.Fault{Error: "server_error", Status: 500},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.Equal(t, 500, r.status)
+				assert.Equal(t, "server_error", r.body["error"])
+				assert.NotContains(t, r.text, "AADSTS")
+			}},
+		{"status", certtokentest.Fault{Status: 503, Header: http.Header{"x-proxy": {"a"}}},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.Equal(t, 503, r.status)
+				assert.Empty(t, r.text)
+				assert.Equal(t, "a", r.header.Get("X-Proxy"))
+			}},
 		{"throttled", certtokentest.Throttle(1500 * time.Millisecond), func(t *testing.T, r reply, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, 429, r.status)
 			assert.Equal(t, "2", r.header.Get("Retry-After"))
 			assert.Equal(t, 90055, r.code())
 		}},
-		{"throttled until", certtokentest.Fault{Status: 503, RetryAfter: time.Minute, RetryDate: true}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			until, err := http.ParseTime(r.header.Get("Retry-After"))
-			require.NoError(t, err)
-			assert.WithinDuration(t, time.Now().Add(time.Minute), until, 10*time.Second)
-		}},
+		{"throttled until", certtokentest.Fault{Status: 503, RetryAfter: time.Minute, RetryDate: true},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				until, err := http.ParseTime(r.header.Get("Retry-After"))
+				require.NoError(t, err)
+				assert.WithinDuration(t, time.Now().Add(time.Minute), until, 10*time.Second)
+			}},
 		{"reset", certtokentest.Fault{Shape: certtokentest.ResetConnection}, func(t *testing.T, _ reply, err error) {
 			assert.ErrorIs(t, err, syscall.ECONNRESET)
 		}},
@@ -84,11 +89,12 @@ func TestFaults(t *testing.T) {
 			assert.Nil(t, r.body)
 			assert.NotEmpty(t, r.text)
 		}},
-		{"redirect", certtokentest.Fault{Shape: certtokentest.Redirect, Location: "https://evil.example/"}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.Equal(t, 307, r.status)
-			assert.Equal(t, "https://evil.example/", r.header.Get("Location"))
-		}},
+		{"redirect", certtokentest.Fault{Shape: certtokentest.Redirect, Location: "https://evil.example/"},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.Equal(t, 307, r.status)
+				assert.Equal(t, "https://evil.example/", r.header.Get("Location"))
+			}},
 		{"endless", certtokentest.Fault{Shape: certtokentest.EndlessBody}, func(t *testing.T, r reply, err error) {
 			require.NoError(t, err)
 			assert.Len(t, r.text, 8<<20, "as much as was read")
@@ -107,11 +113,12 @@ func TestFaults(t *testing.T) {
 			assert.Greater(t, len(r.text), 5<<20)
 			assert.NotEmpty(t, r.token())
 		}},
-		{"wrong content type", certtokentest.Fault{Shape: certtokentest.WrongContentType}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.Equal(t, "text/plain; charset=utf-8", r.header.Get("Content-Type"))
-			assert.NotEmpty(t, r.token())
-		}},
+		{"wrong content type", certtokentest.Fault{Shape: certtokentest.WrongContentType},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.Equal(t, "text/plain; charset=utf-8", r.header.Get("Content-Type"))
+				assert.NotEmpty(t, r.token())
+			}},
 		{"no token", certtokentest.Fault{Shape: certtokentest.NoToken}, func(t *testing.T, r reply, err error) {
 			require.NoError(t, err)
 			assert.Equal(t, 200, r.status)
@@ -121,18 +128,21 @@ func TestFaults(t *testing.T) {
 			require.NoError(t, err)
 			assert.NotContains(t, r.body, "expires_in")
 		}},
-		{"negative expiry", certtokentest.Fault{Shape: certtokentest.NegativeExpiry}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.Equal(t, -1., r.body["expires_in"])
-		}},
-		{"absurd expiry", certtokentest.Fault{Shape: certtokentest.AbsurdExpiry}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.Equal(t, 1e18, r.body["expires_in"])
-		}},
-		{"delays", certtokentest.Fault{Delay: 10 * time.Millisecond, BodyDelay: 10 * time.Millisecond}, func(t *testing.T, r reply, err error) {
-			require.NoError(t, err)
-			assert.NotEmpty(t, r.token())
-		}},
+		{"negative expiry", certtokentest.Fault{Shape: certtokentest.NegativeExpiry},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.Equal(t, -1., r.body["expires_in"])
+			}},
+		{"absurd expiry", certtokentest.Fault{Shape: certtokentest.AbsurdExpiry},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.Equal(t, 1e18, r.body["expires_in"])
+			}},
+		{"delays", certtokentest.Fault{Delay: 10 * time.Millisecond, BodyDelay: 10 * time.Millisecond},
+			func(t *testing.T, r reply, err error) {
+				require.NoError(t, err)
+				assert.NotEmpty(t, r.token())
+			}},
 	}
 	eachForm(t, func(t *testing.T, f *fixture) {
 		for _, tt := range tests {
@@ -195,10 +205,13 @@ func TestFaultPlan(t *testing.T) {
 
 func TestGenericServerFault(t *testing.T) {
 	f := newFixture(t, certtokentest.WithIssuer(""))
-	f.srv.Fail(certtokentest.Fault{Code: 700027}, certtokentest.Fault{Error: "temporarily_unavailable", Status: 503, Claims: "{}"})
+	f.srv.Fail(certtokentest.Fault{Code: 700027},
+		certtokentest.Fault{Error: "temporarily_unavailable", Status: 503, Claims: "{}"})
 	r := f.post(f.form())
 	assert.Equal(t, 401, r.status)
-	assert.Equal(t, map[string]any{"error": "invalid_client", "error_description": "The server was told to refuse this request."}, r.body)
+	assert.Equal(t,
+		map[string]any{"error": "invalid_client",
+			"error_description": "The server was told to refuse this request."}, r.body)
 	r = f.post(f.form())
 	assert.Equal(t, 503, r.status)
 	assert.Equal(t, "{}", r.body["claims"])

@@ -24,7 +24,8 @@ func FuzzTokenEndpoint(f *testing.F) {
 	good := url.Values{
 		"grant_type": {"client_credentials"}, "client_id": {clientID}, "scope": {graphScope}, "client_assertion_type": {kind},
 	}
-	for _, assertion := range []string{"", "a.b.c", "e30.e30.e30", "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCIsIng1dCNTMjU2IjoiQUFBQSIsIng1YyI6WyJBQUFBIl19.bnVsbA."} {
+	for _, assertion := range []string{"", "a.b.c", "e30.e30.e30",
+		"eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCIsIng1dCNTMjU2IjoiQUFBQSIsIng1YyI6WyJBQUFBIl19.bnVsbA."} {
 		good.Set("client_assertion", assertion)
 		f.Add("/contoso.com/oauth2/v2.0/token", good.Encode())
 		f.Add("/token", good.Encode())

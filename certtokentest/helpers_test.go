@@ -148,7 +148,8 @@ func (f *fixture) post(form url.Values) reply {
 
 func (f *fixture) tryPost(form url.Values) (reply, error) {
 	f.t.Helper()
-	req, err := http.NewRequestWithContext(f.t.Context(), http.MethodPost, f.srv.TokenURL(), strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(f.t.Context(), http.MethodPost, f.srv.TokenURL(),
+		strings.NewReader(form.Encode()))
 	require.NoError(f.t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return f.do(req)

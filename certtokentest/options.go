@@ -2,69 +2,25 @@ package certtokentest
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken"
-)
-
-// Defaults of a [Server].
-const (
-	DefaultTenant   = "contoso.onmicrosoft.com" // that Server.Authority names
-	DefaultLifetime = 3599 * time.Second        // of a token; Entra ID's usual answer
-	DefaultLeeway   = 2 * time.Second           // for an assertion's times: some clients round up
-)
-
-const (
-	entraHost     = "login.microsoftonline.com" // that a server without a socket is addressed by
-	genericOrigin = "https://issuer.example"    // and a generic one
+	"github.com/certtoken/certtoken/certtokentest/internal/proof"
+	"github.com/certtoken/certtoken/certtokentest/internal/tenant"
 )
 
 // Option changes a [Server] from its defaults.
 type Option func(*config)
 
-// config is what a server is made with; what changes at run time is in tuning.
-type config struct {
-	issuer        string // generic: "" until the address is known
-	generic       bool
-	tenants       []string // empty: every well-formed one
-	scopes        []string // empty: every well-formed one
-	audiences     []string // accepted besides the dialect's own
-	looseAudience bool
-	algorithms    []string
-	types         []string
-	replay        bool
-	opaque        bool
-	tokenSize     int
-	requestLimit  int
-	tuning        tuning
-	errs          []error
-}
-
-// tuning is what can be changed while the server runs.
-type tuning struct {
-	lifetime    time.Duration
-	refreshIn   time.Duration
-	expiresText bool
-	tokenType   string
-	granted     *string
-	offset      time.Duration
-	leeway      time.Duration
-}
-
-const (
-	defaultTokenSize    = 1536
-	defaultRequestLimit = 1000
-)
-
 func newConfig(opts []Option) (config, error) {
 	c := config{
 		tokenSize:    defaultTokenSize,
 		requestLimit: defaultRequestLimit,
-		tuning:       tuning{lifetime: DefaultLifetime, leeway: DefaultLeeway, tokenType: "Bearer"},
+		times:        proof.Times{Leeway: DefaultLeeway},
+		tuning:       tuning{lifetime: DefaultLifetime, tokenType: "Bearer"},
 	}
 	for _, opt := range opts {
 		if opt != nil {
@@ -73,26 +29,6 @@ func newConfig(opts []Option) (config, error) {
 	}
 	c.fillDialect()
 	return c, errors.Join(c.errs...)
-}
-
-// fillDialect sets what the kind of server decides, where no option did.
-func (c *config) fillDialect() {
-	if c.algorithms == nil {
-		c.algorithms = []string{"RS256", "RS384", "RS512", "PS256"} // those that Entra ID is known to take
-		if c.generic {
-			c.algorithms = append(c.algorithms, "PS384", "PS512")
-		}
-	}
-	if c.types == nil {
-		c.types = []string{"JWT"}
-		if c.generic {
-			c.types = append(c.types, "client-authentication+jwt", "") // widespread clients send none
-		}
-	}
-}
-
-func (c *config) fail(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("certtokentest: "+format, args...))
 }
 
 // WithIssuer makes the server an authorization server by RFC 6749 and RFC 7523
@@ -106,7 +42,8 @@ func WithIssuer(issuer string) Option {
 		if issuer == "" {
 			return
 		}
-		if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		u, err := url.Parse(issuer)
+		if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 			c.fail("issuer %q is not an https URL without query and fragment (RFC 8414 §2)", issuer)
 		}
 	}
@@ -118,9 +55,9 @@ func WithIssuer(issuer string) Option {
 func WithTenants(tenants ...string) Option {
 	return func(c *config) {
 		c.tenants = append(c.tenants, tenants...)
-		for _, tenant := range tenants {
-			if !isTenant(tenant) {
-				c.fail("tenant %q is neither a GUID nor a domain", tenant)
+		for _, name := range tenants {
+			if !tenant.Valid(name) {
+				c.fail("tenant %q is neither a GUID nor a domain", name)
 			}
 		}
 	}
@@ -165,7 +102,7 @@ var knownAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS5
 
 // WithAssertionTypes sets which values of an assertion's typ header are
 // accepted, compared without case; an empty one stands for none at all. By
-// default JWT; with [WithIssuer] also client-authentication+jwt and none.
+// default JWT and none; with [WithIssuer] also client-authentication+jwt.
 func WithAssertionTypes(types ...string) Option {
 	return func(c *config) { c.types = append([]string{}, types...) }
 }
@@ -239,12 +176,68 @@ func WithClockOffset(d time.Duration) Option {
 }
 
 // WithLeeway sets by how much an assertion's times may be off; by default
-// [DefaultLeeway].
+// [DefaultLeeway]. See [WithTimeLimits] for limits on its age and its life.
 func WithLeeway(d time.Duration) Option {
 	return func(c *config) {
-		c.tuning.leeway = d
+		c.times.Leeway = d
 		if d < 0 {
 			c.fail("leeway %v is negative", d)
 		}
 	}
+}
+
+// TimeLimits bound the times of an assertion. [WithLeeway] adds to each of them.
+type TimeLimits struct {
+	MaxAge       time.Duration // since iat; 0: any. Without iat, exp may be this far ahead
+	MaxLife      time.Duration // until exp; 0: a day
+	NeedIssuedAt bool          // an assertion without iat is refused
+}
+
+// WithTimeLimits bounds an assertion's times as many servers do: an iat that is
+// older than MaxAge is refused whatever exp says (Keycloak: 60 s), and an exp that
+// is further ahead than MaxLife (Better Auth: 300 s; go-oidc: 600 s). By default
+// exp may be a day ahead and iat as old as it likes.
+func WithTimeLimits(limits TimeLimits) Option {
+	return func(c *config) {
+		c.times.MaxAge, c.times.MaxLife, c.times.NeedIssuedAt = limits.MaxAge, limits.MaxLife, limits.NeedIssuedAt
+		if limits.MaxAge < 0 || limits.MaxLife < 0 {
+			c.fail("time limits %v and %v: neither may be negative", limits.MaxAge, limits.MaxLife)
+		}
+	}
+}
+
+// WithRefusalForm sets how refusals are written, whatever they are for.
+// [Server.SetRefusalForm] changes it later, and [Fault] for one request.
+func WithRefusalForm(form RefusalForm) Option {
+	return func(c *config) { c.tuning.form = form }
+}
+
+// WithoutRefreshRotation answers a refresh token without a new one, and takes it
+// again, as Google does (RFC 6749 §6). By default each answer brings a new one;
+// with [WithIssuer] the one before is used up then.
+func WithoutRefreshRotation() Option { return func(c *config) { c.keepRefresh = true } }
+
+// WithClientCertificates takes certificates in TLS as proof (RFC 8705), and says
+// so in the metadata, where the server is the handler of an http.Server of the
+// caller's whose TLS asks for them. A server with a socket of its own does it
+// anyway.
+func WithClientCertificates() Option { return func(c *config) { c.clientCerts = true } }
+
+// WithTLSNames adds hosts and IP addresses to the certificate of [Start] and
+// [NewServer]. It always holds localhost, the loopback addresses and the name that
+// a client asks for in its handshake.
+func WithTLSNames(names ...string) Option {
+	return func(c *config) {
+		c.tlsNames = append(c.tlsNames, names...)
+		if slices.Contains(names, "") {
+			c.fail("a name for the certificate is empty")
+		}
+	}
+}
+
+// WithTLSFailures calls a function for each TLS handshake that fails at the socket
+// of [Start] or [NewServer]: with the client's address and the reason, such as a
+// client that doesn't trust the CA. It is called from many goroutines.
+func WithTLSFailures(report func(remote string, err error)) Option {
+	return func(c *config) { c.tlsFailure = report }
 }

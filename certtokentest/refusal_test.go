@@ -20,7 +20,8 @@ var (
 		"invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 		"invalid_resource", "interaction_required", "temporarily_unavailable",
 	}
-	malformed = []int{50194, 90002, 90014, 900023, 9001023} // answered with invalid_request, which is also what unknown codes get
+	malformed = []int{50194, 90002, 90014, 900023,
+		9001023} // answered with invalid_request, which is also what unknown codes get
 )
 
 // Every code that the library advises on comes with the error that Entra ID gives
@@ -81,10 +82,15 @@ func TestPlainDescriptions(t *testing.T) {
 		form  url.Values // in place of the good one's
 		want  string
 	}{
-		"audience":       {spoil: func(_ *fixture, d *draft) { d.claims["aud"] = "https://a.example" }, want: "The assertion's audience is 'https://a.example', and must be 'https://issuer.example'."},
-		"typ":            {spoil: func(_ *fixture, d *draft) { d.header["typ"] = "x" }, want: "Invalid JWT token. JWT token typ header value 'x' is not supported. Supported values: 'JWT, client-authentication+jwt, (none)'."},
-		"no aud":         {spoil: func(_ *fixture, d *draft) { delete(d.claims, "aud") }, want: "The assertion has no 'aud'."},
-		"no iss":         {spoil: func(_ *fixture, d *draft) { delete(d.claims, "iss") }, want: "The assertion has no 'iss'."},
+		"audience": {spoil: func(_ *fixture, d *draft) { d.claims["aud"] = "https://a.example" },
+			want: "The assertion's audience is 'https://a.example', and must be 'https://issuer.example'."},
+		"typ": {spoil: func(_ *fixture, d *draft) { d.header["typ"] = "x" },
+			want: "Invalid JWT token. JWT token typ header value 'x' is not supported. " +
+				"Supported values: 'JWT, client-authentication+jwt, (none)'."},
+		"no aud": {spoil: func(_ *fixture, d *draft) { delete(d.claims, "aud") },
+			want: "The assertion has no 'aud'."},
+		"no iss": {spoil: func(_ *fixture, d *draft) { delete(d.claims, "iss") },
+			want: "The assertion has no 'iss'."},
 		"not registered": {spoil: signedBy(other)},
 		"bad signature":  {spoil: func(_ *fixture, d *draft) { d.spoil = replacePart(1, `{"aud":"x"}`) }},
 		"bad x5c": {spoil: func(f *fixture, d *draft) {
@@ -92,13 +98,18 @@ func TestPlainDescriptions(t *testing.T) {
 			f.srv.Unregister(clientID, f.cert.Leaf)
 			signedBy(other)(f, d)
 		}},
-		"alg":            {spoil: func(_ *fixture, d *draft) { d.method, d.key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType }},
-		"replay":         {spoil: func(f *fixture, d *draft) { d.claims["jti"] = "again"; f.post(f.formOf(d)) }, want: "An assertion with this 'jti' was used before."},
+		"alg": {spoil: func(_ *fixture, d *draft) {
+			d.method, d.key = jwt.SigningMethodNone,
+				jwt.UnsafeAllowNoneSignatureType
+		}},
+		"replay": {spoil: func(f *fixture, d *draft) { d.claims["jti"] = "again"; f.post(f.formOf(d)) },
+			want: "An assertion with this 'jti' was used before."},
 		"unknown client": {form: url.Values{"client_id": {"nobody"}}, want: "The client 'nobody' is unknown."},
-		"no assertion":   {form: url.Values{"client_assertion": nil}, want: "The request must contain 'client_assertion' and 'client_assertion_type'."},
-		"scope":          {form: url.Values{"scope": {"y"}}},
-		"no grant":       {form: url.Values{"grant_type": nil}},
-		"secret":         {form: url.Values{"client_secret": {"s"}}},
+		"no assertion": {form: url.Values{"client_assertion": nil},
+			want: "The request must contain 'client_assertion' and 'client_assertion_type'."},
+		"scope":    {form: url.Values{"scope": {"y"}}},
+		"no grant": {form: url.Values{"grant_type": nil}},
+		"secret":   {form: url.Values{"client_secret": {"s"}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

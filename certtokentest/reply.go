@@ -5,56 +5,62 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/certtoken/certtoken/certtokentest/internal/answer"
+	"github.com/certtoken/certtoken/certtokentest/internal/grants"
+	"github.com/certtoken/certtoken/certtokentest/internal/ids"
+	"github.com/certtoken/certtoken/certtokentest/internal/proof"
+	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
+	"github.com/certtoken/certtoken/certtokentest/internal/tenant"
 )
 
 // refused answers with an error and records it.
-func (c *call) refused(f *refusal) *answer {
-	c.request.Error, c.request.Code, c.request.Description = f.err, f.code, f.description
-	var body []byte
-	if c.route.dialect.aadsts {
-		body = f.entraBody(c.now, c.correlationID())
-	} else {
-		c.request.Error, c.request.Description = genericError(f.err), f.plainText()
-		body = f.genericBody()
+func (c *call) refused(f *refusal.Refusal, form RefusalForm) *answer.Answer {
+	c.request.Error, c.request.Code, c.request.Description = f.Err, f.Code, f.Description
+	if !c.route.dialect.aadsts || form != RefusalDefault {
+		c.request.Error, c.request.Description = f.OAuthError(), f.PlainText()
 	}
-	a := jsonAnswer(f.status, body)
-	switch f.status {
-	case http.StatusMethodNotAllowed:
-		a.header.Set("Allow", http.MethodPost)
-	case http.StatusUnauthorized:
-		if c.request.Header.Get("Authorization") != "" {
-			a.header.Set("WWW-Authenticate", "Basic") // RFC 6749 §5.2
-		}
+	wrongMethod := f.Status == http.StatusMethodNotAllowed
+	a := c.route.refusal(f, form, c.now, c.request.Header.Get("client-request-id"))
+	if wrongMethod {
+		a.Header.Set("Allow", http.MethodPost)
+	}
+	if a.Status == http.StatusUnauthorized && c.request.Header.Get("Authorization") != "" {
+		a.Header.Set("WWW-Authenticate", "Basic") // RFC 6749 §5.2
 	}
 	c.identify(a)
 	return a
 }
 
+// refusal writes an error as the server does, or in a form that was asked for.
+func (to route) refusal(f *refusal.Refusal, form RefusalForm, now time.Time, correlationID string) *answer.Answer {
+	switch {
+	case form != RefusalDefault:
+		return form.write(f)
+	case to.dialect.aadsts:
+		return f.Entra(now, correlationID)
+	}
+	return f.OAuth()
+}
+
 // identify adds the headers by which Entra ID's support finds a request.
-func (c *call) identify(a *answer) {
+func (c *call) identify(a *answer.Answer) {
 	if c.route.dialect.aadsts {
-		a.header.Set("X-Ms-Request-Id", newUUID())
+		a.Header.Set("X-Ms-Request-Id", ids.UUID())
 		if id := c.request.Header.Get("client-request-id"); id != "" {
-			a.header.Set("Client-Request-Id", id)
+			a.Header.Set("Client-Request-Id", id)
 		}
 	}
 }
 
-func (c *call) correlationID() string {
-	if id := c.request.Header.Get("client-request-id"); id != "" {
-		return id
-	}
-	return newUUID()
-}
-
 // granted answers with a token.
-func (c *call) granted(fault *Fault) *answer {
+func (c *call) granted() *answer.Answer {
 	life := max(c.tune.lifetime.Truncate(time.Second), 0)
-	token := c.server.issue(c, life)
+	token := c.issue(life)
 	c.request.AccessToken = token
 
 	body := map[string]any{"token_type": c.tune.tokenType, "access_token": token}
-	if c.request.Form.Get("token_type") == tokenPoP {
+	if c.form("token_type") == tokenPoP {
 		body["token_type"] = tokenPoP
 	}
 	c.putSeconds(body, "expires_in", life)
@@ -73,10 +79,44 @@ func (c *call) granted(fault *Fault) *answer {
 	if c.tune.granted != nil {
 		body["scope"] = *c.tune.granted
 	}
-	fault.bend(body)
-	a := jsonAnswer(http.StatusOK, mustJSON(body))
+	a := answer.JSON(http.StatusOK, body)
 	c.identify(a)
 	return a
+}
+
+// issue makes an access token and remembers it.
+func (c *call) issue(life time.Duration) string {
+	t := &grants.Token{
+		ClientID:  c.request.ClientID,
+		User:      c.user,
+		Audiences: c.audiences,
+		Scopes:    c.scopes,
+		Expires:   c.now.Add(life),
+		Claims:    c.form("claims"),
+		PoP:       c.form("token_type") == tokenPoP,
+	}
+	if len(c.chain) > 0 {
+		t.Bound = proof.Confirmation(c.chain[0])
+	}
+	cfg := &c.endpoint.cfg
+	token := ids.Text(cfg.tokenSize)
+	if !cfg.opaque {
+		issuance := grants.Issuance{
+			Profile: c.route.dialect.profile,
+			Issuer:  cfg.issuerOf(c.route),
+			Now:     c.now,
+			Size:    cfg.tokenSize,
+		}
+		if c.route.dialect.tenants {
+			issuance.Tenant = tenant.ID(c.route.tenant)
+		}
+		token = issuance.Sign(t)
+	}
+	c.endpoint.tokens.Add(token, t)
+	if c.code != nil {
+		c.endpoint.codes.Gave(c.code, token)
+	}
+	return token
 }
 
 func (c *call) putSeconds(body map[string]any, name string, d time.Duration) {
@@ -86,4 +126,17 @@ func (c *call) putSeconds(body map[string]any, name string, d time.Duration) {
 		return
 	}
 	body[name] = n
+}
+
+// resourceFields writes an answer as Entra ID's older endpoint does: numbers as
+// text, with the very times.
+func (c *call) resourceFields(body map[string]any, life time.Duration) {
+	for _, name := range []string{"expires_in", "ext_expires_in", "refresh_in"} {
+		if n, ok := body[name].(int64); ok {
+			body[name] = strconv.FormatInt(n, 10)
+		}
+	}
+	body["not_before"] = strconv.FormatInt(c.now.Unix(), 10)
+	body["expires_on"] = strconv.FormatInt(c.now.Add(life).Unix(), 10)
+	body["resource"] = c.audiences[0]
 }

@@ -1,25 +1,32 @@
 package certtokentest
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/certtoken/certtoken/certtokentest/internal/answer"
+	"github.com/certtoken/certtoken/certtokentest/internal/challenge"
+	"github.com/certtoken/certtoken/certtokentest/internal/grants"
+	"github.com/certtoken/certtoken/certtokentest/internal/plan"
+	"github.com/certtoken/certtoken/certtokentest/internal/proof"
+	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
 )
 
 // Resource is an API that wants this server's tokens (RFC 6750). Make one with
 // [Server.Resource]. Its methods may be called from many goroutines.
 type Resource struct {
-	server   *Server
+	tokens   *grants.Tokens
+	now      func() time.Time
+	origin   string // of the token endpoint, for challenges
 	audience string
 	next     http.Handler
+	faults   plan.Plan[Fault, *http.Request]
 
 	mu        sync.Mutex
-	challenge string
+	challenge challenge.Challenge
 	refusing  int // the next requests; below 0 all
 	allowed   int
 	refused   int
@@ -27,13 +34,14 @@ type Resource struct {
 
 var _ http.Handler = (*Resource)(nil)
 
-// Resource returns an API that answers by next whoever brings a valid token of
-// this server for the audience, with the certificate that it is bound to: for Entra ID the resource, which is the scope
-// without /.default, elsewhere one of the scopes. Everybody else gets 401 with
-// WWW-Authenticate. Without next, the answer is a JSON object that names the
-// client, and the user if there is one. [Server.Handle] puts it on this server; any other can serve it too.
-func (s *Server) Resource(audience string, next http.Handler) *Resource {
-	r := &Resource{server: s, audience: strings.TrimSuffix(audience, "/.default"), next: next}
+func newResource(tokens *grants.Tokens, now func() time.Time, origin, audience string, next http.Handler) *Resource {
+	r := &Resource{
+		tokens:   tokens,
+		now:      now,
+		origin:   origin,
+		audience: strings.TrimSuffix(audience, "/.default"),
+		next:     next,
+	}
 	if next == nil {
 		r.next = http.HandlerFunc(r.whoAmI)
 	}
@@ -44,10 +52,14 @@ func (s *Server) Resource(audience string, next http.Handler) *Resource {
 // claims, by a claims challenge (insufficient_claims, continuous access
 // evaluation). The claims are a JSON object, as the claims parameter is; an empty
 // string ends it.
-func (r *Resource) Challenge(claims string) {
+func (r *Resource) Challenge(claims string) { r.ChallengeWith("insufficient_claims", claims) }
+
+// ChallengeWith is [Resource.Challenge] with another error: Azure Resource Manager
+// challenges with claims beside invalid_token.
+func (r *Resource) ChallengeWith(code, claims string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.challenge = claims
+	r.challenge = challenge.Challenge{Code: code, Claims: claims}
 }
 
 // Refuse makes the API answer the next n requests by 401 invalid_token whatever
@@ -58,8 +70,19 @@ func (r *Resource) Refuse(n int) {
 	r.refusing = n
 }
 
+// Fail plans faults for the next requests to the API, one each. A fault with an
+// Error is a 401 whose WWW-Authenticate says so, with its Claims; 403 for
+// insufficient_scope. One with a Status, a Body or a Header answers in the API's
+// place: a challenge that no API should send, for instance. One with a Delay or a
+// Drip alone slows the answer that would come anyway down.
+func (r *Resource) Fail(faults ...Fault) { r.faults.Add(faults) }
+
+// FailFunc lets a function decide about every request that no planned fault is for;
+// nil means none. A nil function decides nothing any more.
+func (r *Resource) FailFunc(decide func(*http.Request) *Fault) { r.faults.Ask(decide) }
+
 // Counts are the numbers of requests that were let through and that were
-// refused.
+// refused, by the API or by a fault in its place.
 func (r *Resource) Counts() (allowed, refused int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,67 +91,99 @@ func (r *Resource) Counts() (allowed, refused int) {
 
 // ServeHTTP implements [http.Handler].
 func (r *Resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if challenge := r.check(req); challenge != "" {
-		w.Header().Set("WWW-Authenticate", challenge)
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusUnauthorized)
-		_, _ = w.Write([]byte(`{"error":{"code":"InvalidAuthenticationToken"}}`)) // the client may have left
+	fault := r.faults.Next(req)
+	if fault == nil {
+		r.serve(w, req)
 		return
 	}
-	r.next.ServeHTTP(w, req)
+	a := fault.instead(r.faultChallenge)
+	if a == nil {
+		b := answer.NewBuffer()
+		r.serve(b, req)
+		a = b.Answer()
+	} else {
+		r.count(false)
+	}
+	if a.Header == nil {
+		a.Header = make(http.Header)
+	}
+	a.Header.Set("Date", r.now().UTC().Format(http.TimeFormat))
+	fault.change(a)
+	a.Serve(w, req)
 }
 
-// check counts the request and returns the challenge to refuse it with, or "".
-func (r *Resource) check(req *http.Request) string {
+// serve answers as an API does that nothing is wrong with.
+func (r *Resource) serve(w http.ResponseWriter, req *http.Request) {
+	refused := r.check(req)
+	r.count(refused == nil)
+	if refused == nil {
+		r.next.ServeHTTP(w, req)
+		return
+	}
+	refused.Answer().Serve(w, req)
+}
+
+func (r *Resource) count(allowed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	challenge := r.judge(req)
-	if challenge == "" {
+	if allowed {
 		r.allowed++
 	} else {
 		r.refused++
 	}
-	return challenge
 }
 
-// judge is called with the lock held.
-func (r *Resource) judge(req *http.Request) string {
-	if r.refusing != 0 {
-		r.refusing = max(r.refusing-1, -1)
-		return invalidToken("The token was revoked.")
+// check returns the challenge to refuse a request with, or nil.
+func (r *Resource) check(req *http.Request) *challenge.Challenge {
+	wanted, revoked := r.takeRefusal()
+	if revoked {
+		return challenge.InvalidToken("The token was revoked.")
 	}
 	scheme, token := authorization(req)
 	if token == "" {
-		return `Bearer realm="certtokentest"` // RFC 6750 §3.1: no error without a token
+		return &challenge.Challenge{} // RFC 6750 §3.1: no error without a token
 	}
-	g, ok := r.server.grants.find(token)
-	chain := shownCert(req)
+	t, ok := r.tokens.Find(token)
+	chain := presentedChain(req)
 	switch {
 	case !ok:
-		return invalidToken("The token is not one of this server's.")
-	case g.pop != strings.EqualFold(scheme, tokenPoP):
-		return invalidToken("The token goes with another scheme.")
-	case g.bound != "" && (len(chain) == 0 || confirmation(chain[0]) != g.bound):
-		return invalidToken("The token is bound to another certificate than the connection's.") // RFC 8705 §3
-	case g.revoked:
-		return invalidToken("The token was revoked.")
-	case !r.server.now().Before(g.expires):
-		return invalidToken("The token has expired.")
-	case g.audience != r.audience && !slices.Contains(g.scopes, r.audience):
-		return invalidToken("The token is for another audience.")
-	case r.challenge != "" && !covers(g.claims, r.challenge):
-		return r.insufficientClaims()
+		return challenge.InvalidToken("The token is not one of this server's.")
+	case t.PoP != strings.EqualFold(scheme, tokenPoP):
+		return challenge.InvalidToken("The token goes with another scheme.")
+	case t.Bound != "" && (len(chain) == 0 || proof.Confirmation(chain[0]) != t.Bound): // RFC 8705 §3
+		return challenge.InvalidToken("The token is bound to another certificate than the connection's.")
+	case t.Revoked:
+		return challenge.InvalidToken("The token was revoked.")
+	case !r.now().Before(t.Expires):
+		return challenge.InvalidToken("The token has expired.")
+	case !slices.Contains(t.Audiences, r.audience) && !slices.Contains(t.Scopes, r.audience):
+		return challenge.InvalidToken("The token is for another audience.")
+	case wanted.Claims != "" && !challenge.Covers(t.Claims, wanted.Claims):
+		wanted.Origin = r.origin
+		return &wanted
 	}
-	return ""
+	return nil
 }
 
-func invalidToken(why string) string {
-	return fmt.Sprintf(`Bearer realm="certtokentest", error="invalid_token", error_description="%s"`, why)
+// takeRefusal counts a request down that is to be refused whatever it brings, and
+// returns the challenge that tokens must answer.
+func (r *Resource) takeRefusal() (wanted challenge.Challenge, refuse bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	refuse = r.refusing != 0
+	if refuse {
+		r.refusing = max(r.refusing-1, -1)
+	}
+	return r.challenge, refuse
 }
 
-func (r *Resource) insufficientClaims() string {
-	return fmt.Sprintf(`Bearer realm="", authorization_uri="%s/common/oauth2/authorize", error="insufficient_claims", claims="%s"`,
-		r.server.URL(), base64.StdEncoding.EncodeToString([]byte(r.challenge)))
+// faultChallenge writes a fault's error as an API does.
+func (r *Resource) faultChallenge(f *refusal.Refusal) *answer.Answer {
+	c := &challenge.Challenge{Code: f.Err, Description: f.Description, Claims: f.Claims}
+	if f.Claims != "" {
+		c.Origin = r.origin
+	}
+	return c.Answer()
 }
 
 // authorization is the scheme and token of the Authorization header; the
@@ -145,46 +200,18 @@ func authorization(req *http.Request) (scheme, token string) {
 	return scheme, token
 }
 
-// covers tells whether claims ask for everything that wanted asks for.
-func covers(claims, wanted string) bool {
-	var have, want any
-	if json.Unmarshal([]byte(claims), &have) != nil || json.Unmarshal([]byte(wanted), &want) != nil {
-		return false
-	}
-	return contains(have, want)
-}
-
-// contains tells whether the JSON value have is want, objects with more members
-// allowed.
-func contains(have, want any) bool {
-	wanted, ok := want.(map[string]any)
-	if !ok {
-		return reflect.DeepEqual(have, want)
-	}
-	got, ok := have.(map[string]any)
-	if !ok {
-		return false
-	}
-	for name, value := range wanted {
-		if member, ok := got[name]; !ok || !contains(member, value) {
-			return false
-		}
-	}
-	return true
-}
-
 func (r *Resource) whoAmI(w http.ResponseWriter, req *http.Request) {
 	_, token := authorization(req)
-	g, _ := r.server.grants.find(token)
-	w.Header().Set("Content-Type", "application/json")
+	t, _ := r.tokens.Find(token)
 	who := map[string]any{
-		"client_id": g.clientID,
-		"audience":  g.audience,
-		"scope":     strings.Join(g.scopes, " "),
+		"client_id": t.ClientID,
+		"audience":  strings.Join(t.Audiences, " "),
+		"scope":     strings.Join(t.Scopes, " "),
 		"path":      req.URL.Path,
 	}
-	if g.user != "" {
-		who["user"] = g.user
+	if t.User != "" {
+		who["user"] = t.User
 	}
-	_, _ = w.Write(mustJSON(who)) // the client may have left
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(answer.Encode(who)) // the client may have left
 }

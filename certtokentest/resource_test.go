@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/certtoken/certtoken"
@@ -30,7 +31,8 @@ func (f *fixture) call(token string) (int, string) {
 }
 
 func TestResource(t *testing.T) {
-	for name, opts := range map[string][]certtokentest.Option{"JWT": nil, "opaque": {certtokentest.WithOpaqueTokens()}} {
+	for name, opts := range map[string][]certtokentest.Option{"JWT": nil,
+		"opaque": {certtokentest.WithOpaqueTokens()}} {
 		t.Run(name, func(t *testing.T) {
 			eachForm(t, func(t *testing.T, f *fixture) {
 				api := f.srv.Resource("https://graph.microsoft.com", nil)
@@ -68,9 +70,10 @@ func TestResource(t *testing.T) {
 
 func TestResourceAnswersThroughNext(t *testing.T) {
 	f := newFixture(t)
-	f.srv.Handle("api.example.com/", f.srv.Resource(graphScope, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusTeapot)
-	})))
+	f.srv.Handle("api.example.com/",
+		f.srv.Resource(graphScope, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTeapot)
+		})))
 	status, _ := f.call("Bearer " + f.post(f.form()).token())
 	assert.Equal(t, http.StatusTeapot, status)
 }
@@ -149,4 +152,117 @@ func TestResourceRefuses(t *testing.T) {
 	api.Refuse(0)
 	collect(1)
 	assert.Equal(t, []int{401, 401, 200, 401, 401, 401, 200}, got)
+}
+
+func TestResourceFaults(t *testing.T) {
+	const claims = `{"access_token":{"nbf":{"essential":true}}}`
+	huge := "Bearer " + strings.Repeat(`x="y", `, 5000) + `error="invalid_token"`
+	tests := map[string]struct {
+		fault  certtokentest.Fault
+		status int
+		check  func(t *testing.T, r reply)
+	}{
+		"invalid_token with claims, as Azure Resource Manager": {
+			certtokentest.Fault{Error: "invalid_token", Claims: claims, Description: `a "word"`}, 401,
+			func(t *testing.T, r reply) {
+				challenge := r.header.Get("WWW-Authenticate")
+				assert.Contains(t, challenge, `error="invalid_token", error_description="a \"word\""`)
+				assert.Contains(t, challenge, `claims="`+base64.StdEncoding.EncodeToString([]byte(claims))+`"`)
+			},
+		},
+		"insufficient_scope": {certtokentest.Fault{Error: "insufficient_scope"}, 403, func(t *testing.T, r reply) {
+			assert.Contains(t, r.header.Get("WWW-Authenticate"), `error="insufficient_scope"`)
+		}},
+		"another status": {certtokentest.Fault{Error: "invalid_token", Status: 403}, 403, nil},
+		"absurd challenges": {
+			certtokentest.Fault{Status: 401,
+				Header: http.Header{"Www-Authenticate": {huge, huge, "Bearer claims=%%"}}}, 401,
+			func(t *testing.T, r reply) { assert.Len(t, r.header.Values("WWW-Authenticate"), 3) },
+		},
+		"raw": {certtokentest.Fault{Status: 502, Body: "<html>bad gateway</html>"}, 502, func(t *testing.T, r reply) {
+			assert.Equal(t, "<html>bad gateway</html>", r.text)
+			assert.Contains(t, r.header.Get("Content-Type"), "text/html")
+		}},
+		"throttled": {certtokentest.Fault{Status: 429, RetryAfter: time.Minute, RetryDate: true}, 429,
+			func(t *testing.T, r reply) {
+				until, err := http.ParseTime(r.header.Get("Retry-After"))
+				require.NoError(t, err)
+				assert.WithinDuration(t, time.Now().Add(time.Minute), until, 10*time.Second)
+			}},
+		"slow": {certtokentest.Fault{Delay: time.Millisecond, Drip: time.Microsecond}, 200,
+			func(t *testing.T, r reply) {
+				assert.Equal(t, clientID, r.body["client_id"])
+			}},
+		"another field": {certtokentest.Fault{Fields: map[string]any{"path": "x"}}, 200, func(t *testing.T, r reply) {
+			assert.Equal(t, "x", r.body["path"])
+		}},
+	}
+	eachForm(t, func(t *testing.T, f *fixture) {
+		api := f.srv.Resource("https://graph.microsoft.com", nil)
+		f.srv.Handle("api.example.com/", api)
+		bearer := "Bearer " + f.post(f.form()).token()
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				api.Fail(tt.fault)
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, apiURL, nil)
+				require.NoError(t, err)
+				req.Header.Set("Authorization", bearer)
+				r, err := f.do(req)
+				require.NoError(t, err)
+				assert.Equal(t, tt.status, r.status, r.text)
+				if tt.check != nil {
+					tt.check(t, r)
+				}
+				status, _ := f.call(bearer)
+				assert.Equal(t, 200, status, "one fault, one request")
+			})
+		}
+		api.FailFunc(func(r *http.Request) *certtokentest.Fault {
+			if r.URL.Path == "/things" {
+				return &certtokentest.Fault{Status: 404}
+			}
+			return nil
+		})
+		status, _ := f.call(bearer)
+		assert.Equal(t, 404, status)
+		api.FailFunc(nil)
+		allowed, refused := api.Counts()
+		assert.Equal(t, []int{10, 7}, []int{allowed, refused}, "let through and refused")
+	})
+}
+
+// A refused request whose body never ends in time.
+func TestResourceDrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		api := f.srv.Resource("https://graph.microsoft.com", nil)
+		f.srv.Handle("api.example.com/", api)
+		api.Fail(certtokentest.Fault{Error: "invalid_token", Drip: time.Minute})
+		start := time.Now()
+		resp, err := f.srv.Client().Get(apiURL)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		assert.Equal(t, 401, resp.StatusCode)
+		assert.Zero(t, time.Since(start), "the header comes at once")
+		n, err := resp.Body.Read(make([]byte, 100))
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		assert.Equal(t, time.Minute, time.Since(start))
+	})
+}
+
+func TestChallengeWithAnotherError(t *testing.T) {
+	f := newFixture(t)
+	api := f.srv.Resource("https://graph.microsoft.com", nil)
+	f.srv.Handle("api.example.com/", api)
+	const wanted = `{"access_token":{"nbf":{"essential":true}}}`
+	api.ChallengeWith("invalid_token", wanted)
+	status, challenge := f.call("Bearer " + f.post(f.form()).token())
+	assert.Equal(t, 401, status)
+	assert.Contains(t, challenge, `error="invalid_token"`)
+	assert.Contains(t, challenge, `claims="`)
+	form := f.form()
+	form.Set("claims", wanted)
+	status, _ = f.call("Bearer " + f.post(form).token())
+	assert.Equal(t, 200, status)
 }

@@ -5,181 +5,144 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/certtoken/certtoken/certtokentest/internal/grants"
+	"github.com/certtoken/certtoken/certtokentest/internal/tenant"
 )
 
-// route is what a path asks for. Without a handle it is a token endpoint.
+// place is what there is at a path.
+type place int
+
+const (
+	atToken place = iota
+	atSignIn
+	atKeys
+	atMetadata
+	atSmart    // metadata of SMART App Launch, which have a place of their own
+	atInstance // discovery of Entra ID's hosts
+)
+
+// route is what a request's path asks for.
 type route struct {
-	tenant  string
+	place   place
+	tenant  string // as the path writes it
 	origin  string // of the request
 	base    string // of the paths of this tenant, as "/contoso.com"
 	dialect *dialect
-	handle  func(*http.Request, route) *answer
 }
 
-// dialect is what a kind of server wants of an assertion and how it answers.
-type dialect struct {
-	algorithms     []string
-	types          []string
-	needKeyID      bool // the header must name the key
-	issuerAudience bool // the audience is the issuer, not the URL
-	defaultScope   bool // the scope is {resource}/.default
-	resource       bool // the form names the resource, as before there were scopes
-	tenants        bool // the path names one
-	reuse          bool // an assertion may come again in another request
-	aadsts         bool // errors are Entra ID's
-	tlsAuth        bool // the certificate in TLS alone proves a client (RFC 8705 §2)
-}
-
-func (s *Server) entraDialect() *dialect {
-	return &dialect{
-		algorithms:   s.cfg.algorithms,
-		types:        s.cfg.types,
-		needKeyID:    true,
-		defaultScope: true,
-		tenants:      true,
-		reuse:        true,
-		aadsts:       true,
+func (c *config) route(r *http.Request) (route, bool) {
+	if c.generic {
+		return c.genericRoute(r)
 	}
+	return c.entraRoute(r)
 }
 
-// entraV1Dialect is Entra ID's older endpoint, to which ADAL speaks.
-func (s *Server) entraV1Dialect() *dialect {
-	d := s.entraDialect()
-	d.defaultScope, d.resource = false, true
-	return d
-}
-
-// adfsDialect takes what Active Directory Federation Services takes.
-func (s *Server) adfsDialect() *dialect {
-	return &dialect{algorithms: []string{"RS256"}, types: []string{"JWT"}, needKeyID: true}
-}
-
-func (s *Server) genericDialect() *dialect {
-	return &dialect{algorithms: s.cfg.algorithms, types: s.cfg.types, issuerAudience: true, tlsAuth: true}
-}
-
-func (s *Server) route(r *http.Request) (route, bool) {
-	if s.cfg.generic {
-		return s.genericRoute(r)
-	}
-	return s.entraRoute(r)
-}
-
-func (s *Server) entraRoute(r *http.Request) (route, bool) {
-	to := route{origin: requestOrigin(r), dialect: s.entraDialect()}
+func (c *config) entraRoute(r *http.Request) (route, bool) {
+	to := route{origin: requestOrigin(r), dialect: c.entraDialect()}
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch path {
 	case "/common/discovery/instance":
-		to.handle = s.instanceDiscovery
+		to.place = atInstance
 		return to, true
 	case "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server":
-		to.tenant, to.base, to.handle = s.tenant(), "/"+s.tenant(), s.metadata
+		to.tenant, to.base, to.place = c.tenant(), "/"+c.tenant(), atMetadata
 		return to, true
 	}
 	if rest, ok := strings.CutPrefix(path, "/adfs/"); ok {
-		to.base, to.dialect = "/adfs", s.adfsDialect()
-		return to, s.adfsRoute(&to, rest)
+		to.base, to.dialect = "/adfs", c.adfsDialect()
+		to.place, ok = adfsPlaces[rest]
+		return to, ok
 	}
-	return to, s.tenantRoute(&to, path)
+	return to, c.tenantRoute(&to, path)
 }
 
-func (s *Server) adfsRoute(to *route, rest string) bool {
-	switch rest {
-	case "oauth2/token":
-	case "oauth2/authorize":
-		to.handle = s.signIn
-	case "discovery/keys":
-		to.handle = s.keySet
-	case ".well-known/openid-configuration":
-		to.handle = s.metadata
-	default:
-		return false
-	}
-	return true
+var adfsPlaces = map[string]place{
+	"oauth2/token":                     atToken,
+	"oauth2/authorize":                 atSignIn,
+	"discovery/keys":                   atKeys,
+	".well-known/openid-configuration": atMetadata,
 }
 
 // tenantPath is a tenant, under a prefix for some kinds of authority, with a
 // policy for B2C, and what is asked for there.
 var tenantPath = regexp.MustCompile(`^((?:/tfp|/dstsv2)?/([^/]+)(?:/[^/]+)??)/` +
-	`(oauth2/(?:v2\.0/)?(?:token|authorize)|(?:v2\.0/)?\.well-known/(?:openid-configuration|oauth-authorization-server)|discovery/(?:v2\.0/)?keys)$`)
+	`(oauth2/(?:v2\.0/)?(?:token|authorize)` +
+	`|(?:v2\.0/)?\.well-known/(?:openid-configuration|oauth-authorization-server)` +
+	`|discovery/(?:v2\.0/)?keys)$`)
 
-func (s *Server) tenantRoute(to *route, path string) bool {
+// tenantRoute finds what there is of a tenant. Paths without v2.0 are of the older
+// endpoint.
+func (c *config) tenantRoute(to *route, path string) bool {
 	found := tenantPath.FindStringSubmatch(path)
 	if found == nil {
 		return false
 	}
 	to.base, to.tenant = found[1], found[2]
-	switch rest := found[3]; {
-	case rest == "oauth2/token":
-		to.dialect = s.entraV1Dialect()
+	rest := found[3]
+	if !strings.Contains(rest, "v2.0/") {
+		to.dialect = c.entraV1Dialect()
+	}
+	switch {
 	case strings.HasSuffix(rest, "/token"):
+		to.place = atToken
 	case strings.HasSuffix(rest, "/authorize"):
-		to.handle = s.signIn
+		to.place = atSignIn
 	case strings.HasSuffix(rest, "/keys"):
-		to.handle = s.keySet
+		to.place = atKeys
 	default:
-		to.handle = s.metadata
+		to.place = atMetadata
 	}
 	return true
 }
 
 // genericRoute knows both places of RFC 8414 §3.1 and OpenID Discovery §4.1 for
-// an issuer with a path.
-func (s *Server) genericRoute(r *http.Request) (route, bool) {
-	to := route{origin: requestOrigin(r), dialect: s.genericDialect()}
-	base := s.issuerPath()
-	to.base = base
+// an issuer with a path, and SMART App Launch's.
+func (c *config) genericRoute(r *http.Request) (route, bool) {
+	base := c.issuerPath()
+	to := route{origin: requestOrigin(r), base: base, dialect: c.genericDialect()}
 	switch r.URL.Path {
 	case base + "/token", base + "/mtls/token":
-		return to, true
+		to.place = atToken
 	case base + "/jwks":
-		to.handle = s.keySet
-		return to, true
+		to.place = atKeys
 	case base + "/authorize":
-		to.handle = s.signIn
-		return to, true
-	case base + "/.well-known/openid-configuration", "/.well-known/openid-configuration" + base, "/.well-known/oauth-authorization-server" + base:
-		to.handle = s.metadata
-		return to, true
+		to.place = atSignIn
+	case base + "/.well-known/openid-configuration", "/.well-known/openid-configuration" + base,
+		"/.well-known/oauth-authorization-server" + base:
+		to.place = atMetadata
+	case base + "/.well-known/smart-configuration":
+		to.place = atSmart
+	default:
+		return to, false
 	}
-	return to, false
+	return to, true
 }
 
-// issuerOf is the issuer at the address that a request came to.
-func (s *Server) issuerOf(to route) string {
+// issuerOf is the issuer at the address that a request came to. Entra ID's names
+// its tenant by GUID, and the older endpoint's has a host of its own.
+func (c *config) issuerOf(to route) string {
 	switch {
-	case !s.cfg.generic && !to.dialect.tenants:
-		return to.origin + to.base // ADFS
-	case !s.cfg.generic:
-		return to.origin + to.base + "/v2.0"
-	case s.cfg.issuer != "":
-		return s.cfg.issuer
+	case c.generic:
+		return c.issuerAt(to.origin)
+	case to.dialect.profile == grants.ADFS:
+		return to.origin + to.base
+	case slices.Contains(tenant.Any, to.tenant): // clients fill it in
+		return issuerOfTenant(to, "{tenantid}")
 	}
-	return to.origin
+	return issuerOfTenant(to, tenant.ID(to.tenant))
 }
 
-var (
-	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	domainPattern = regexp.MustCompile(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[0-9A-Za-z-]{2,63}$`)
-)
-
-func isTenant(name string) bool {
-	return guidPattern.MatchString(name) || len(name) <= 253 && domainPattern.MatchString(name)
+func issuerOfTenant(to route, id string) string {
+	if to.dialect.profile == grants.EntraV1 {
+		return "https://sts.windows.net/" + id + "/"
+	}
+	return to.origin + strings.Replace(to.base, "/"+to.tenant, "/"+id, 1) + "/v2.0"
 }
 
-func (s *Server) refuseTenant(tenant string) *refusal {
-	known := func(name string) bool { return strings.EqualFold(name, tenant) }
-	switch strings.ToLower(tenant) {
-	case "common", "consumers":
-		return refuse(9001023, "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.")
-	case "organizations":
-		return refuse(50194, "The application is not configured as a multi-tenant application. Use a tenant-specific endpoint or configure the application to be multi-tenant.")
+func requestOrigin(r *http.Request) string {
+	if r.TLS == nil {
+		return "http://" + r.Host
 	}
-	switch {
-	case !isTenant(tenant):
-		return refuse(900023, "Specified tenant identifier '%s' is neither a valid DNS name, nor a valid external domain.", tenant)
-	case len(s.cfg.tenants) > 0 && !slices.ContainsFunc(s.cfg.tenants, known):
-		return refuse(90002, "Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.", tenant)
-	}
-	return nil
+	return "https://" + r.Host
 }

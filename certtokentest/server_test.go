@@ -101,11 +101,11 @@ func TestNames(t *testing.T) {
 	}{
 		{"Entra", certtokentest.New(),
 			"https://login.microsoftonline.com",
-			"https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0",
+			"https://login.microsoftonline.com/e1902b87-0b81-8314-abfb-72d35bc126d7/v2.0",
 			"https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token"},
 		{"tenants", certtokentest.New(certtokentest.WithTenants("a.com", "b.com")),
 			"https://login.microsoftonline.com",
-			"https://login.microsoftonline.com/a.com/v2.0",
+			"https://login.microsoftonline.com/c18ddc74-a5bf-879d-82bb-8b115bcb862d/v2.0",
 			"https://login.microsoftonline.com/a.com/oauth2/v2.0/token"},
 		{"generic", certtokentest.New(certtokentest.WithIssuer("")),
 			"https://issuer.example", "https://issuer.example", "https://issuer.example/token"},
@@ -231,7 +231,6 @@ func TestDiscovery(t *testing.T) {
 	eachForm(t, func(t *testing.T, f *fixture) {
 		for _, path := range []string{
 			"/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration",
-			"/contoso.onmicrosoft.com/.well-known/openid-configuration",
 			"/.well-known/openid-configuration",
 			"/.well-known/oauth-authorization-server",
 		} {
@@ -241,13 +240,20 @@ func TestDiscovery(t *testing.T) {
 			assert.Equal(t, f.srv.TokenURL(), r.body["token_endpoint"])
 			assert.Contains(t, f.get(r.body["jwks_uri"].(string)).text, `"kty":"RSA"`)
 		}
+		v1 := f.get(f.srv.URL() + "/contoso.onmicrosoft.com/.well-known/openid-configuration")
+		assert.Regexp(t, `^https://sts\.windows\.net/[0-9a-f-]{36}/$`, v1.body["issuer"])
+		assert.Equal(t, f.srv.URL()+"/contoso.onmicrosoft.com/oauth2/token", v1.body["token_endpoint"])
+		assert.Contains(t, f.get(v1.body["jwks_uri"].(string)).text, `"kty":"RSA"`)
 		r := f.get(f.srv.URL() + "/common/v2.0/.well-known/openid-configuration")
 		assert.Equal(t, f.srv.URL()+"/{tenantid}/v2.0", r.body["issuer"])
+		assert.Equal(t, f.srv.Issuer(), f.get(f.srv.Issuer() + "/.well-known/openid-configuration").body["issuer"],
+			"a tenant's GUID is a name of it")
 		assert.Equal(t, 90002, f.get(f.srv.URL()+"/fabrikam.com/v2.0/.well-known/openid-configuration").code())
 
 		r = f.get(f.srv.URL() + "/common/discovery/instance?api-version=1.1&authorization_endpoint=" +
 			"https%3A%2F%2Flogin.example.com%2Fcontoso.com%2Foauth2%2Fv2.0%2Fauthorize")
-		assert.Equal(t, "https://login.example.com/contoso.com/v2.0/.well-known/openid-configuration", r.body["tenant_discovery_endpoint"])
+		assert.Equal(t, "https://login.example.com/contoso.com/v2.0/.well-known/openid-configuration",
+			r.body["tenant_discovery_endpoint"])
 		assert.Contains(t, r.text, `"aliases":["login.example.com"]`)
 		assert.Equal(t, http.StatusBadRequest, f.get(f.srv.URL()+"/common/discovery/instance").status)
 		assert.Zero(t, f.srv.Count(), "none of them is a token request")
@@ -256,8 +262,9 @@ func TestDiscovery(t *testing.T) {
 
 func TestGenericDiscovery(t *testing.T) {
 	for issuer, places := range map[string][]string{
-		"https://id.example.com":     {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"},
-		"https://id.example.com/r/x": {"/r/x/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/r/x"},
+		"https://id.example.com": {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"},
+		"https://id.example.com/r/x": {"/r/x/.well-known/openid-configuration",
+			"/.well-known/oauth-authorization-server/r/x"},
 	} {
 		f := newFixture(t, certtokentest.WithIssuer(issuer))
 		for _, place := range places {
@@ -278,7 +285,8 @@ func TestMountedHandler(t *testing.T) {
 			body, _ := io.ReadAll(r.Body)
 			fmt.Fprintf(w, "%s %s %s", r.Host, r.PathValue("name"), body)
 		}))
-		resp, err := f.srv.Client().Post("https://api.example.com/echo/a%20b?x=1", "text/plain", strings.NewReader("hello"))
+		resp, err := f.srv.Client().Post("https://api.example.com/echo/a%20b?x=1", "text/plain",
+			strings.NewReader("hello"))
 		require.NoError(t, err)
 		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest/internal/ids"
 )
 
 // storeTTL is the life of entries that are to end in a test: a second, since
@@ -43,7 +44,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) certtoken.Store) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			c.test(&storeTest{T: t, ctx: ctx, store: newStore(t), prefix: "certtokentest-" + newUUID() + "-"})
+			c.test(&storeTest{T: t, ctx: ctx, store: newStore(t), prefix: "certtokentest-" + ids.UUID() + "-"})
 		})
 	}
 }
@@ -71,7 +72,8 @@ func (t *storeTest) want(name string, value []byte) {
 		t.Fatalf("Get: %v", err)
 	}
 	if !bytes.Equal(got, value) {
-		t.Fatalf("Get returned other bytes (%d) than were set (%d): a store copies values in Set and in Get", len(got), len(value))
+		t.Fatalf("Get returned other bytes (%d) than were set (%d): a store copies values in Set and in Get",
+			len(got), len(value))
 	}
 }
 

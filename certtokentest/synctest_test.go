@@ -56,7 +56,8 @@ func TestInsideBubble(t *testing.T) {
 func TestClientInsideBubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, certtokentest.WithOpaqueTokens())
-		client, err := certtoken.NewClient(certtoken.Entra("contoso.com"), clientID, f.cert, certtoken.WithHTTPClient(f.srv.Client()))
+		client, err := certtoken.NewClient(certtoken.Entra("contoso.com"), clientID, f.cert,
+			certtoken.WithHTTPClient(f.srv.Client()))
 		require.NoError(t, err)
 		defer client.Close()
 		first, err := client.Token(t.Context(), graphScope)

@@ -48,9 +48,11 @@ func TestGrantsAreChecked(t *testing.T) {
 		assert.Equal(t, 50013, f.shown(obo(good)).code())
 
 		f.srv.Handle("graph.microsoft.com/", f.srv.Resource("https://graph.microsoft.com", nil))
-		code := url.Values{"grant_type": {"authorization_code"}, "code": {f.srv.AuthorizationCode(certtokentest.CodeRequest{
-			ClientID: clientID, User: "ada", Scopes: []string{"https://graph.microsoft.com/User.Read", "offline_access"},
-		})}}
+		code := url.Values{"grant_type": {"authorization_code"},
+			"code": {f.srv.AuthorizationCode(certtokentest.CodeRequest{
+				ClientID: clientID, User: "ada", Scopes: []string{"https://graph.microsoft.com/User.Read",
+					"offline_access"},
+			})}}
 		first := f.shown(code)
 		require.Equal(t, 200, first.status, first.text)
 		call := func() reply {
@@ -69,9 +71,11 @@ func TestGrantsAreChecked(t *testing.T) {
 		again := f.shown(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
 		require.Equal(t, 200, again.status, again.text)
 		assert.Equal(t, 70000, f.shown(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}}).code())
-		late := url.Values{"grant_type": {"authorization_code"}, "code": {f.srv.AuthorizationCode(certtokentest.CodeRequest{ClientID: clientID})}}
+		late := url.Values{"grant_type": {"authorization_code"},
+			"code": {f.srv.AuthorizationCode(certtokentest.CodeRequest{ClientID: clientID})}}
 		f.srv.SetClockOffset(time.Minute) // within the assertion's life
-		assert.Equal(t, 70011, f.shown(url.Values{"grant_type": late["grant_type"], "code": late["code"], "scope": {"x/y"}}).code())
+		assert.Equal(t, 70011,
+			f.shown(url.Values{"grant_type": late["grant_type"], "code": late["code"], "scope": {"x/y"}}).code())
 	})
 }
 
@@ -92,7 +96,8 @@ func TestTLSClientCertificates(t *testing.T) {
 
 // testTLSClient asks a server as a client with a certificate does, for tokens of a
 // type, and returns the client.
-func testTLSClient(t *testing.T, scope, tokenType, scheme string, opts ...certtokentest.Option) (*fixture, *http.Client) {
+func testTLSClient(t *testing.T, scope, tokenType, scheme string, opts ...certtokentest.Option) (*fixture,
+	*http.Client) {
 	f := newFixture(t)
 	f.srv = certtokentest.NewServer(t, opts...)
 	f.srv.Register(clientID, f.cert.Leaf)
@@ -102,7 +107,8 @@ func testTLSClient(t *testing.T, scope, tokenType, scheme string, opts ...certto
 	}
 	f.srv.Handle("graph.microsoft.com/", f.srv.Resource(strings.TrimSuffix(scope, "/.default"), nil))
 	stranger := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("stranger"))
-	expired := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithValidity(time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)))
+	expired := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(),
+		certtokentest.WithValidity(time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)))
 	f.srv.Register(clientID, expired.Leaf)
 
 	over := func(certs ...tls.Certificate) *http.Client {
@@ -121,8 +127,10 @@ func testTLSClient(t *testing.T, scope, tokenType, scheme string, opts ...certto
 		return f.srv.LastRequest().Code
 	}
 	assert.Equal(t, 7000218, ask(over()), "no certificate, no assertion")
-	assert.Equal(t, 700027, ask(over(tls.Certificate{Certificate: [][]byte{stranger.Leaf.Raw}, PrivateKey: stranger.Signer})))
-	assert.Equal(t, 1000502, ask(over(tls.Certificate{Certificate: [][]byte{expired.Leaf.Raw}, PrivateKey: expired.Signer})))
+	assert.Equal(t, 700027,
+		ask(over(tls.Certificate{Certificate: [][]byte{stranger.Leaf.Raw}, PrivateKey: stranger.Signer})))
+	assert.Equal(t, 1000502,
+		ask(over(tls.Certificate{Certificate: [][]byte{expired.Leaf.Raw}, PrivateKey: expired.Signer})))
 	require.Zero(t, ask(over(own)))
 	last := f.srv.LastRequest()
 	assert.True(t, f.cert.Leaf.Equal(last.TLSCertificate))
@@ -140,7 +148,8 @@ func testTLSClient(t *testing.T, scope, tokenType, scheme string, opts ...certto
 	otherScheme := map[string]string{"Bearer": "mtls_pop", "mtls_pop": "Bearer"}[scheme]
 	assert.Equal(t, 200, call(over(own), scheme))
 	assert.Equal(t, 401, call(over(), scheme))
-	assert.Equal(t, 401, call(over(tls.Certificate{Certificate: [][]byte{stranger.Leaf.Raw}, PrivateKey: stranger.Signer}), scheme))
+	assert.Equal(t, 401,
+		call(over(tls.Certificate{Certificate: [][]byte{stranger.Leaf.Raw}, PrivateKey: stranger.Signer}), scheme))
 	assert.Equal(t, 401, call(over(own), otherScheme))
 	return f, over(own)
 }
