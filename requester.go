@@ -56,16 +56,21 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 	if err != nil {
 		return nil, err
 	}
-	run := requestRun{requester: q, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID()}
+	run := requestRun{
+		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID(),
+	}
 	for attempt := 1; ; {
-		t, err := run.attempt(ctx)
-		if err == nil {
-			return t, nil
+		if err := run.obtain(ctx); err != nil {
+			return nil, err
+		}
+		var t *Token
+		if ctx, t, err = run.exchange(); err == nil || call.Abandoned() {
+			return t, err
 		}
 		if run.mend(ctx, err) {
 			continue
 		}
-		call.Met(err)
+		call.Trouble(strings.TrimPrefix(err.Error(), prefix))
 		pause, again := retryPause(err, attempt)
 		again = again && (!run.grant.once || unused(err))
 		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
@@ -75,9 +80,19 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 	}
 }
 
+// check makes a proof and sends it nowhere.
+func (q *requester) check(ctx context.Context, authority Authority) error {
+	p, err := q.credential.obtain(ctx, authority)
+	if err == nil {
+		_, err = q.credential.prove(ctx, authority, p)
+	}
+	return err
+}
+
 // requestRun is what the attempts of one token request have in common.
 type requestRun struct {
 	*requester
+	call          *tokenCall
 	authority     Authority
 	key           cache.Key
 	grant         shown
@@ -91,21 +106,43 @@ type requestRun struct {
 	reset   bool   // the clock was corrected
 }
 
+// obtain asks for what the next proof is made of, unless another one was given
+// instead of a refused one. It comes before the turn: a source that hangs, or that
+// waits for another client, holds nobody else up.
+func (r *requestRun) obtain(ctx context.Context) (err error) {
+	if r.next != nil {
+		r.proof, r.next = *r.next, nil
+		return nil
+	}
+	r.proof, err = r.credential.obtain(ctx, r.authority)
+	return err
+}
+
+// exchange waits for the request's turn and makes an attempt. The context that it
+// returns is the one that counts from then on.
+func (r *requestRun) exchange() (context.Context, *Token, error) {
+	ctx, leave, err := r.call.Turn()
+	if err != nil {
+		return ctx, nil, err
+	}
+	defer leave()
+	t, err := r.attempt(ctx)
+	return ctx, t, err
+}
+
 // attempt makes a proof and sends it.
-func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
-	if err := r.prove(ctx); err != nil {
+func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
+	if r.proof, err = r.credential.prove(ctx, r.authority, r.proof); err != nil {
 		return nil, err
 	}
 	r.sent++
 	event := r.proof.event()
 	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.Tenant, r.key.Scopes, r.sent, r.correlationID
-	if r.hooks.RequestStart != nil {
-		if next := r.hooks.RequestStart(ctx, event); next != nil {
-			ctx = next
-		}
-	}
+	ctx = r.started(ctx, event)
 	asked := r.clock.Look()
+	leave := workers.Enter(ctx, partTransport)
 	answer, err := r.endpoint.Post(ctx, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
+	leave()
 	if r.key.User == "" && !r.grant.once {
 		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
 	}
@@ -115,7 +152,7 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 	var t *Token
 	var refused *exchange.Refusal
 	if err == nil {
-		if r.bindings != nil {
+		if r.bindings != nil && !r.call.Abandoned() {
 			r.bindings.Adopt(r.proof.binding)
 		}
 		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
@@ -124,10 +161,31 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 		err = newTokenError(refused, r.proof.event())
 	}
 	event.Err, event.Elapsed = err, r.clock.Mono()-asked.Mono
-	if r.hooks.RequestEnd != nil {
-		r.hooks.RequestEnd(ctx, event)
-	}
+	r.ended(ctx, event)
 	return t, err
+}
+
+// started tells the hooks of an attempt, and returns the context for it.
+func (r *requestRun) started(ctx context.Context, e Event) context.Context {
+	if r.hooks.RequestStart == nil {
+		return ctx
+	}
+	leave := workers.Enter(ctx, partHook)
+	next := r.hooks.RequestStart(ctx, e)
+	leave()
+	if next == nil {
+		return ctx
+	}
+	return next
+}
+
+// ended tells the hooks of the end of an attempt.
+func (r *requestRun) ended(ctx context.Context, e Event) {
+	if r.hooks.RequestEnd != nil {
+		leave := workers.Enter(ctx, partHook)
+		r.hooks.RequestEnd(ctx, e)
+		leave()
+	}
 }
 
 // form is that of a token request: what the grant shows, and who asks (RFC 6749
@@ -164,13 +222,13 @@ func (r *requestRun) checkType(g exchange.Answer) error {
 }
 
 // mend tries to remove the cause of a refusal, each at most once in a request,
-// and tells whether it makes sense to ask again at once.
+// and reports whether it makes sense to ask again at once.
 func (r *requestRun) mend(ctx context.Context, err error) bool {
 	var te *TokenError
 	if !errors.As(err, &te) {
 		return false
 	}
-	if te.blamesClock() && !r.reset && r.credential.followClock(te.date, r.proof) {
+	if te.blamesClock() && !r.reset && r.followClock(ctx, te.date) {
 		r.reset = true
 		return true
 	}
@@ -186,17 +244,15 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 	return false
 }
 
-// prove makes the proof of an attempt, or takes the one that renew made.
-func (r *requestRun) prove(ctx context.Context) (err error) {
-	if r.next != nil {
-		r.proof, r.next = *r.next, nil
-		return nil
-	}
-	r.proof, err = r.credential.prove(ctx, r.authority)
-	return err
+// followClock follows the endpoint's clock, of which a hook may be told.
+func (r *requestRun) followClock(ctx context.Context, date time.Time) bool {
+	leave := workers.Enter(ctx, partHook)
+	better := r.credential.followClock(date, r.proof)
+	leave()
+	return better
 }
 
-// retryPause tells whether a failed attempt is worth another, and after what
+// retryPause reports whether a failed attempt is worth another, and after what
 // pause: the server's, or exponential with full jitter.
 func retryPause(err error, attempt int) (time.Duration, bool) {
 	var te *TokenError
@@ -216,7 +272,7 @@ func retryPause(err error, attempt int) (time.Duration, bool) {
 	return rand.N(baseBackoff << (attempt - 1)), true
 }
 
-// unused tells whether a failed attempt surely left its grant unused: it never
+// unused reports whether a failed attempt surely left its grant unused: it never
 // reached the server, or was turned away before anything was looked at. Any
 // other failure may have come after the code was redeemed, and a server that
 // sees a code twice revokes what it gave for it (RFC 6749 §4.1.2).

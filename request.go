@@ -1,0 +1,107 @@
+package certtoken
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certtoken/certtoken/internal/cache"
+	"github.com/certtoken/certtoken/internal/claims"
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
+)
+
+// Bounds of what a request may ask for.
+const (
+	maxScopes    = 256
+	maxScopeText = 16 << 10
+)
+
+// Request says what token is wanted. Its zero value apart from Scopes is what
+// [Client.Token] asks for.
+type Request struct {
+	// Scopes are asked for together, in any order. Entra ID takes one resource
+	// for each request, written {resource}/.default.
+	Scopes []string
+
+	// Grant is what the client shows to be given the token; by default it acts
+	// as itself.
+	Grant Grant
+
+	// Tenant is the authority's if empty; another must be allowed by [WithTenants].
+	Tenant string
+
+	// Claims is the JSON object of a claims challenge, of 16 KiB at most. It goes
+	// past the cache, and the token it brings takes the place of the cached one.
+	Claims string
+
+	// Fresh goes past the cache. A request that is under way already will do.
+	Fresh bool
+
+	// MinValidity is how long the token must still be handed out, for a long
+	// job; not negative. If a new one isn't either, the error wraps [ErrShortLived].
+	// It is for tokens that are cached: with a grant that is redeemed once it is an error.
+	MinValidity time.Duration
+}
+
+// key checks what a request asks for and brings it into the form by which it
+// is cached.
+func (c *Client) key(req Request) (cache.Key, error) {
+	scopes, err := canonical(req.Scopes)
+	if err != nil {
+		return cache.Key{}, err
+	}
+	grant := req.Grant.show()
+	if grant.err != nil {
+		return cache.Key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
+	}
+	if len(scopes) == 0 && c.authority.host != "" && !grant.once {
+		return cache.Key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
+	}
+	if err := claims.Check(req.Claims); err != nil {
+		return cache.Key{}, err
+	}
+	if req.MinValidity < 0 {
+		return cache.Key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
+	}
+	if req.MinValidity > 0 && grant.once {
+		return cache.Key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
+	}
+	tenant := strings.ToLower(req.Tenant)
+	if tenant == strings.ToLower(c.authority.tenant) {
+		tenant = ""
+	}
+	if tenant != "" && !c.cfg.tenants[tenant] {
+		if !c.cfg.anyTenant {
+			return cache.Key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants", redact.Short(tenant))
+		}
+		if err := syntax.CheckTenant(tenant); err != nil {
+			return cache.Key{}, err
+		}
+	}
+	return cache.Key{Tenant: tenant, User: grant.user, Scopes: scopes}, nil
+}
+
+// canonical splits scopes at spaces and drops duplicates. The order stays as
+// given: it is sent so.
+func canonical(scopes []string) ([]string, error) {
+	list := make([]string, 0, len(scopes))
+	length := 0
+	for _, given := range scopes {
+		for _, s := range strings.Fields(given) {
+			if !syntax.IsScope(s) {
+				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
+			}
+			if slices.Contains(list, s) {
+				continue
+			}
+			if length += len(s); length > maxScopeText || len(list) >= maxScopes {
+				return nil, fmt.Errorf("certtoken: more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
+			}
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
