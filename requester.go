@@ -57,7 +57,8 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		return nil, err
 	}
 	run := requestRun{
-		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID(),
+		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted,
+		correlationID: newUUID(),
 	}
 	for attempt := 1; ; {
 		if err := run.obtain(ctx); err != nil {

@@ -156,7 +156,8 @@ func (c *Cache[T, G]) abandon(call *Call[T, G]) {
 	s.mu.Unlock()
 	defer close(f.reported)
 	f.task.Abandon()
-	err := &AbandonedError{Part: f.task.Part(), After: c.FlightLimit + abandonAfter, Running: 1, limit: limitError(c.FlightLimit)}
+	limit := limitError(c.FlightLimit)
+	err := &AbandonedError{Part: f.task.Part(), After: c.FlightLimit + abandonAfter, Running: 1, limit: limit}
 	kept, pause := c.land(call, Fetched[T]{Err: err})
 	quietly(func() { c.Owner.Abandoned(&s.key, err) })
 	if kept {
