@@ -136,6 +136,9 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	if r.proof, err = r.credential.prove(ctx, r.authority, r.proof); err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil { // the signer took all the time that there was
+		return nil, context.Cause(ctx)
+	}
 	r.sent++
 	event := r.proof.event()
 	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.Tenant, r.key.Scopes, r.sent, r.correlationID

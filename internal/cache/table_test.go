@@ -17,7 +17,6 @@ import (
 	"github.com/certtoken/certtoken/internal/clock"
 )
 
-
 func newCache(limit int) *table[token] {
 	return newTable(limit, func(t *token) *clock.Span { return &t.life })
 }
