@@ -243,18 +243,24 @@ func (s *sharedStore) tryLock(
 	if free == nil {
 		return nil, nil
 	}
-	return func() { _ = s.callStore(context.WithoutCancel(ctx), k, free) }, nil
+	// Also while the store is left alone: another process waits for the lock.
+	return func() { _ = s.callNow(context.WithoutCancel(ctx), k, free) }, nil
 }
 
 var errStoreDown = errors.New("certtoken: the store is left alone for a moment after a failure")
 
-// callStore runs one call of the user's store within its time, whatever that
-// does: it may hang, panic, or be down. A miss is no failure, nor is the end of
-// the caller's own time.
-func (s *sharedStore) callStore(whole context.Context, k cache.Key, call func(context.Context) error) error {
+// callStore runs one call of the user's store, unless that has failed lately.
+func (s *sharedStore) callStore(ctx context.Context, k cache.Key, call func(context.Context) error) error {
 	if int64(s.clock.Mono()) < s.downUntil.Load() {
 		return errStoreDown
 	}
+	return s.callNow(ctx, k, call)
+}
+
+// callNow runs one call of the user's store within its time, whatever that
+// does: it may hang, panic, or be down. A miss is no failure, nor is the end of
+// the caller's own time.
+func (s *sharedStore) callNow(whole context.Context, k cache.Key, call func(context.Context) error) error {
 	select {
 	case s.calls <- struct{}{}:
 	default:
