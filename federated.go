@@ -15,6 +15,7 @@ import (
 
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/workers"
 )
 
 // maxAssertion bounds an assertion from elsewhere, which is a few kilobytes.
@@ -77,12 +78,19 @@ type refresher interface {
 	refresh(ctx context.Context, refused string)
 }
 
-func (k *federatedCredential) prove(ctx context.Context, authority Authority) (proof, error) {
+func (k *federatedCredential) obtain(ctx context.Context, authority Authority) (proof, error) {
 	return k.ask(ctx, authority.federatedAudience())
 }
 
+// prove has nothing to add: the assertion from elsewhere is the proof.
+func (k *federatedCredential) prove(_ context.Context, _ Authority, obtained proof) (proof, error) {
+	return obtained, nil
+}
+
 func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
+	leave := workers.Enter(ctx, partAssertionSource)
 	assertion, err := k.source.Assertion(ctx, audience)
+	leave()
 	if err != nil {
 		return proof{}, redact.WithoutJWT(sourceError("assertion source", err))
 	}
@@ -94,7 +102,9 @@ func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, 
 
 func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused proof, _ *TokenError) (proof, bool) {
 	if source, ok := k.source.(refresher); ok {
+		leave := workers.Enter(ctx, partAssertionSource)
 		source.refresh(ctx, refused.assertion)
+		leave()
 	}
 	p, err := k.ask(ctx, refused.audience)
 	return p, err == nil && p.assertion != refused.assertion
