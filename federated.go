@@ -7,14 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
 // maxAssertion bounds an assertion from elsewhere, which is a few kilobytes.
@@ -44,7 +43,7 @@ func (f AssertionSourceFunc) Assertion(ctx context.Context, audience string) (st
 
 var (
 	_ AssertionSource = AssertionSourceFunc(nil)
-	_ AssertionSource = assertionFile("")
+	_ AssertionSource = (*assertionFile)(nil)
 	_ AssertionSource = (*clientAssertions)(nil)
 )
 
@@ -55,7 +54,7 @@ func NewFederatedClient(authority Authority, clientID string, source AssertionSo
 	var missing error
 	if source == nil {
 		missing = errors.New("certtoken: no assertion source: give AssertionFile or a source of your own")
-	} else if source == AssertionSource(assertionFile("")) {
+	} else if file, ok := source.(*assertionFile); ok && file.path == "" {
 		missing = errors.New("certtoken: AssertionFile: no path given")
 	}
 	if authority.presents() {
@@ -138,25 +137,30 @@ func isNotBase64URL(part string) bool {
 
 // AssertionFile is a source that reads its assertion from a file whenever it is
 // asked: a token that Kubernetes projects into a pod and replaces before it
-// ends. Errors name the file and what is wrong with it, never its content; more
-// than 64 KiB is an error. It may be used from many goroutines.
-func AssertionFile(path string) AssertionSource { return assertionFile(path) }
+// ends. The file must be a regular one, or a link to one. Errors name the file and
+// what is wrong with it, never its content; more than 64 KiB is an error, and so is
+// a file system that doesn't answer within 5 s. It may be used from many goroutines.
+func AssertionFile(path string) AssertionSource { return &assertionFile{path: path} }
 
-type assertionFile string
+type assertionFile struct {
+	path  string
+	files regularfile.Reader
+}
 
-func (path assertionFile) Assertion(context.Context, string) (string, error) {
-	f, err := os.Open(string(path))
-	if err != nil {
-		return "", fmt.Errorf("certtoken: assertion file: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxAssertion+1))
-	if err != nil {
+// String names the source by its path.
+func (f *assertionFile) String() string { return "certtoken.AssertionFile(" + f.path + ")" }
+
+func (f *assertionFile) Assertion(ctx context.Context, _ string) (string, error) {
+	data, err := f.files.Read(ctx, f.path, maxAssertion)
+	switch {
+	case errors.Is(err, regularfile.ErrTooLarge):
+		return "", fmt.Errorf("certtoken: assertion file %s: it has over %d bytes", f.path, maxAssertion)
+	case err != nil:
 		return "", fmt.Errorf("certtoken: assertion file: %w", err)
 	}
 	assertion := string(bytes.TrimSpace(data))
 	if err := checkAssertion(assertion); err != nil {
-		return "", fmt.Errorf("certtoken: assertion file %s: %w", string(path), err)
+		return "", fmt.Errorf("certtoken: assertion file %s: %w", f.path, err)
 	}
 	return assertion, nil
 }

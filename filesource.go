@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
 const (
@@ -22,13 +24,16 @@ const (
 
 // FileSource is the [CertSource] of a certificate file. It looks at the file
 // whenever it is asked, so that a renewed certificate is taken up without a
-// restart; there is no goroutine and nothing to close. While a new file is
-// unreadable, half-written, mismatched, expired or not valid yet, the last good
-// pair stays in use, and [FileSource.Health] tells. Make one with [CertFile].
+// restart; there is nothing to close. While a new file is unreadable, half-written,
+// mismatched, expired or not valid yet, the last good pair stays in use, and
+// [FileSource.Health] says why. The same holds while the path names something else
+// than a regular file, such as a named pipe, or a file system that doesn't answer
+// within 5 s. Make one with [CertFile].
 type FileSource struct {
 	path string
 	cfg  certConfig
 
+	files regularfile.Reader
 	state atomic.Pointer[fileState]
 
 	mu      sync.Mutex // guards loading, never held over I/O
@@ -47,10 +52,10 @@ type fileState struct {
 // fileLoad is a reading under way.
 type fileLoad struct {
 	done  chan struct{}
-	state *fileState
+	state *fileState // nil: whoever read gave up, because its context ended
 }
 
-// fileStamp tells whether files are still those that were read.
+// fileStamp is what shows that files are still those that were read.
 type fileStamp struct {
 	files [2]os.FileInfo // of certificate and key
 }
@@ -112,25 +117,31 @@ func (s *FileSource) Health() error {
 
 // look returns the state of the files, which it reads if they changed. One
 // caller reads; others go on with the last good pair, or wait if there is none.
+// Its only error is the end of the context.
 func (s *FileSource) look(ctx context.Context, force bool) (*fileState, error) {
 	for {
 		old := s.state.Load()
-		if !force && old != nil && old.sure && !old.ripe(time.Now()) && old.stamp.same(s.stat()) {
+		if !force && old != nil && old.sure && !old.ripe(time.Now()) && old.stamp.same(s.stat(ctx)) {
 			return old, nil
 		}
 		load, mine := s.begin()
 		if mine {
-			s.finish(load, old)
-			return load.state, nil
-		}
-		if !force && old != nil && old.cert != nil {
+			s.finish(ctx, load, old)
+		} else if !force && old != nil && old.cert != nil {
 			return old, nil
 		}
 		select {
 		case <-load.done:
-			force = false // somebody has just read
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
+		}
+		switch {
+		case mine && load.state == nil:
+			return nil, context.Cause(ctx)
+		case mine:
+			return load.state, nil
+		case load.state != nil:
+			force = false // the files have just been read
 		}
 	}
 }
@@ -147,24 +158,29 @@ func (s *FileSource) begin() (load *fileLoad, mine bool) {
 }
 
 // finish reads the files and publishes what it found.
-func (s *FileSource) finish(load *fileLoad, old *fileState) {
+func (s *FileSource) finish(ctx context.Context, load *fileLoad, old *fileState) {
 	defer func() {
 		s.mu.Lock()
 		s.loading = nil
 		s.mu.Unlock()
 		close(load.done)
 	}()
-	load.state = s.load().after(old, time.Now())
-	s.state.Store(load.state)
+	if state := s.load(ctx); state != nil {
+		load.state = state.after(old, time.Now())
+		s.state.Store(load.state)
+	}
 }
 
 // load reads certificate and key until neither changed meanwhile, so that the
-// old key isn't taken with the new certificate.
-func (s *FileSource) load() *fileState {
+// old key isn't taken with the new certificate. It returns nil if the context ended.
+func (s *FileSource) load(ctx context.Context) *fileState {
 	for try := 1; ; try++ {
-		before := s.stat()
-		cert, err := s.read()
-		after := s.stat()
+		before := s.stat(ctx)
+		cert, err := s.read(ctx)
+		after := s.stat(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if try < loadTries && !before.same(after) {
 			continue
 		}
@@ -173,24 +189,28 @@ func (s *FileSource) load() *fileState {
 	}
 }
 
-// files names what is read, for people.
-func (s *FileSource) files() string {
+// name is that of what is read, for people.
+func (s *FileSource) name() string {
 	if s.cfg.keyFile != "" {
 		return s.path + " with " + s.cfg.keyFile
 	}
 	return s.path
 }
 
-func (s *FileSource) read() (*Certificate, error) {
-	data, err := readCertFile(s.path)
+func (s *FileSource) read(ctx context.Context) (*Certificate, error) {
+	read := func(path string) ([]byte, error) {
+		data, err := s.files.Read(ctx, path, maxCertFile)
+		return data, certFileError(path, err)
+	}
+	data, err := read(s.path)
 	if err != nil {
 		return nil, err
 	}
-	cert, err := s.cfg.parse(data)
+	cert, err := s.cfg.parse(data, read)
 	if isFileError(err) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("certtoken: %s: %w", s.files(), trimPrefix(err))
+		return nil, fmt.Errorf("certtoken: %s: %w", s.name(), trimPrefix(err))
 	}
 	return cert, nil
 }
@@ -215,21 +235,21 @@ func (f *fileState) after(old *fileState, now time.Time) *fileState {
 	return f
 }
 
-// ripe tells whether a certificate that was read before its time is valid now.
+// ripe reports whether a certificate that was read before its time is valid now.
 func (f *fileState) ripe(now time.Time) bool {
 	return f.next != nil && f.next.usable(now) == nil
 }
 
-func (s *FileSource) stat() fileStamp {
+func (s *FileSource) stat(ctx context.Context) fileStamp {
 	var stamp fileStamp
-	stamp.files[0], _ = os.Stat(s.path)
+	stamp.files[0], _ = s.files.Stat(ctx, s.path)
 	if s.cfg.keyFile != "" {
-		stamp.files[1], _ = os.Stat(s.cfg.keyFile)
+		stamp.files[1], _ = s.files.Stat(ctx, s.cfg.keyFile)
 	}
 	return stamp
 }
 
-// same tells whether both stamps are of the same files with the same content,
+// same reports whether both stamps are of the same files with the same content,
 // as far as the file system shows it.
 func (a fileStamp) same(b fileStamp) bool {
 	for i, x := range a.files {
@@ -247,7 +267,7 @@ func (a fileStamp) same(b fileStamp) bool {
 	return true
 }
 
-// settled tells whether the files' last change is so long ago that another one
+// settled reports whether the files' last change is so long ago that another one
 // would have another time stamp.
 func (a fileStamp) settled(now time.Time) bool {
 	for _, x := range a.files {
@@ -258,7 +278,7 @@ func (a fileStamp) settled(now time.Time) bool {
 	return true
 }
 
-// isFileError tells whether a file couldn't be read at all; a permission that
+// isFileError reports whether a file couldn't be read at all; a permission that
 // is granted later doesn't show in the stamp.
 func isFileError(err error) bool {
 	var pathErr *fs.PathError

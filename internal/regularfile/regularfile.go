@@ -53,6 +53,11 @@ func (r *Reader) Read(ctx context.Context, path string, max int64) ([]byte, erro
 	return do(ctx, r, "read", path, func() ([]byte, error) { return read(path, max) })
 }
 
+// Occupy stands for an access that hangs until the channel is closed, for tests.
+func (r *Reader) Occupy(until <-chan struct{}) {
+	r.caller.Start(func() (any, error) { <-until; return nil, nil })
+}
+
 // do runs an access where it may hang.
 func do[T any](ctx context.Context, r *Reader, op, path string, access func() (T, error)) (T, error) {
 	got, err := r.caller.Do(ctx, Limit, func() (any, error) {
