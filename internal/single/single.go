@@ -90,10 +90,8 @@ func (c *Call[T]) Wait(ctx context.Context, limit time.Duration) (T, error) {
 
 // ended waits, and reports whether the call has returned.
 func (c *Call[T]) ended(ctx context.Context, limit time.Duration) bool {
-	select {
-	case <-c.done:
+	if c.Ended() {
 		return true
-	default:
 	}
 	left := limit - c.Age()
 	if left <= 0 {
@@ -117,5 +115,25 @@ func (c *Call[T]) gaveUp(ctx context.Context) error {
 	return fmt.Errorf("%w: under way for %v", ErrNoAnswer, c.Age().Round(time.Second))
 }
 
+// Ended reports whether the call has returned.
+func (c *Call[T]) Ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Age is how long ago the call began.
 func (c *Call[T]) Age() time.Duration { return time.Since(c.began) }
+
+// Age is how long ago the call began that is under way, or 0 if there is none.
+func (c *Caller[T]) Age() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == nil {
+		return 0
+	}
+	return c.current.Age()
+}
