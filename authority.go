@@ -3,6 +3,7 @@ package certtoken
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -27,9 +28,15 @@ const (
 	exchangeChina = "api://AzureADTokenExchangeChina"
 )
 
-// genericLifetime is short: a server that isn't Entra ID may refuse an exp
-// that's far away, and an assertion is made for one request.
-const genericLifetime = time.Minute
+// The times of assertions for servers that aren't Entra ID. Some refuse an exp that
+// is more than 300 s away, Keycloak an iat that is more than 60 s old, others one
+// that is a few seconds ahead. An assertion is made for one request, so a minute is
+// enough, and 30 s cover the drift of a clock that is set now and then; beyond that
+// the server's clock is followed.
+const (
+	genericLifetime = time.Minute
+	genericBackdate = 30 * time.Second
+)
 
 // Authority is a token endpoint and the dialect of client assertion that it
 // takes. Make one with [Entra] and its kin, [ADFS], [Issuer] or [Discover]; what
@@ -102,8 +109,11 @@ func ADFS(host string, opts ...AuthorityOption) Authority {
 // its issuer identifier, as its metadata states it, and its token endpoint.
 // Assertions are signed with RS256, live for a minute, name the issuer as their
 // audience and are typed client-authentication+jwt, as
-// draft-ietf-oauth-rfc7523bis asks, and are set back by 2 min ([WithBackdate]); [WithAudience] and [WithAssertionType] serve
-// servers that follow the older custom.
+// draft-ietf-oauth-rfc7523bis asks; [WithAudience] and [WithAssertionType] serve
+// servers that follow the older custom. Their nbf and iat are set back by 30 s
+// ([WithBackdate]). When the server refuses the client and its Date header differs
+// from this machine's clock by more than 5 s and at most 5 min, the assertion is
+// signed again by the server's clock, once for a request, and so are later ones.
 func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 	a := Authority{
 		issuer:   issuer,
@@ -111,6 +121,7 @@ func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 		assertion: Assertion{
 			Algorithm: RS256,
 			Lifetime:  genericLifetime,
+			Backdate:  genericBackdate,
 			Type:      "client-authentication+jwt",
 		},
 	}
@@ -259,6 +270,22 @@ func (a Authority) assertionFor(clientID string, cert *Certificate) Assertion {
 		as.KeyID = a.keyID(cert)
 	}
 	return as
+}
+
+// mayBeClock reports whether a refusal can be due to the assertion's times. Entra ID
+// says so by a code, others say only that they refuse the client.
+func (a Authority) mayBeClock(why *TokenError) bool {
+	return why.blamesClock() || a.host == "" && why.mayBlameClock()
+}
+
+// clockLimits are the drifts of this machine's clock between which the endpoint's
+// is followed. Below the first one it isn't the cause of a refusal; a server that
+// doesn't say that the times are wrong isn't believed beyond the second.
+func (a Authority) clockLimits() (tolerance, limit time.Duration) {
+	if a.host != "" {
+		return 30 * time.Second, math.MaxInt64
+	}
+	return 5 * time.Second, 5 * time.Minute
 }
 
 // federatedAudience is whom an assertion from elsewhere must be for.

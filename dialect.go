@@ -53,8 +53,10 @@ func WithLifetime(d time.Duration) AuthorityOption {
 }
 
 // WithBackdate sets how far an assertion's nbf and iat are set back against
-// drifting clocks: 0 to 1 h, by default 2 min. From iat to exp it is this and the
-// lifetime, which a few servers bound.
+// drifting clocks: 0 to 1 h. The default is 2 min for Entra ID and ADFS, and 30 s
+// elsewhere. It is for servers with limits of their own: one that refuses an iat
+// which is half a minute old wants less, one whose clock is behind by more wants
+// more. From iat to exp it is this and the lifetime, which a few servers bound.
 func WithBackdate(d time.Duration) AuthorityOption {
 	return func(a *Authority) {
 		switch {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/redact"
@@ -100,9 +99,9 @@ func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused pr
 }
 
 // An assertion from elsewhere has no clock and no certificate of ours.
-func (k *federatedCredential) followClock(time.Time, proof) bool            { return false }
-func (k *federatedCredential) name() string                                 { return "" }
-func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error) { return nil, nil }
+func (k *federatedCredential) followClock(Authority, proof, *TokenError) bool { return false }
+func (k *federatedCredential) name() string                                   { return "" }
+func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error)   { return nil, nil }
 
 // checkAssertion tells whether a text is shaped like a signed JWT: three parts
 // in base64url, the first of them a JSON object that names its algorithm (RFC

@@ -170,7 +170,7 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 	if !errors.As(err, &te) {
 		return false
 	}
-	if te.blamesClock() && !r.reset && r.credential.followClock(te.date, r.proof) {
+	if !r.reset && r.credential.followClock(r.authority, r.proof, te) {
 		r.reset = true
 		return true
 	}

@@ -113,6 +113,21 @@ func (e *TokenError) blamesCertificate() bool {
 	return e.Code == "invalid_client" && e.has(func(a advice.Entry) bool { return a.Certificate })
 }
 
+// mayBlameClock reports whether the assertion's times can be why a server refused
+// that doesn't say what was wrong: it refused the client (RFC 6749 §5.2), or didn't
+// say anything, or failed over the assertion.
+func (e *TokenError) mayBlameClock() bool {
+	switch e.StatusCode {
+	case 401:
+		return true
+	case 403:
+		return e.Code == "" || e.Code == "invalid_client"
+	case 500:
+		return e.Code != "" && len(e.AADSTS) == 0
+	}
+	return e.Code == "invalid_client"
+}
+
 // blamesClock tells whether the assertion's times were refused.
 func (e *TokenError) blamesClock() bool {
 	for _, code := range e.AADSTS {
