@@ -66,6 +66,7 @@ type certConfig struct {
 	password   func() string // nil: none; a function, so that no print or dump walks into it
 	keyFile    string
 	thumbprint string
+	noRollback bool
 }
 
 // options are the settings as the reader wants them.
@@ -103,6 +104,13 @@ func WithKeyFile(path string) CertOption {
 // or SHA-256 of its DER form in hex (colons and spaces are ignored) or base64url.
 func WithThumbprint(thumbprint string) CertOption {
 	return func(c *certConfig) { c.thumbprint = thumbprint }
+}
+
+// WithoutRollback makes a [CertFile] never sign with a pair again that was replaced,
+// even if the token endpoint refuses the new one. It is for keys that may have
+// leaked: otherwise the old one can sign for up to a day. [ParseCertificate] ignores it.
+func WithoutRollback() CertOption {
+	return func(c *certConfig) { c.noRollback = true }
 }
 
 // readCertFile reads a file that somebody named for this once. It may be a pipe.

@@ -45,8 +45,11 @@ type Certificate struct {
 // ends with the token request, so a source that does I/O must watch it.
 //
 // A source may also implement [Reloader], and its signer [ContextSigner]. One
-// that goes on with an old certificate because it can't use the new one tells so
-// by a method Health() error: the [Client] passes that to its hooks and log.
+// that goes on with an old certificate because it can't use the new one says so
+// by a method Health() error: the [Client] passes that to its hooks and log. One
+// that wants to know which of its certificates work has a method
+// Granted(*Certificate): the Client calls it, from many goroutines, whenever a token
+// was granted for a certificate. It must return at once.
 type CertSource interface {
 	Certificate(ctx context.Context) (*Certificate, error)
 }

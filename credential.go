@@ -25,6 +25,9 @@ type credential interface {
 	// time, and returns another one if there is one now.
 	renew(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool)
 
+	// granted is told that the endpoint granted a token for a proof.
+	granted(proof)
+
 	// followClock is told of a refusal. If the proof's times can be its cause, and the
 	// endpoint's clock shows that they were wrong, it follows that clock and reports
 	// that another proof will be better.
@@ -156,6 +159,12 @@ func (k *certCredential) renew(ctx context.Context, authority Authority, refused
 	}
 	next, err := k.proofOf(ctx, authority, cert)
 	return next, err == nil
+}
+
+func (k *certCredential) granted(p proof) {
+	if source, ok := k.source.(interface{ Granted(*Certificate) }); ok {
+		source.Granted(p.cert)
+	}
 }
 
 // announce tells the hooks of a certificate that is new or ends soon.

@@ -100,6 +100,7 @@ func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused pr
 
 // An assertion from elsewhere has no clock and no certificate of ours.
 func (k *federatedCredential) followClock(Authority, proof, *TokenError) bool { return false }
+func (k *federatedCredential) granted(proof)                                  {}
 func (k *federatedCredential) name() string                                   { return "" }
 func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error)   { return nil, nil }
 

@@ -28,13 +28,21 @@ const (
 // mismatched, expired or not valid yet, the last good pair stays in use, and
 // [FileSource.Health] says why. The same holds while the path names something else
 // than a regular file, such as a named pipe, or a file system that doesn't answer
-// within 5 s. Make one with [CertFile].
+// within 5 s.
+//
+// When the token endpoint refuses the pair in the file, the pair before it signs
+// again, and Health says so. That pair must have been granted a token in this
+// process, be within its validity, and have been in the file less than 24 h ago;
+// every ten minutes the new one is tried again. [WithoutRollback] turns this off.
+//
+// Make a FileSource with [CertFile].
 type FileSource struct {
 	path string
 	cfg  certConfig
 
 	files regularfile.Reader
 	state atomic.Pointer[fileState]
+	back  rollback
 
 	mu      sync.Mutex // guards loading, never held over I/O
 	loading *fileLoad
@@ -70,7 +78,8 @@ var (
 // files: replaced by rename, written in place, or behind the symbolic links of
 // a Kubernetes secret. Nothing is read before the first use.
 func CertFile(path string, opts ...CertOption) *FileSource {
-	return &FileSource{path: path, cfg: newCertConfig(opts)}
+	cfg := newCertConfig(opts)
+	return &FileSource{path: path, cfg: cfg, back: rollback{off: cfg.noRollback}}
 }
 
 // Certificate returns the pair in the files, or the last good one. Errors are
@@ -84,7 +93,7 @@ func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	if state.cert == nil {
 		return nil, state.err
 	}
-	return state.cert, nil
+	return s.back.choose(state.cert, time.Now()), nil
 }
 
 // String names the source by its path. It shows nothing of the password.
@@ -93,26 +102,38 @@ func (s *FileSource) String() string { return "certtoken.FileSource(" + s.path +
 // Format prints s as String does, whatever the verb.
 func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 
-// Reload reads the files again even if they seem unchanged. Its error says why
-// they aren't in use as they are; the last good pair goes on.
-func (s *FileSource) Reload(ctx context.Context, _ *Certificate) error {
+// Reload reads the files again even if they seem unchanged. If they still hold the
+// refused pair, the one before it signs from now on. The error says why the files
+// aren't in use as they are; the last good pair goes on.
+func (s *FileSource) Reload(ctx context.Context, refused *Certificate) error {
 	state, err := s.look(ctx, true)
 	if err != nil {
 		return err
 	}
+	if state.cert != nil && s.back.refused(refused, state.cert, time.Now()) {
+		return nil
+	}
 	return state.err
 }
 
+// Granted is told by a [Client] that the token endpoint granted a token for a
+// certificate of this source. Only such a certificate is gone back to.
+func (s *FileSource) Granted(cert *Certificate) { s.back.granted(cert) }
+
 // Health looks at the files and returns why they can't be used as they are, or
-// nil. A source that isn't healthy may still work with its last good pair. It
-// reads the files if they changed; errors are those of [ParseCertificate] and of
-// the file system, [ErrExpired] and [ErrNotYetValid]. Safe for concurrent use.
+// nil. A source that isn't healthy may still work with its last good pair, or with
+// the one before. It reads the files if they changed; errors are those of
+// [ParseCertificate] and of the file system, [ErrExpired] and [ErrNotYetValid].
+// Safe for concurrent use.
 func (s *FileSource) Health() error {
 	state, err := s.look(context.Background(), false)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case state.err != nil || state.cert == nil:
+		return state.err
 	}
-	return state.err
+	return s.back.health(s.name(), state.cert, time.Now())
 }
 
 // look returns the state of the files, which it reads if they changed. One

@@ -140,3 +140,12 @@ func (n *newestValid) all(f func(*member) error) error {
 	group.Wait()
 	return errors.Join(errs...)
 }
+
+// Granted tells the sources for which certificate a token was granted.
+func (n *newestValid) Granted(cert *Certificate) {
+	for _, m := range n.members {
+		if s, ok := m.source.(interface{ Granted(*Certificate) }); ok {
+			s.Granted(cert)
+		}
+	}
+}

@@ -118,6 +118,7 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 		if r.bindings != nil {
 			r.bindings.Adopt(r.proof.binding)
 		}
+		r.credential.granted(r.proof)
 		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
 		event.ExpiresAt = t.ExpiresAt()
 	} else if errors.As(err, &refused) {
@@ -174,8 +175,11 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 		r.reset = true
 		return true
 	}
-	refused := te.blamesCertificate() || r.proof.cert == nil && te.Code == "invalid_client"
-	if refused && !r.renewed {
+	blamed := te.blamesCertificate
+	if r.proof.cert == nil {
+		blamed = te.refusesClient
+	}
+	if !r.renewed && blamed() {
 		r.renewed = true
 		next, ok := r.credential.renew(ctx, r.authority, r.proof, te)
 		if ok {

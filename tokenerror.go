@@ -108,9 +108,24 @@ func (e *TokenError) Temporary() bool {
 	return e.has(func(a advice.Entry) bool { return a.Temporary })
 }
 
-// blamesCertificate tells whether another certificate may help.
+// refusesClient reports whether the server refused who asks, and not what is asked
+// for (RFC 6749 §5.2). Some servers say so by the status alone.
+func (e *TokenError) refusesClient() bool {
+	return e.Code == "invalid_client" || e.StatusCode == 401
+}
+
+// blamesCertificate reports whether another certificate may help. Where the server
+// gives reasons that are known, they say so; others are taken at their word.
 func (e *TokenError) blamesCertificate() bool {
-	return e.Code == "invalid_client" && e.has(func(a advice.Entry) bool { return a.Certificate })
+	known := false
+	for _, code := range e.AADSTS {
+		entry, ok := advice.AADSTS[code]
+		if entry.Certificate {
+			return e.refusesClient()
+		}
+		known = known || ok
+	}
+	return !known && e.refusesClient()
 }
 
 // mayBlameClock reports whether the assertion's times can be why a server refused
