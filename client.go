@@ -7,15 +7,13 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/certtoken/certtoken/internal/cache"
-	"github.com/certtoken/certtoken/internal/claims"
 	"github.com/certtoken/certtoken/internal/clock"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/panics"
-	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/queue"
 	"github.com/certtoken/certtoken/internal/seal"
 	"github.com/certtoken/certtoken/internal/syntax"
 	"github.com/certtoken/certtoken/internal/workers"
@@ -23,12 +21,6 @@ import (
 
 // version is sent as the User-Agent.
 const version = "0.1.0"
-
-// Bounds of what a request may ask for.
-const (
-	maxScopes    = 256
-	maxScopeText = 16 << 10
-)
 
 // Client exchanges client assertions for access tokens and keeps the tokens. It
 // is made by [NewClient] or [NewFederatedClient], may be used from many goroutines, and should be one
@@ -40,9 +32,8 @@ type Client struct {
 	authority Authority
 	cfg       config
 	hooks     Hooks
-	requester requester
+	requester *requester
 	bindings  *mtls.Bindings // nil: tokens are bound to no certificate
-	shared    *sharedStore   // nil: none
 
 	own, users *cache.Cache[Token, Grant] // the client's tokens, and those on behalf of users
 	clock      *clock.Clock
@@ -101,80 +92,48 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 		return nil, err
 	}
 	endpoint := exchange.New(cfg.http, userAgent(cfg.userAgent))
+	endpoint.Limit(cfg.attemptLimit, cfg.maxExchanges)
 	if authority.presents() {
 		c.bindings = mtls.New(endpoint.HTTP, authority.noPSS)
 	}
-	c.requester = requester{
+	c.requester = &requester{
 		clientID: clientID, capabilities: cfg.capabilities, hooks: c.hooks, clock: c.clock,
 		credential: of(c), endpoint: endpoint, bindings: c.bindings,
 	}
+	tokens := &fetcher{authority: authority, requester: c.requester, hooks: c.hooks, work: c.work}
 	if cfg.store != nil {
-		c.shared = &sharedStore{
+		tokens.shared = &sharedStore{
 			store: cfg.store, keys: func() []seal.Key { return keys },
 			clientID: clientID, capabilities: cfg.capabilities, clock: c.clock, work: c.work,
 			failed: c.hooks.StoreFailed, bindings: c.bindings, calls: make(chan struct{}, maxStoreCalls),
 		}
 	}
-	c.own = c.newCache(cfg.cacheLimit)
-	c.users = c.newCache(cfg.userCacheLimit)
+	places := queue.New(cfg.maxExchanges)
+	c.own = c.newCache(tokens, places, cfg.cacheLimit)
+	c.users = c.newCache(tokens, places, cfg.userCacheLimit)
 	for _, k := range warm {
-		c.work.Go(func() { c.own.KeepWarm(k) })
+		c.work.Go(partHook, func() { c.own.KeepWarm(k) }) // nothing else of the program runs there
 	}
 	return c, nil
 }
 
 // newCache makes a cache of at most limit tokens.
-func (c *Client) newCache(limit int) *cache.Cache[Token, Grant] {
+func (c *Client) newCache(tokens *fetcher, places *queue.Queue, limit int) *cache.Cache[Token, Grant] {
 	cfg := cache.Config[Token, Grant]{
-		Limit: limit, Clock: c.clock, Work: c.work, Foreground: c.cfg.foreground,
-		Fetch:     c.fetch,
-		Life:      func(t *Token) *clock.Span { return &t.life },
-		Ends:      (*Token).ExpiresAt,
-		Judge:     judge,
-		Again:     again,
-		Condition: func() string { return c.requester.credential.name() },
-		OnMiss: func(k *cache.Key) {
-			emit(c.hooks.Miss, Event{Tenant: k.Tenant, Scopes: k.Scopes})
-		},
-		OnRenewalFailed: func(k *cache.Key, before *Token, err error, pause time.Duration) {
-			emit(c.hooks.RenewalFailed, Event{
-				Tenant: k.Tenant, Scopes: k.Scopes, Err: err, ExpiresAt: before.ExpiresAt(), RetryIn: pause,
-			})
-		},
+		Owner: tokens, Limit: limit, Foreground: c.cfg.foreground, FlightLimit: c.cfg.requestLimit,
+		Clock: c.clock, Work: c.work, Queue: places,
 	}
 	if c.bindings != nil {
-		cfg.Usable = c.presentable
+		cfg.Usable = func(t *Token) bool { return c.bindings.InUse(t.secret().user().binding) }
 	}
 	if c.hooks.Hit != nil {
 		cfg.OnHit = func(k *cache.Key, t *Token) {
-			c.hooks.Hit(Event{Tenant: k.Tenant, Scopes: k.Scopes, ExpiresAt: t.ExpiresAt()})
+			e := eventAbout(k)
+			e.ExpiresAt = t.ExpiresAt()
+			c.hooks.Hit(e)
 		}
 	}
 	return cache.New(cfg)
-}
-
-// presentable tells whether a token is bound to the certificate in use, or to none.
-func (c *Client) presentable(t *Token) bool {
-	return c.bindings == nil || c.bindings.InUse(t.secret().user().binding)
-}
-
-// fetch gets a token from the shared store if there is one, or else from the
-// endpoint.
-func (c *Client) fetch(ctx context.Context, call *tokenCall) cache.Fetched[Token] {
-	authority, err := c.authority.forTenant(call.Key.Tenant)
-	if err != nil {
-		return cache.Fetched[Token]{Err: err}
-	}
-	origin := func() (*Token, error) { return c.requester.request(ctx, authority, call) }
-	if c.shared == nil || call.Want.Once {
-		t, err := origin()
-		return cache.Fetched[Token]{Token: t, Err: err}
-	}
-	bound, err := c.requester.credential.bound(ctx)
-	if err != nil {
-		return cache.Fetched[Token]{Err: err}
-	}
-	return c.shared.fetch(ctx, authority, call, bound, origin)
 }
 
 // String names the client by its id and token endpoint.
@@ -187,33 +146,6 @@ func (c *Client) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
 
 func userAgent(program string) string {
 	return strings.TrimSpace(fmt.Sprintf("%s certtoken/%s (%s; %s)", program, version, runtime.Version(), runtime.GOOS))
-}
-
-// Request says what token is wanted. Its zero value apart from Scopes is what
-// [Client.Token] asks for.
-type Request struct {
-	// Scopes are asked for together, in any order. Entra ID takes one resource
-	// for each request, written {resource}/.default.
-	Scopes []string
-
-	// Grant is what the client shows to be given the token; by default it acts
-	// as itself.
-	Grant Grant
-
-	// Tenant is the authority's if empty; another must be allowed by [WithTenants].
-	Tenant string
-
-	// Claims is the JSON object of a claims challenge, of 16 KiB at most. It goes
-	// past the cache, and the token it brings takes the place of the cached one.
-	Claims string
-
-	// Fresh goes past the cache. A request that is under way already will do.
-	Fresh bool
-
-	// MinValidity is how long the token must still be handed out, for a long
-	// job; not negative. If a new one isn't either, the error wraps [ErrShortLived].
-	// It is for tokens that are cached: with a grant that is redeemed once it is an error.
-	MinValidity time.Duration
 }
 
 // Token returns a token for the scopes, from the cache or from the token
@@ -268,10 +200,11 @@ func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*T
 	if k.User != "" {
 		from = c.users
 	}
-	return from.Acquire(ctx, k, cache.Want[Token, Grant]{
+	t, err := from.Acquire(ctx, k, cache.Want[Token, Grant]{
 		Grant: req.Grant, Claims: req.Claims, Fresh: req.Fresh, Once: req.Grant.show().once,
-		Further: req.MinValidity, InsteadOf: insteadOf,
+		MinValidity: req.MinValidity, InsteadOf: insteadOf,
 	})
+	return t, callerError(err)
 }
 
 // Check finds out whether the client can get a token: it asks the source for
@@ -296,15 +229,46 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 	return err
 }
 
-// checkCredential runs the user's source and signer once, outside of a flight.
-func (c *Client) checkCredential(ctx context.Context) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = panics.Error(p)
-		}
+// checkCredential runs the user's source and signer once, outside of a flight, and
+// leaves them alone when the context ends.
+func (c *Client) checkCredential(ctx context.Context) error {
+	if n, parts := c.work.Abandoned(); n >= workers.MaxAbandoned {
+		return fmt.Errorf("certtoken: %d calls still hang in %s, so no other is made", n, parts)
+	}
+	ctx, task := c.work.Begin(ctx)
+	if task == nil {
+		return ErrClosed
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer task.End()
+		var err error
+		checked := false
+		defer func() {
+			if p := recover(); p != nil {
+				err = panics.Error(task.Part(), p)
+			} else if !checked {
+				err = fmt.Errorf("%s ended its goroutine", task.Part())
+			}
+			done <- err
+		}()
+		err = c.requester.check(ctx, c.authority)
+		checked = true
 	}()
-	_, err = c.requester.credential.prove(ctx, c.authority)
-	return err
+	select {
+	case err := <-done:
+		return callerError(err)
+	case <-ctx.Done():
+	case <-c.work.Context().Done():
+		return ErrClosed
+	}
+	select {
+	case err := <-done:
+		return callerError(err)
+	default:
+		task.Abandon()
+		return fmt.Errorf("certtoken: gave up waiting for %s: %w", task.Part(), context.Cause(ctx))
+	}
 }
 
 // Close ends what is under way and forgets the tokens. Whoever waits gets
@@ -322,7 +286,7 @@ func (c *Client) Close() error {
 	c.own.Clear()
 	c.users.Clear()
 	if err := c.work.Wait(); err != nil {
-		return err
+		return fmt.Errorf("certtoken: closed, but %w", err)
 	}
 	if c.bindings != nil {
 		c.bindings.Close()
@@ -331,64 +295,4 @@ func (c *Client) Close() error {
 		c.requester.endpoint.HTTP.CloseIdleConnections()
 	}
 	return nil
-}
-
-// key checks what a request asks for and brings it into the form by which it
-// is cached.
-func (c *Client) key(req Request) (cache.Key, error) {
-	scopes, err := canonical(req.Scopes)
-	if err != nil {
-		return cache.Key{}, err
-	}
-	grant := req.Grant.show()
-	if grant.err != nil {
-		return cache.Key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
-	}
-	if len(scopes) == 0 && c.authority.host != "" && !grant.once {
-		return cache.Key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
-	}
-	if err := claims.Check(req.Claims); err != nil {
-		return cache.Key{}, err
-	}
-	if req.MinValidity < 0 {
-		return cache.Key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
-	}
-	if req.MinValidity > 0 && grant.once {
-		return cache.Key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
-	}
-	tenant := strings.ToLower(req.Tenant)
-	if tenant == strings.ToLower(c.authority.tenant) {
-		tenant = ""
-	}
-	if tenant != "" && !c.cfg.tenants[tenant] {
-		if !c.cfg.anyTenant {
-			return cache.Key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants", redact.Short(tenant))
-		}
-		if err := syntax.CheckTenant(tenant); err != nil {
-			return cache.Key{}, err
-		}
-	}
-	return cache.Key{Tenant: tenant, User: grant.user, Scopes: scopes}, nil
-}
-
-// canonical splits scopes at spaces and drops duplicates. The order stays as
-// given: it is sent so.
-func canonical(scopes []string) ([]string, error) {
-	list := make([]string, 0, len(scopes))
-	length := 0
-	for _, given := range scopes {
-		for _, s := range strings.Fields(given) {
-			if !syntax.IsScope(s) {
-				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
-			}
-			if slices.Contains(list, s) {
-				continue
-			}
-			if length += len(s); length > maxScopeText || len(list) >= maxScopes {
-				return nil, fmt.Errorf("certtoken: more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
-			}
-			list = append(list, s)
-		}
-	}
-	return list, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/certtoken/certtoken/internal/clock"
 	"github.com/certtoken/certtoken/internal/mtls"
+	"github.com/certtoken/certtoken/internal/workers"
 )
 
 // warnEvery is how often the coming end of a certificate is announced.
@@ -18,15 +19,19 @@ const warnEvery = 24 * time.Hour
 // credential proves to the token endpoint who the client is: by a certificate,
 // or by an assertion from elsewhere.
 type credential interface {
-	// prove makes the proof for one attempt of a request.
-	prove(ctx context.Context, authority Authority) (proof, error)
+	// obtain asks the user's source for what a proof is made of: a certificate, or an
+	// assertion from elsewhere.
+	obtain(ctx context.Context, authority Authority) (proof, error)
+
+	// prove makes what was obtained a proof for one attempt of a request.
+	prove(ctx context.Context, authority Authority, obtained proof) (proof, error)
 
 	// renew is told that the endpoint refused a proof for its certificate or its
-	// time, and returns another one if there is one now.
+	// time, and obtains another one if there is one now.
 	renew(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool)
 
 	// granted is told that the endpoint granted a token for a proof.
-	granted(proof)
+	granted(ctx context.Context, p proof)
 
 	// followClock is told of a refusal. If the proof's times can be its cause, and the
 	// endpoint's clock shows that they were wrong, it follows that clock and reports
@@ -87,16 +92,13 @@ func (k *certCredential) name() string {
 	return ""
 }
 
-func (k *certCredential) prove(ctx context.Context, authority Authority) (proof, error) {
+func (k *certCredential) obtain(ctx context.Context, _ Authority) (proof, error) {
 	cert, err := k.certificate(ctx)
-	if err != nil {
-		return proof{}, err
-	}
-	return k.proofOf(ctx, authority, cert)
+	return proof{cert: cert}, err
 }
 
-func (k *certCredential) proofOf(ctx context.Context, authority Authority, cert *Certificate) (p proof, err error) {
-	p.cert = cert
+func (k *certCredential) prove(ctx context.Context, authority Authority, p proof) (_ proof, err error) {
+	cert := p.cert
 	if authority.presents() {
 		if err := cert.usable(time.Now()); err != nil {
 			return proof{}, err
@@ -126,44 +128,52 @@ func (k *certCredential) bound(ctx context.Context) (*mtls.Binding, error) {
 // certificate asks the source, checks what it gives, and announces what is new
 // about it.
 func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) {
+	leave := workers.Enter(ctx, partCertSource)
 	cert, err := k.source.Certificate(ctx)
+	leave()
 	if err != nil {
 		return nil, sourceError("certificate source", err)
 	}
 	if _, err := cert.publicKey(); err != nil {
 		return nil, err
 	}
+	leave = workers.Enter(ctx, partHook)
 	k.announce(cert)
 	if source, ok := k.source.(interface{ Health() error }); ok {
 		k.announceHealth(source.Health(), cert)
 	}
+	leave()
 	return cert, nil
 }
 
 // renew tells the source that its certificate was refused, and signs with
 // another one if it has one now.
-func (k *certCredential) renew(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool) {
+func (k *certCredential) renew(ctx context.Context, _ Authority, refused proof, why *TokenError) (proof, bool) {
 	source, ok := k.source.(Reloader)
 	if !ok {
 		return proof{}, false
 	}
 	event := refused.event()
 	event.Err = why
-	emit(k.hooks.CertificateRefused, event)
-	if source.Reload(ctx, refused.cert) != nil {
+	emitIn(ctx, k.hooks.CertificateRefused, event)
+	leave := workers.Enter(ctx, partCertSource)
+	err := source.Reload(ctx, refused.cert)
+	leave()
+	if err != nil {
 		return proof{}, false
 	}
 	cert, err := k.certificate(ctx)
-	if err != nil || cert.sha256() == refused.cert.sha256() {
+	if err != nil || cert.sha256() == refused.cert.sha256() || cert.usable(time.Now()) != nil {
 		return proof{}, false
 	}
-	next, err := k.proofOf(ctx, authority, cert)
-	return next, err == nil
+	return proof{cert: cert}, true
 }
 
-func (k *certCredential) granted(p proof) {
+func (k *certCredential) granted(ctx context.Context, p proof) {
 	if source, ok := k.source.(interface{ Granted(*Certificate) }); ok {
+		leave := workers.Enter(ctx, partCertSource)
 		source.Granted(p.cert)
+		leave()
 	}
 }
 
@@ -219,7 +229,9 @@ func (k *certCredential) sign(ctx context.Context, authority Authority, cert *Ce
 		// longer holds would be refused here, and nobody would ever be asked.
 		offset = 0
 	}
+	leave := workers.Enter(ctx, partSigner)
 	jwt, err = k.signAt(ctx, authority, cert, now.Add(offset))
+	leave()
 	return jwt, offset, err
 }
 
@@ -236,7 +248,7 @@ func (k *certCredential) signAt(ctx context.Context, authority Authority, cert *
 		return jwt, err
 	}
 	k.noPSS.Store(true)
-	emit(k.hooks.AlgorithmFallback, Event{Algorithm: plain, Err: err})
+	emitIn(ctx, k.hooks.AlgorithmFallback, Event{Algorithm: plain, Err: err})
 	assertion.Algorithm = plain
 	return assertion.signAt(ctx, cert, now)
 }

@@ -2,6 +2,9 @@ package certtoken
 
 import (
 	"errors"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/certfile"
@@ -29,7 +32,7 @@ var (
 
 var (
 	// ErrClosed is what a [Client] answers after Close.
-	ErrClosed = cache.ErrClosed
+	ErrClosed = errors.New("certtoken: the client is closed")
 
 	errNotMade = errors.New("certtoken: this client was not made by NewClient")
 
@@ -40,5 +43,26 @@ var (
 
 	// ErrShortLived says that the token endpoint doesn't grant tokens as long as
 	// [Request.MinValidity] asks for.
-	ErrShortLived = cache.ErrShortLived
+	ErrShortLived = errors.New("the token endpoint grants shorter tokens than asked for")
 )
+
+// prefix begins every error that a caller gets.
+const prefix = "certtoken: "
+
+// callerError is an error of the cache as a caller gets it: what the cache says of
+// its own in the words of this package, and everything with the prefix, once.
+func callerError(err error) error {
+	var short *cache.ShortLivedError[Token]
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, cache.ErrClosed):
+		return ErrClosed
+	case errors.As(err, &short):
+		return fmt.Errorf(prefix+"%w: a new token ends at %s, wanted is %v from now",
+			ErrShortLived, short.Token.ExpiresAt().UTC().Format(time.RFC3339), short.Wanted)
+	case strings.HasPrefix(err.Error(), prefix):
+		return err
+	}
+	return fmt.Errorf(prefix+"%w", err)
+}

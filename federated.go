@@ -13,6 +13,7 @@ import (
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/regularfile"
+	"github.com/certtoken/certtoken/internal/workers"
 )
 
 // maxAssertion bounds an assertion from elsewhere, which is a few kilobytes.
@@ -75,12 +76,19 @@ type refresher interface {
 	refresh(ctx context.Context, refused string)
 }
 
-func (k *federatedCredential) prove(ctx context.Context, authority Authority) (proof, error) {
+func (k *federatedCredential) obtain(ctx context.Context, authority Authority) (proof, error) {
 	return k.ask(ctx, authority.federatedAudience())
 }
 
+// prove has nothing to add: the assertion from elsewhere is the proof.
+func (k *federatedCredential) prove(_ context.Context, _ Authority, obtained proof) (proof, error) {
+	return obtained, nil
+}
+
 func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
+	leave := workers.Enter(ctx, partAssertionSource)
 	assertion, err := k.source.Assertion(ctx, audience)
+	leave()
 	if err != nil {
 		return proof{}, redact.WithoutJWT(sourceError("assertion source", err))
 	}
@@ -92,7 +100,9 @@ func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, 
 
 func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused proof, _ *TokenError) (proof, bool) {
 	if source, ok := k.source.(refresher); ok {
+		leave := workers.Enter(ctx, partAssertionSource)
 		source.refresh(ctx, refused.assertion)
+		leave()
 	}
 	p, err := k.ask(ctx, refused.audience)
 	return p, err == nil && p.assertion != refused.assertion
@@ -100,7 +110,7 @@ func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused pr
 
 // An assertion from elsewhere has no clock and no certificate of ours.
 func (k *federatedCredential) followClock(Authority, proof, *TokenError) bool { return false }
-func (k *federatedCredential) granted(proof)                                  {}
+func (k *federatedCredential) granted(context.Context, proof)                 {}
 func (k *federatedCredential) name() string                                   { return "" }
 func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error)   { return nil, nil }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/workers"
 )
 
 // Hooks are functions that a [Client] calls on what happens; any may be nil.
@@ -22,6 +24,13 @@ type Hooks struct {
 	RequestEnd   func(context.Context, Event)
 
 	RenewalFailed func(Event) // a renewal behind the callers; they have a valid token
+
+	// RequestAbandoned is told of a token request that was given up: Event.Part of
+	// the program ignored the end of its context, and the next caller starts another
+	// request. RequestReturned is told if that part returns after all: what it brought
+	// changed neither the cache nor the store.
+	RequestAbandoned func(Event)
+	RequestReturned  func(Event)
 
 	CertificateLoaded   func(Event) // a certificate signs that didn't sign before
 	CertificateExpiring func(Event) // at most once a day and certificate
@@ -54,6 +63,9 @@ type Event struct {
 	Offset    time.Duration // how far the endpoint's clock is ahead of ours
 	Algorithm Algorithm     // that is used from now on
 	RetryIn   time.Duration // pause before the next renewal
+
+	Part      string // of the program, that hung: "the signer", "the HTTP transport" …
+	Abandoned int    // requests of this client that were given up and still run
 }
 
 // eventOf starts an event about a certificate.
@@ -74,6 +86,8 @@ func joinHooks(all []Hooks) Hooks {
 		h.RequestStart = bothStart(h.RequestStart, next.RequestStart)
 		h.RequestEnd = bothEnd(h.RequestEnd, next.RequestEnd)
 		h.RenewalFailed = both(h.RenewalFailed, next.RenewalFailed)
+		h.RequestAbandoned = both(h.RequestAbandoned, next.RequestAbandoned)
+		h.RequestReturned = both(h.RequestReturned, next.RequestReturned)
 		h.CertificateLoaded = both(h.CertificateLoaded, next.CertificateLoaded)
 		h.CertificateExpiring = both(h.CertificateExpiring, next.CertificateExpiring)
 		h.CertificateUnusable = both(h.CertificateUnusable, next.CertificateUnusable)
@@ -136,6 +150,15 @@ func emit(hook func(Event), e Event) {
 	}
 }
 
+// emitIn is emit in a goroutine of the client's, whose task the context carries.
+func emitIn(ctx context.Context, hook func(Event), e Event) {
+	if hook != nil {
+		leave := workers.Enter(ctx, partHook)
+		hook(e)
+		leave()
+	}
+}
+
 // logHooks writes events to a logger.
 func logHooks(log *slog.Logger) Hooks {
 	say := func(level slog.Level, msg string, attrs func(Event) []slog.Attr) func(Event) {
@@ -164,6 +187,12 @@ func logHooks(log *slog.Logger) Hooks {
 		},
 		RenewalFailed: say(slog.LevelWarn, "certtoken: renewal failed, the token is still valid", func(e Event) []slog.Attr {
 			return append(request(e), slog.Time("expires_at", e.ExpiresAt), slog.Duration("retry_in", e.RetryIn))
+		}),
+		RequestAbandoned: say(slog.LevelError, "certtoken: token request given up, a part of the program hangs", func(e Event) []slog.Attr {
+			return append(request(e), slog.String("part", e.Part), slog.Int("abandoned", e.Abandoned))
+		}),
+		RequestReturned: say(slog.LevelWarn, "certtoken: a part of the program that hung has returned, its token was dropped", func(e Event) []slog.Attr {
+			return append(request(e), slog.String("part", e.Part), slog.Duration("elapsed", e.Elapsed), slog.Int("abandoned", e.Abandoned))
 		}),
 		CertificateLoaded:   say(slog.LevelInfo, "certtoken: certificate in use", certificate),
 		CertificateExpiring: say(slog.LevelWarn, "certtoken: certificate ends soon", certificate),

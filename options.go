@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/seal"
 	"github.com/certtoken/certtoken/internal/syntax"
@@ -18,6 +19,8 @@ const (
 	defaultCacheLimit     = 100_000
 	defaultUserCacheLimit = 10_000
 	defaultExpiryWarning  = 30 * 24 * time.Hour
+	defaultRequestLimit   = 30 * time.Second
+	defaultMaxExchanges   = 32
 )
 
 // Option changes a [Client]. The zero value of everything is a good client.
@@ -33,6 +36,9 @@ type config struct {
 	userCacheLimit int
 	keepWarm       [][]string
 	foreground     bool
+	attemptLimit   time.Duration
+	requestLimit   time.Duration
+	maxExchanges   int
 	expiryWarning  time.Duration
 	hooks          []Hooks
 	store          Store
@@ -41,7 +47,10 @@ type config struct {
 }
 
 func newConfig(opts []Option) config {
-	cfg := config{cacheLimit: defaultCacheLimit, userCacheLimit: defaultUserCacheLimit, expiryWarning: defaultExpiryWarning}
+	cfg := config{
+		cacheLimit: defaultCacheLimit, userCacheLimit: defaultUserCacheLimit, expiryWarning: defaultExpiryWarning,
+		attemptLimit: exchange.AttemptLimit, requestLimit: defaultRequestLimit, maxExchanges: defaultMaxExchanges,
+	}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&cfg)
@@ -151,6 +160,41 @@ func WithKeepWarm(scopes ...string) Option {
 // the token that is valid.
 func WithForegroundRenewal() Option {
 	return func(c *config) { c.foreground = true }
+}
+
+// WithRequestTimeouts sets how long one attempt of a token request may take, 10 s
+// by default, and how long the whole request with its attempts and the pauses
+// between them, 30 s by default. It is for an endpoint or a signer that is known to
+// be slow, or for callers that must fail early. Each must be more than 0, the whole
+// at least as long as an attempt and at most 10 min; anything else is an error of
+// [NewClient]. The time in which a request waits for others doesn't count; see
+// [WithMaxConcurrentExchanges].
+func WithRequestTimeouts(attempt, whole time.Duration) Option {
+	return func(c *config) {
+		if attempt <= 0 || whole < attempt || whole > maxRequestLimit {
+			c.fail("WithRequestTimeouts: %v for an attempt and %v for the request: want 0 < attempt <= request <= %v",
+				attempt, whole, maxRequestLimit)
+		}
+		c.attemptLimit, c.requestLimit = attempt, whole
+	}
+}
+
+// maxRequestLimit keeps a part of the program that hangs from being waited for
+// without end.
+const maxRequestLimit = 10 * time.Minute
+
+// WithMaxConcurrentExchanges sets how many token requests the client has under way
+// at once, 32 by default; the others wait their turn, first come first served. Fewer
+// are for an endpoint or a proxy that allows fewer connections, more for a program
+// that needs very many tokens at its start and has the processors to sign for them.
+// Less than 1 is an error of [NewClient].
+func WithMaxConcurrentExchanges(n int) Option {
+	return func(c *config) {
+		if n < 1 {
+			c.fail("WithMaxConcurrentExchanges: %d is less than 1", n)
+		}
+		c.maxExchanges = n
+	}
 }
 
 // WithExpiryWarning sets how long before its end a certificate is announced, by

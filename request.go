@@ -1,245 +1,107 @@
 package certtoken
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"maps"
-	"math/rand/v2"
-	"net"
-	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/claims"
-	"github.com/certtoken/certtoken/internal/clock"
-	"github.com/certtoken/certtoken/internal/exchange"
-	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
-	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// assertionType is of a JWT (RFC 7523 §2.2).
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
+// Bounds of what a request may ask for.
 const (
-	maxAttempts = 3
-	baseBackoff = time.Second // of the first pause; doubles, full jitter
+	maxScopes    = 256
+	maxScopeText = 16 << 10
 )
 
-// requester is what all token requests of a client have in common.
-type requester struct {
-	clientID     string
-	capabilities []string
-	hooks        Hooks
-	clock        *clock.Clock
-	credential   credential
-	endpoint     *exchange.Client
-	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
+// Request says what token is wanted. Its zero value apart from Scopes is what
+// [Client.Token] asks for.
+type Request struct {
+	// Scopes are asked for together, in any order. Entra ID takes one resource
+	// for each request, written {resource}/.default.
+	Scopes []string
+
+	// Grant is what the client shows to be given the token; by default it acts
+	// as itself.
+	Grant Grant
+
+	// Tenant is the authority's if empty; another must be allowed by [WithTenants].
+	Tenant string
+
+	// Claims is the JSON object of a claims challenge, of 16 KiB at most. It goes
+	// past the cache, and the token it brings takes the place of the cached one.
+	Claims string
+
+	// Fresh goes past the cache. A request that is under way already will do.
+	Fresh bool
+
+	// MinValidity is how long the token must still be handed out, for a long
+	// job; not negative. If a new one isn't either, the error wraps [ErrShortLived].
+	// It is for tokens that are cached: with a grant that is redeemed once it is an error.
+	MinValidity time.Duration
 }
 
-// tokenCall is one fetch of a token for a cache.
-type tokenCall = cache.Call[Token, Grant]
-
-// request gets a token from the endpoint: up to three attempts at what may
-// pass, and one more each for a clock and for a certificate that the endpoint
-// blamed and that could be mended. Every attempt has a proof of its own; an
-// assertion that is signed here has a new jti.
-// A grant that can be redeemed once is sent again only if it can't have been.
-func (q *requester) request(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
-	wanted, err := claims.WithCapabilities(call.Want.Claims, q.capabilities)
+// key checks what a request asks for and brings it into the form by which it
+// is cached.
+func (c *Client) key(req Request) (cache.Key, error) {
+	scopes, err := canonical(req.Scopes)
 	if err != nil {
-		return nil, err
+		return cache.Key{}, err
 	}
-	run := requestRun{requester: q, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID()}
-	for attempt := 1; ; {
-		t, err := run.attempt(ctx)
-		if err == nil {
-			return t, nil
-		}
-		if run.mend(ctx, err) {
-			continue
-		}
-		call.Met(err)
-		pause, again := retryPause(err, attempt)
-		again = again && (!run.grant.once || unused(err))
-		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
-			return nil, err
-		}
-		attempt++
+	grant := req.Grant.show()
+	if grant.err != nil {
+		return cache.Key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
 	}
-}
-
-// requestRun is what the attempts of one token request have in common.
-type requestRun struct {
-	*requester
-	authority     Authority
-	key           cache.Key
-	grant         shown
-	claims        string
-	correlationID string
-
-	sent    int
-	proof   proof  // of the last attempt
-	next    *proof // for the next one; nil: it makes its own
-	renewed bool   // the credential was asked for another proof
-	reset   bool   // the clock was corrected
-}
-
-// attempt makes a proof and sends it.
-func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
-	if err := r.prove(ctx); err != nil {
-		return nil, err
+	if len(scopes) == 0 && c.authority.host != "" && !grant.once {
+		return cache.Key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
 	}
-	r.sent++
-	event := r.proof.event()
-	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.Tenant, r.key.Scopes, r.sent, r.correlationID
-	if r.hooks.RequestStart != nil {
-		if next := r.hooks.RequestStart(ctx, event); next != nil {
-			ctx = next
+	if err := claims.Check(req.Claims); err != nil {
+		return cache.Key{}, err
+	}
+	if req.MinValidity < 0 {
+		return cache.Key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
+	}
+	if req.MinValidity > 0 && grant.once {
+		return cache.Key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
+	}
+	tenant := strings.ToLower(req.Tenant)
+	if tenant == strings.ToLower(c.authority.tenant) {
+		tenant = ""
+	}
+	if tenant != "" && !c.cfg.tenants[tenant] {
+		if !c.cfg.anyTenant {
+			return cache.Key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants", redact.Short(tenant))
+		}
+		if err := syntax.CheckTenant(tenant); err != nil {
+			return cache.Key{}, err
 		}
 	}
-	asked := r.clock.Look()
-	answer, err := r.endpoint.Post(ctx, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
-	if r.key.User == "" && !r.grant.once {
-		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
-	}
-	if err == nil {
-		err = r.checkType(answer)
-	}
-	var t *Token
-	var refused *exchange.Refusal
-	if err == nil {
-		if r.bindings != nil {
-			r.bindings.Adopt(r.proof.binding)
+	return cache.Key{Tenant: tenant, User: grant.user, Scopes: scopes}, nil
+}
+
+// canonical splits scopes at spaces and drops duplicates. The order stays as
+// given: it is sent so.
+func canonical(scopes []string) ([]string, error) {
+	list := make([]string, 0, len(scopes))
+	length := 0
+	for _, given := range scopes {
+		for _, s := range strings.Fields(given) {
+			if !syntax.IsScope(s) {
+				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
+			}
+			if slices.Contains(list, s) {
+				continue
+			}
+			if length += len(s); length > maxScopeText || len(list) >= maxScopes {
+				return nil, fmt.Errorf("certtoken: more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
+			}
+			list = append(list, s)
 		}
-		r.credential.granted(r.proof)
-		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
-		event.ExpiresAt = t.ExpiresAt()
-	} else if errors.As(err, &refused) {
-		err = newTokenError(refused, r.proof.event())
 	}
-	event.Err, event.Elapsed = err, r.clock.Mono()-asked.Mono
-	if r.hooks.RequestEnd != nil {
-		r.hooks.RequestEnd(ctx, event)
-	}
-	return t, err
-}
-
-// form is that of a token request: what the grant shows, and who asks (RFC 6749
-// §4, RFC 7523 §2.2).
-func (r *requestRun) form() url.Values {
-	form := maps.Clone(r.grant.form)
-	form.Set("client_id", r.clientID)
-	if r.proof.assertion != "" {
-		form.Set("client_assertion_type", assertionType)
-		form.Set("client_assertion", r.proof.assertion)
-	}
-	if r.authority.pop {
-		form.Set("token_type", typeMTLSPoP)
-	}
-	if len(r.key.Scopes) > 0 {
-		form.Set("scope", strings.Join(r.key.Scopes, " "))
-	}
-	if r.claims != "" {
-		form.Set("claims", r.claims)
-	}
-	for name, values := range r.authority.params {
-		form[name] = values
-	}
-	return form
-}
-
-// checkType refuses a token that isn't bound where one that is was asked for.
-func (r *requestRun) checkType(g exchange.Answer) error {
-	if !r.authority.pop || strings.EqualFold(g.Type, typeMTLSPoP) {
-		return nil
-	}
-	return fmt.Errorf("certtoken: %s: %w: a token of type %s where %s was asked for",
-		syntax.EndpointName(r.authority.tokenURL), ErrBadResponse, redact.Short(g.Type), typeMTLSPoP)
-}
-
-// mend tries to remove the cause of a refusal, each at most once in a request,
-// and tells whether it makes sense to ask again at once.
-func (r *requestRun) mend(ctx context.Context, err error) bool {
-	var te *TokenError
-	if !errors.As(err, &te) {
-		return false
-	}
-	if !r.reset && r.credential.followClock(r.authority, r.proof, te) {
-		r.reset = true
-		return true
-	}
-	blamed := te.blamesCertificate
-	if r.proof.cert == nil {
-		blamed = te.refusesClient
-	}
-	if !r.renewed && blamed() {
-		r.renewed = true
-		next, ok := r.credential.renew(ctx, r.authority, r.proof, te)
-		if ok {
-			r.next = &next
-		}
-		return ok
-	}
-	return false
-}
-
-// prove makes the proof of an attempt, or takes the one that renew made.
-func (r *requestRun) prove(ctx context.Context) (err error) {
-	if r.next != nil {
-		r.proof, r.next = *r.next, nil
-		return nil
-	}
-	r.proof, err = r.credential.prove(ctx, r.authority)
-	return err
-}
-
-// retryPause tells whether a failed attempt is worth another, and after what
-// pause: the server's, or exponential with full jitter.
-func retryPause(err error, attempt int) (time.Duration, bool) {
-	var te *TokenError
-	if errors.As(err, &te) {
-		if !te.Temporary() {
-			return 0, false
-		}
-	} else if !isConnectionFailure(err) {
-		return 0, false
-	}
-	if attempt >= maxAttempts {
-		return 0, false
-	}
-	if te != nil && te.RetryAfter > 0 {
-		return te.RetryAfter, true
-	}
-	return rand.N(baseBackoff << (attempt - 1)), true
-}
-
-// unused tells whether a failed attempt surely left its grant unused: it never
-// reached the server, or was turned away before anything was looked at. Any
-// other failure may have come after the code was redeemed, and a server that
-// sees a code twice revokes what it gave for it (RFC 6749 §4.1.2).
-func unused(err error) bool {
-	var te *TokenError
-	var op *net.OpError
-	return errors.As(err, &te) && te.StatusCode == http.StatusTooManyRequests ||
-		errors.As(err, &op) && op.Op == "dial"
-}
-
-// isConnectionFailure leaves out what a second try can't change: a certificate
-// that isn't trusted.
-func isConnectionFailure(err error) bool {
-	var failure *exchange.Failure
-	if !errors.As(err, &failure) {
-		return false
-	}
-	var verification *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	return !errors.As(err, &verification) && !errors.As(err, &authority) && !errors.As(err, &host)
+	return list, nil
 }

@@ -87,33 +87,37 @@ func (s *sharedStore) fetch(ctx context.Context, authority Authority, call *toke
 	parts := s.entryParts(authority, k, b)
 	unlock := func() {}
 	if want.Cacheable() {
-		look := &look{key: k, parts: parts, binding: b, before: call.Before}
-		if t := s.load(ctx, look); s.valid(t, want.Further) {
+		search := &search{key: k, parts: parts, binding: b, before: call.Before}
+		if t := s.load(ctx, search); s.valid(t, want.MinValidity) {
 			return cache.Fetched[Token]{Token: t, Shared: true}
 		}
 		var t *Token
-		t, unlock = s.lock(ctx, look)
-		if s.valid(t, want.Further) {
-			return cache.Fetched[Token]{Token: t, Shared: true, Settle: unlock}
+		t, unlock = s.lock(ctx, search)
+		if s.valid(t, want.MinValidity) {
+			return cache.Fetched[Token]{Token: t, Shared: true, After: func(bool) { unlock() }}
 		}
 	}
-	if want.InsteadOf != nil && want.Claims == "" {
-		s.unsave(ctx, k, parts, want.InsteadOf)
-	}
-	returned := false // a source, signer or hook can end the goroutine instead
-	defer func() {
-		if !returned {
-			unlock()
+	orElse(unlock, func() { out.Token, out.Err = origin() })
+	out.After = func(kept bool) {
+		defer unlock()
+		if t := out.Token; kept && t != nil && t.secret().user().binding == b {
+			s.save(context.WithoutCancel(ctx), k, parts, t)
 		}
-	}()
-	out.Settle = unlock
-	out.Token, out.Err = origin()
-	returned = true
-	if t := out.Token; t != nil && t.secret().user().binding == b {
-		ctx := context.WithoutCancel(ctx)
-		out.Settle = func() { defer unlock(); s.save(ctx, k, parts, t) }
 	}
 	return out
+}
+
+// orElse calls f, and undo if that panics or ends the goroutine, as a source, a
+// signer or a hook can.
+func orElse(undo, f func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			undo()
+		}
+	}()
+	f()
+	returned = true
 }
 
 // valid reports whether t is handed out now and for a further while.
@@ -121,12 +125,13 @@ func (s *sharedStore) valid(t *Token, further time.Duration) bool {
 	return t != nil && further < t.life.End-s.clock.Age(&t.life) && s.presentable(t)
 }
 
+// presentable reports whether a token is bound to the certificate in use, or to none.
 func (s *sharedStore) presentable(t *Token) bool {
 	return s.bindings == nil || s.bindings.InUse(t.secret().user().binding)
 }
 
-// look is one flight's search for a token in the store.
-type look struct {
+// search is one flight's search for a token in the store.
+type search struct {
 	key     cache.Key
 	parts   []string
 	binding *mtls.Binding
@@ -135,7 +140,7 @@ type look struct {
 }
 
 // load looks for the token once.
-func (s *sharedStore) load(ctx context.Context, l *look) *Token {
+func (s *sharedStore) load(ctx context.Context, l *search) *Token {
 	for _, sk := range s.keys() {
 		name := sk.Name(l.parts...)
 		var sealed []byte
@@ -150,7 +155,7 @@ func (s *sharedStore) load(ctx context.Context, l *look) *Token {
 		if err != nil {
 			if !l.told {
 				l.told = true
-				s.storeFailed(l.key, err)
+				s.storeFailed(ctx, l.key, err)
 			}
 			continue
 		}
@@ -167,29 +172,13 @@ func (s *sharedStore) load(ctx context.Context, l *look) *Token {
 	return nil
 }
 
-// unsave takes a token that a resource refused out of the store.
-func (s *sharedStore) unsave(ctx context.Context, k cache.Key, parts []string, refused *Token) {
-	for _, sk := range s.keys() {
-		name := sk.Name(parts...)
-		_ = s.callStore(ctx, k, func(ctx context.Context) error {
-			sealed, err := s.store.Get(ctx, name)
-			if err != nil {
-				return err
-			}
-			if st, err := openEntry(sk, name, sealed); err != nil || st.Access != refused.AccessToken() {
-				return nil // another, which may be good
-			}
-			return s.store.Delete(ctx, name)
-		})
-	}
-}
-
+// save stores a token, sealed with the first key.
 func (s *sharedStore) save(ctx context.Context, k cache.Key, parts []string, t *Token) {
 	sk := s.keys()[0]
 	name := sk.Name(parts...)
 	sealed, err := sealEntry(sk, name, newStoredToken(t))
 	if err != nil {
-		s.storeFailed(k, err)
+		s.storeFailed(ctx, k, err)
 		return
 	}
 	_ = s.callStore(ctx, k, func(ctx context.Context) error {
@@ -199,7 +188,7 @@ func (s *sharedStore) save(ctx context.Context, k cache.Key, parts []string, t *
 
 // lock takes the key's lock, or waits until its holder has stored a token. If
 // neither happens in time, the request is made all the same.
-func (s *sharedStore) lock(ctx context.Context, l *look) (t *Token, unlock func()) {
+func (s *sharedStore) lock(ctx context.Context, l *search) (t *Token, unlock func()) {
 	unlock = func() {}
 	locker, ok := s.store.(Locker)
 	if !ok {
@@ -209,22 +198,21 @@ func (s *sharedStore) lock(ctx context.Context, l *look) (t *Token, unlock func(
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	for {
-		var release func(context.Context) error
-		err := s.callStore(ctx, l.key, func(ctx context.Context) (err error) {
-			release, err = locker.TryLock(ctx, name, lockLife)
-			return err
-		})
+		release, err := s.tryLock(ctx, locker, l.key, name)
 		if err != nil {
 			return nil, unlock
 		}
-		if t := s.load(ctx, l); t != nil {
-			if release != nil {
-				s.release(l.key, release)
-			}
+		held := release != nil
+		if !held {
+			release = unlock
+		}
+		orElse(release, func() { t = s.load(ctx, l) }) // a hook may be told of an entry
+		if t != nil {
+			release()
 			return t, unlock
 		}
-		if release != nil {
-			return nil, func() { s.release(l.key, release) }
+		if held {
+			return nil, release
 		}
 		if !workers.Sleep(ctx, lockPoll) {
 			return nil, unlock
@@ -232,9 +220,26 @@ func (s *sharedStore) lock(ctx context.Context, l *look) (t *Token, unlock func(
 	}
 }
 
-// release gives a lock back, also when the flight's time is over.
-func (s *sharedStore) release(k cache.Key, release func(context.Context) error) {
-	_ = s.callStore(context.Background(), k, release)
+// tryLock tries once to take a lock, and returns how to release it, or nil if
+// somebody else has it.
+func (s *sharedStore) tryLock(ctx context.Context, locker Locker, k cache.Key, name string) (release func(), err error) {
+	taken := make(chan func(context.Context) error, 1)
+	err = s.callStore(ctx, k, func(ctx context.Context) error {
+		release, err := locker.TryLock(ctx, name, lockLife)
+		if release != nil && ctx.Err() != nil {
+			return release(context.WithoutCancel(ctx)) // nobody waits for it any more
+		}
+		taken <- release
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	free := <-taken
+	if free == nil {
+		return nil, nil
+	}
+	return func() { _ = s.callStore(context.WithoutCancel(ctx), k, free) }, nil
 }
 
 var errStoreDown = errors.New("certtoken: the store is left alone for a moment after a failure")
@@ -254,7 +259,7 @@ func (s *sharedStore) callStore(whole context.Context, k cache.Key, call func(co
 	ctx, cancel := context.WithTimeout(whole, storeLimit)
 	defer cancel()
 	done := make(chan error, 1)
-	s.work.Go(func() { // within a flight, so never after Close has waited
+	s.work.Go(partStore, func() { // within a flight, so never after Close has waited
 		defer func() { <-s.calls }()
 		err := errors.New("certtoken: the store ended its goroutine")
 		defer func() {
@@ -273,11 +278,14 @@ func (s *sharedStore) callStore(whole context.Context, k cache.Key, call func(co
 	}
 	if err != nil && !errors.Is(err, ErrStoreMiss) && whole.Err() == nil {
 		s.downUntil.Store(int64(s.clock.Mono() + storePause))
-		s.storeFailed(k, err)
+		s.storeFailed(whole, k, err)
 	}
 	return err
 }
 
-func (s *sharedStore) storeFailed(k cache.Key, err error) {
-	emit(s.failed, Event{Tenant: k.Tenant, Scopes: k.Scopes, Err: fmt.Errorf("certtoken: store: %w", redact.Error(err))})
+// storeFailed tells the hooks.
+func (s *sharedStore) storeFailed(ctx context.Context, k cache.Key, err error) {
+	e := eventAbout(&k)
+	e.Err = fmt.Errorf(prefix+"store: %w", redact.Error(err))
+	emitIn(ctx, s.failed, e)
 }

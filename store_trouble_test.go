@@ -87,11 +87,13 @@ func TestStoredTokenThatIsDueHelpsInAnOutage(t *testing.T) {
 	})
 }
 
-// A token that a resource refused doesn't come back out of the store.
-func TestRefusedTokenLeavesTheStore(t *testing.T) {
+// One API's refusal of a token while the endpoint is down takes it from nobody
+// else: the others keep it, in the cache and in the store, until a new one is there.
+func TestARefusedTokenStaysUntilANewOneIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, cert := fleet(t)
-		client := process(t, srv, cert, certtoken.NewMemoryStore())
+		store := certtoken.NewMemoryStore()
+		client := process(t, srv, cert, store)
 		first, err := client.Token(t.Context(), scope)
 		require.NoError(t, err)
 		synctest.Wait() // until it is stored
@@ -104,13 +106,35 @@ func TestRefusedTokenLeavesTheStore(t *testing.T) {
 			return resp, nil
 		})
 		hc := &http.Client{Transport: client.Transport(api, scope)}
-		fault := certtokentest.Fault{Status: 503}
-		srv.Fail(fault, fault, fault)
+		kept := func(by *certtoken.Client) {
+			t.Helper()
+			token, err := by.Token(t.Context(), scope)
+			require.NoError(t, err)
+			require.Equal(t, first.AccessToken(), token.AccessToken())
+		}
+		srv.FailAlways(certtokentest.Fault{Status: 503, Delay: time.Second})
+		refused := make(chan int)
+		go func() {
+			resp, err := hc.Get("https://api.example.com/")
+			refused <- status(t, resp, err)
+		}()
+		synctest.Wait()
+		kept(client) // while a new one is asked for
+		require.Equal(t, http.StatusUnauthorized, <-refused, "who was refused gets the 401")
+		kept(client)
+		kept(process(t, srv, cert, store))
+
+		srv.ClearFaults()
+		time.Sleep(time.Minute)
 		resp, err := hc.Get("https://api.example.com/")
-		require.Equal(t, http.StatusUnauthorized, status(t, resp, err), "the endpoint is down")
-		time.Sleep(5 * time.Second)
-		resp, err = hc.Get("https://api.example.com/")
 		require.Equal(t, http.StatusOK, status(t, resp, err))
+		synctest.Wait()
+		newer, err := client.Token(t.Context(), scope)
+		require.NoError(t, err)
+		require.NotEqual(t, first.AccessToken(), newer.AccessToken())
+		token, err := process(t, srv, cert, store).Token(t.Context(), scope)
+		require.NoError(t, err)
+		assert.Equal(t, newer.AccessToken(), token.AccessToken(), "and the store has the new one")
 	})
 }
 

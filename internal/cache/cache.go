@@ -1,29 +1,84 @@
 // Package cache keeps a token for each thing that can be asked for. A token that
-// is there is handed out without a lock; one that isn't is fetched once for
-// everybody who waits. It is renewed behind the callers, and a refusal is
-// remembered for as long as the owner says.
+// is there is handed out without a lock. One that isn't there is fetched once,
+// however many wait for it, and a token that nears its end is renewed behind the
+// callers. The package never knows what a token is, how it is fetched or what an
+// error means: that is its owner's.
 //
-//	table.go    where a key's slot is found, and which slots leave
-//	acquire.go  what a caller gets: a token, a flight to wait for, or a refusal
-//	flight.go   one fetch, from its start to its landing
-//	renewal.go  hits, and the renewal that a hit starts
-//	refusal.go  what is remembered of failures
+// From the ground up:
+//
+//	key.go       what a token was asked for
+//	refusal.go   what is remembered of a failure
+//	flight.go    one fetch: who waits for it, and what it came to
+//	slot.go      what is known of one key
+//	table.go     where a key's slot is found, and which slots leave
+//	cache.go     what the cache wants of its owner
+//	call.go      what is wanted, and a flight as its owner sees it
+//	turn.go      a flight's time, and its turn in the queue
+//	fetch.go     a flight from its start to its landing
+//	hit.go       a token that is there, and the renewal that it starts
+//	acquire.go   what a caller gets otherwise: a flight to wait for, or an error
+//	keepwarm.go  a token that is renewed though nobody asks
 package cache
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/queue"
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// What callers get besides what Fetch returns.
-var (
-	ErrClosed     = errors.New("certtoken: the client is closed")
-	ErrShortLived = errors.New("the token endpoint grants shorter tokens than asked for")
-)
+// Owner fetches tokens of type T with grants of type G, and says how long they
+// live. Its methods are called from many goroutines.
+type Owner[T, G any] interface {
+	// Fetch gets a token. The context ends when the flight has had its time or the
+	// cache is closed.
+	Fetch(ctx context.Context, call *Call[T, G]) Fetched[T]
+
+	// Life is when a token is renewed and when it ends.
+	Life(token *T) *clock.Span
+
+	// Judge says what is to be remembered of an error of Fetch.
+	Judge(err error, k *Key) Verdict
+
+	// Condition is the present state of what a Verdict can depend on.
+	Condition() string
+
+	// Recall is a remembered error as it is returned to a later caller, when it is
+	// remembered for the time that is left.
+	Recall(err error, left time.Duration) error
+
+	// Missed is told that a caller has to wait. It runs in the caller's time.
+	Missed(k *Key)
+
+	// RenewalFailed is told of a renewal behind the callers, and of the pause before
+	// the next.
+	RenewalFailed(k *Key, before *T, err error, pause time.Duration)
+
+	// Abandoned is told of a flight that didn't end in its time, and Returned of its
+	// end, at which its result is dropped.
+	Abandoned(k *Key, err *AbandonedError)
+	Returned(k *Key, part string, took time.Duration)
+}
+
+// Config is what a cache is made of.
+type Config[T, G any] struct {
+	Owner Owner[T, G]
+
+	Limit       int           // of slots; the least recently used leave
+	Foreground  bool          // a renewal is waited for by the caller that finds it due
+	FlightLimit time.Duration // from a flight's place in the queue to its end
+
+	Clock *clock.Clock
+	Work  *workers.Group // in which flights run; closing it closes the cache
+	Queue *queue.Queue   // in which flights wait for their turn
+
+	// Two things that most owners have no use for. They are functions and not
+	// methods of Owner because a hit then costs a comparison and no call.
+	OnHit  func(*Key, *T)
+	Usable func(*T) bool // whether a token may be handed out, beyond its time
+}
 
 // Cache is a cache of tokens T that are fetched with grants G. Make one with [New].
 type Cache[T, G any] struct {
@@ -31,91 +86,29 @@ type Cache[T, G any] struct {
 	table *table[T]
 }
 
-// Config is what a cache wants of its owner. Functions that may be nil say so.
-type Config[T, G any] struct {
-	Limit      int // of slots; the least recently used leave
-	Clock      *clock.Clock
-	Work       *workers.Group // in which flights run
-	Foreground bool           // renewals wait for their fetch
-
-	Fetch  func(context.Context, *Call[T, G]) Fetched[T]
-	Life   func(*T) *clock.Span
-	Ends   func(*T) time.Time // for errors
-	Usable func(*T) bool      // beyond its time; nil: always
-
-	Judge     func(error, *Key) Verdict
-	Again     func(err error, left time.Duration) error // as a remembered one is returned
-	Condition func() string                             // that a verdict may depend on
-
-	OnHit           func(*Key, *T) // may be nil
-	OnMiss          func(*Key)
-	OnRenewalFailed func(k *Key, before *T, err error, pause time.Duration)
-}
-
-// Want is what is wanted beside the key. The zero value is any valid token.
-type Want[T, G any] struct {
-	Grant       G
-	Claims      string        // that the token must be asked for with
-	Fresh, Once bool          // past the cache; with a grant that can be redeemed once
-	Further     time.Duration // how long the token must still be handed out
-
-	// InsteadOf is a token that a resource refused: any other will do, and no more
-	// than one flight a minute is started for such a reason, so that a resource
-	// which always refuses can't have the endpoint asked in a loop.
-	InsteadOf *T
-
-	behind bool // a renewal behind the callers
-}
-
-// Cacheable reports whether a token from the cache will do.
-func (w *Want[T, G]) Cacheable() bool {
-	return w.Claims == "" && !w.Fresh && w.InsteadOf == nil && !w.Once
-}
-
 // New makes a cache.
 func New[T, G any](cfg Config[T, G]) *Cache[T, G] {
-	return &Cache[T, G]{Config: cfg, table: newTable(cfg.Limit, cfg.Life)}
-}
-
-// Get returns a token that is there and may be handed out for a further while, or
-// nil. It takes no lock and allocates nothing.
-func (c *Cache[T, G]) Get(tenant, user string, scopes []string, grant G, further time.Duration) *T {
-	s := c.table.find(tenant, user, scopes)
-	if s == nil {
-		return nil
-	}
-	return c.handOut(s, grant, further)
-}
-
-// Find returns the slot of a key that is short enough to be found without a lock,
-// or nil. Who keeps it gets its token by [Cache.At].
-func (c *Cache[T, G]) Find(k Key) *Slot[T] { return c.table.find(k.Tenant, k.User, k.Scopes) }
-
-// At is Get for a slot that was found before; nil also when it was evicted.
-func (c *Cache[T, G]) At(s *Slot[T], grant G) *T {
-	if s.dead.Load() {
-		return nil
-	}
-	return c.hit(s, grant)
+	return &Cache[T, G]{Config: cfg, table: newTable(cfg.Limit, cfg.Owner.Life)}
 }
 
 // Valid reports whether a token is handed out now and for a further while.
 func (c *Cache[T, G]) Valid(t *T, further time.Duration) bool {
-	return t != nil && further < c.Life(t).End-c.age(t) && c.usable(t)
+	return t != nil && further < c.Owner.Life(t).End-c.now(t) && c.usable(t)
 }
 
 func (c *Cache[T, G]) usable(t *T) bool { return c.Usable == nil || c.Usable(t) }
 
-// age is the clock reading that counts for a token, or that of now for none.
-func (c *Cache[T, G]) age(t *T) time.Duration {
+// now is the clock reading that counts for a token, or without one for anything
+// that starts now.
+func (c *Cache[T, G]) now(t *T) time.Duration {
 	if t == nil {
 		return c.Clock.Mono()
 	}
-	return c.Clock.Age(c.Life(t))
+	return c.Clock.Age(c.Owner.Life(t))
 }
 
 // Clear forgets everything.
 func (c *Cache[T, G]) Clear() { c.table.clear() }
 
-// Len counts the slots that can be found, for tests.
+// Len counts the slots that can be found.
 func (c *Cache[T, G]) Len() int { return c.table.len() }

@@ -24,10 +24,6 @@ func newCache(limit int) *table[token] {
 	return newTable(limit, func(t *token) *clock.Span { return &t.life })
 }
 
-func next(b *buckets[token], s *Slot[token]) *atomic.Pointer[Slot[token]] {
-	return &s.next[b.generation&1]
-}
-
 func keyOf(scopes ...string) Key { return Key{Scopes: scopes} }
 
 func tokenUntil(end time.Duration) *token { return &token{life: clock.Span{End: end}} }
@@ -89,10 +85,10 @@ func TestKeyMatches(t *testing.T) {
 func TestCollidingHashes(t *testing.T) {
 	c := newCache(1000)
 	first := c.slot(keyOf("a"), 0)
-	table := c.table.Load()
-	bucket := table.bucket(first.hash)
+	table := c.buckets.Load()
+	bucket := table.chain(first.hash)
 	second := &Slot[token]{hash: first.hash, key: Key{Tenant: "t", Scopes: []string{"b", "c"}}}
-	next(table, second).Store(bucket.Load())
+	table.next(second).Store(bucket.Load())
 	bucket.Store(second)
 	c.count++
 
@@ -107,14 +103,14 @@ func TestCollidingHashes(t *testing.T) {
 	first.token.Store(tokenUntil(time.Hour))
 	second.token.Store(tokenUntil(time.Hour))
 	for range 5 { // both sides of the links, several times
-		c.grow(c.table.Load())
+		c.grow(c.buckets.Load())
 		check()
 	}
-	c.remove(c.table.Load(), first, never)
+	c.remove(c.buckets.Load(), first, never)
 	assert.True(t, first.dead.Load())
 	assert.Nil(t, c.lookup(first.hash, "", "", []string{"a"}))
 	assert.Same(t, second, c.lookup(first.hash, "t", "", []string{"b", "c"}))
-	c.remove(c.table.Load(), second, never)
+	c.remove(c.buckets.Load(), second, never)
 	assert.Zero(t, c.count)
 	assert.Zero(t, c.len())
 }
@@ -159,10 +155,10 @@ func TestCacheFindsWhatItHas(t *testing.T) {
 	assert.Nil(t, c.find("t", "", []string{"scope-1"}))
 	assert.Equal(t, n, c.count)
 	longest := 0
-	table := c.table.Load()
+	table := c.buckets.Load()
 	for i := range table.chains {
 		length := 0
-		for s := table.chains[i].Load(); s != nil; s = next(table, s).Load() {
+		for s := table.chains[i].Load(); s != nil; s = table.next(s).Load() {
 			length++
 		}
 		longest = max(longest, length)
@@ -220,7 +216,7 @@ func TestEviction(t *testing.T) {
 		for i := range limit {
 			s := c.slot(keyOf(fmt.Sprint("busy-", i)), 0)
 			s.mu.Lock()
-			s.busy().flight = new(flight[token])
+			s.record().flight = new(flight[token])
 			s.mu.Unlock()
 			busy = append(busy, s)
 		}
@@ -230,7 +226,7 @@ func TestEviction(t *testing.T) {
 		}
 		for _, s := range busy {
 			s.mu.Lock()
-			s.work = nil
+			s.state = nil
 			s.mu.Unlock()
 		}
 		fill(c, 10, 10+4*limit, 2*time.Hour, 3*time.Hour)
@@ -239,7 +235,7 @@ func TestEviction(t *testing.T) {
 	t.Run("a refusal is remembered", func(t *testing.T) {
 		c := newCache(10 * limit)
 		s := c.slot(keyOf("throttled"), 0)
-		s.busy().refused = &refusal{until: time.Hour}
+		s.record().refused = &refusal{until: time.Hour}
 		fill(c, 0, limit, 30*time.Minute, 40*time.Minute)
 		fill(c, limit, 4*limit, 50*time.Minute, 2*time.Hour)
 		assert.False(t, s.dead.Load())
@@ -252,7 +248,7 @@ func TestEviction(t *testing.T) {
 func TestDeadSlots(t *testing.T) {
 	c := newCache(10)
 	s := c.slot(keyOf("a"), 0)
-	c.remove(c.table.Load(), s, never)
+	c.remove(c.buckets.Load(), s, never)
 	require.True(t, s.dead.Load())
 	assert.Nil(t, c.find("", "", []string{"a"}))
 	again := c.slot(keyOf("a"), 0)
@@ -261,16 +257,6 @@ func TestDeadSlots(t *testing.T) {
 	c.clear()
 	assert.True(t, again.dead.Load())
 	assert.Zero(t, c.len())
-}
-
-func TestForgetIsByIdentity(t *testing.T) {
-	s := newCache(10).slot(keyOf("a"), 0)
-	old, newer := tokenUntil(1), tokenUntil(2)
-	s.token.Store(newer)
-	s.forget(old)
-	assert.Same(t, newer, s.token.Load())
-	s.forget(newer)
-	assert.Nil(t, s.token.Load())
 }
 
 // Readers, writers, growth and eviction at once. A reader may miss a slot while
@@ -283,7 +269,7 @@ func TestCacheUnderTheRaceDetector(t *testing.T) {
 	pinned := c.slot(keyOf("pinned"), 0)
 	pinned.token.Store(tokenUntil(never))
 	pinned.mu.Lock()
-	pinned.busy().flight = new(flight[token]) // is never evicted
+	pinned.record().flight = new(flight[token]) // is never evicted
 	pinned.mu.Unlock()
 	for range 4 {
 		readers.Go(func() {
@@ -310,7 +296,7 @@ func TestCacheUnderTheRaceDetector(t *testing.T) {
 				s.token.Store(tokenUntil(now + time.Duration(rand.IntN(100))*time.Second))
 				if i%1000 == 0 && w == 0 { // more generations than a cache of this size sees
 					c.mu.Lock()
-					c.grow(c.table.Load())
+					c.grow(c.buckets.Load())
 					c.mu.Unlock()
 				}
 			}
@@ -325,12 +311,12 @@ func TestCacheUnderTheRaceDetector(t *testing.T) {
 	assert.Less(t, missed.Load(), 1+found.Load()/20, "hits are lost for long")
 }
 
-func TestOver(t *testing.T) {
+func TestExpired(t *testing.T) {
 	c := newCache(10)
 	s := c.slot(keyOf("a"), time.Hour)
-	assert.False(t, c.over(s, time.Hour), "its token may be on the way")
-	assert.True(t, c.over(s, time.Hour+time.Minute))
+	assert.False(t, c.expired(s, time.Hour), "its token may be on the way")
+	assert.True(t, c.expired(s, time.Hour+time.Minute))
 	s.token.Store(tokenUntil(2 * time.Hour))
-	assert.False(t, c.over(s, 2*time.Hour-1))
-	assert.True(t, c.over(s, 2*time.Hour))
+	assert.False(t, c.expired(s, 2*time.Hour-1))
+	assert.True(t, c.expired(s, 2*time.Hour))
 }

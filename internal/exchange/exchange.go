@@ -31,6 +31,8 @@ const (
 type Client struct {
 	HTTP      *http.Client
 	userAgent string
+	limit     time.Duration   // for one attempt
+	own       *http.Transport // nil: the user's
 }
 
 // New copies the user's client and lays our rules over it: a token
@@ -39,7 +41,22 @@ type Client struct {
 func New(user *http.Client, userAgent string) *Client {
 	client := Own(user)
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{HTTP: client, userAgent: userAgent}
+	x := &Client{HTTP: client, userAgent: userAgent, limit: AttemptLimit}
+	if user == nil {
+		x.own, _ = client.Transport.(*http.Transport)
+	}
+	return x
+}
+
+// Limit sets how long one request may take and how many there are at once: where
+// the transport is our own, it keeps as many idle connections, so that a rush opens
+// no more. It must be called before the first request.
+func (x *Client) Limit(attempt time.Duration, requests int) {
+	x.limit = attempt
+	if x.own != nil {
+		x.own.MaxIdleConnsPerHost = requests
+		x.own.MaxIdleConns = max(x.own.MaxIdleConns, requests)
+	}
 }
 
 // Own copies the user's client, without its cookies, or makes one.
@@ -68,7 +85,7 @@ func defaultTransport() *http.Transport {
 // that wraps [ErrBadResponse], or a [*Failure]. over, where it isn't nil, is used in
 // place of the client's own connections.
 func (x *Client) Post(ctx context.Context, over *http.Client, endpoint string, form url.Values, correlationID string) (Answer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, AttemptLimit, ErrAttemptLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, x.limit, limitError(x.limit))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -118,8 +135,12 @@ var (
 	ErrBadResponse = errors.New("unusable answer from the token endpoint")
 
 	ErrTooLong      = errors.New("too long")
-	ErrAttemptLimit = fmt.Errorf("no Answer within %v: %w", AttemptLimit, context.DeadlineExceeded)
+	ErrAttemptLimit = limitError(AttemptLimit)
 )
+
+func limitError(limit time.Duration) error {
+	return fmt.Errorf("no answer within %v: %w", limit, context.DeadlineExceeded)
+}
 
 // ReadAll reads all of r, or reports ErrTooLong.
 func ReadAll(r io.Reader, limit int64) ([]byte, error) {

@@ -214,7 +214,7 @@ func (s handshakeSigner) Public() crypto.PublicKey { return s.signer.Public() }
 func (s handshakeSigner) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = panics.Error(p)
+			err = panics.Error("the signer", p)
 		}
 	}()
 	if remote, ok := s.signer.(contextSigner); ok {

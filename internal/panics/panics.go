@@ -1,4 +1,5 @@
-// Package panics makes an error of what a user's code panicked with.
+// Package panics makes an error of what a part of the program panicked with. It
+// never repeats what the panic said, which could be a secret.
 package panics
 
 import (
@@ -7,9 +8,9 @@ import (
 	"strings"
 )
 
-// Error tells where a panic was, and not what it said: that could be a secret.
-// Call it from the deferred function that recovered.
-func Error(p any) error {
+// Error says which part of the program panicked and in which function. Call it
+// from the deferred function that recovered.
+func Error(part string, p any) error {
 	what := fmt.Sprintf("%T", p)
 	if e, ok := p.(runtime.Error); ok {
 		what = e.Error()
@@ -19,10 +20,10 @@ func Error(p any) error {
 	for {
 		frame, more := frames.Next()
 		if frame.Function != "" && !strings.HasPrefix(frame.Function, "runtime.") {
-			return fmt.Errorf("certtoken: a source, signer or hook panicked (%s) in %s", what, frame.Function)
+			return fmt.Errorf("%s panicked (%s) in %s", part, what, frame.Function)
 		}
 		if !more {
-			return fmt.Errorf("certtoken: a source, signer or hook panicked (%s)", what)
+			return fmt.Errorf("%s panicked (%s)", part, what)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (c *Caller[T]) Start(f func() (T, error)) (call *Call[T], mine bool) {
 func (c *Caller[T]) run(call *Call[T], f func() (T, error)) {
 	defer func() {
 		if p := recover(); p != nil {
-			call.err = panics.Error(p)
+			call.err = panics.Error("what was called", p)
 		}
 		c.mu.Lock()
 		c.current = nil

@@ -1,0 +1,94 @@
+package certtoken
+
+import (
+	"context"
+	"time"
+
+	"github.com/certtoken/certtoken/internal/cache"
+	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/workers"
+)
+
+// Parts of the program that run in a client's goroutines. Errors name the one that
+// panicked or doesn't return.
+const (
+	partCertSource      = "the certificate source"
+	partAssertionSource = "the assertion source"
+	partSigner          = "the signer"
+	partTransport       = "the HTTP transport"
+	partStore           = "the store"
+	partHook            = "a hook"
+)
+
+// fetcher gets the tokens that a client's caches keep, and tells the hooks what
+// becomes of them.
+type fetcher struct {
+	authority Authority
+	requester *requester
+	shared    *sharedStore // nil: none
+	hooks     Hooks
+	work      *workers.Group
+}
+
+var _ cache.Owner[Token, Grant] = (*fetcher)(nil)
+
+// Fetch gets a token from the shared store if there is one, or else from the
+// endpoint.
+func (f *fetcher) Fetch(ctx context.Context, call *tokenCall) cache.Fetched[Token] {
+	authority, err := f.authority.forTenant(call.Key.Tenant)
+	if err != nil {
+		return cache.Fetched[Token]{Err: err}
+	}
+	origin := func() (*Token, error) { return f.requester.request(ctx, authority, call) }
+	if f.shared == nil || call.Want.Once {
+		t, err := origin()
+		return cache.Fetched[Token]{Token: t, Err: err}
+	}
+	bound, err := f.requester.credential.bound(ctx)
+	if err != nil {
+		return cache.Fetched[Token]{Err: err}
+	}
+	return f.shared.fetch(ctx, authority, call, bound, origin)
+}
+
+// Life is the token's.
+func (*fetcher) Life(t *Token) *clock.Span { return &t.life }
+
+// Judge says what is to be remembered of an error.
+func (*fetcher) Judge(err error, k *cache.Key) cache.Verdict { return judge(err, k) }
+
+// Condition names the certificate in use: a refusal of another one is void.
+func (f *fetcher) Condition() string { return f.requester.credential.name() }
+
+// Recall returns a remembered error with the time for which it still is.
+func (*fetcher) Recall(err error, left time.Duration) error { return again(err, left) }
+
+// Missed tells the hooks that a caller has to wait.
+func (f *fetcher) Missed(k *cache.Key) { emit(f.hooks.Miss, eventAbout(k)) }
+
+// RenewalFailed tells the hooks of a renewal behind the callers.
+func (f *fetcher) RenewalFailed(k *cache.Key, before *Token, err error, pause time.Duration) {
+	e := eventAbout(k)
+	e.Err, e.ExpiresAt, e.RetryIn = callerError(err), before.ExpiresAt(), pause
+	emit(f.hooks.RenewalFailed, e)
+}
+
+// Abandoned tells the hooks of a request that was given up.
+func (f *fetcher) Abandoned(k *cache.Key, err *cache.AbandonedError) {
+	e := eventAbout(k)
+	e.Err, e.Part, e.Elapsed = callerError(err), err.Part, err.After
+	e.Abandoned, _ = f.work.Abandoned()
+	emit(f.hooks.RequestAbandoned, e)
+}
+
+// Returned tells the hooks that a request which was given up has ended.
+func (f *fetcher) Returned(k *cache.Key, part string, took time.Duration) {
+	e := eventAbout(k)
+	e.Part, e.Elapsed = part, took
+	n, _ := f.work.Abandoned()
+	e.Abandoned = n - 1 // without this one
+	emit(f.hooks.RequestReturned, e)
+}
+
+// eventAbout starts an event about a key.
+func eventAbout(k *cache.Key) Event { return Event{Tenant: k.Tenant, Scopes: k.Scopes} }

@@ -1,0 +1,194 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/certtoken/certtoken/internal/panics"
+)
+
+// start sends a flight off, and returns nil if the cache is closed. The caller
+// holds s.mu and has seen that there is no other.
+func (c *Cache[T, G]) start(ctx context.Context, s *Slot[T], want Want[T, G]) *flight[T] {
+	ctx, task := c.Work.Begin(context.WithoutCancel(ctx))
+	if task == nil {
+		return nil
+	}
+	f := &flight[T]{done: make(chan struct{}), reported: make(chan struct{}), task: task, claims: want.Claims}
+	s.record().flight = f
+	f.renewBefore = s.renew.Swap(int64(never)) // no hit starts another flight meanwhile
+	call := &Call[T, G]{Key: s.key, Want: want, Before: s.token.Load(), slot: s, flight: f, began: time.Now()}
+	call.turn = func() (context.Context, func(), error) { return c.turn(call) }
+	go c.run(ctx, call)
+	return f
+}
+
+// run is a flight from its start to its end, whoever still waits for it.
+func (c *Cache[T, G]) run(ctx context.Context, call *Call[T, G]) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.Work.Context(), func() { cancel(ErrClosed) })()
+	call.whole = ctx
+	f := call.flight
+	f.overdue = time.AfterFunc(c.FlightLimit+abandonAfter, func() { c.abandon(call) })
+	defer c.end(call)
+
+	var out Fetched[T]
+	fetched := false
+	defer func() { // also when a part of the program panics, or ends this goroutine
+		if p := recover(); p != nil {
+			out.Err = panics.Error(f.task.Part(), p)
+		} else if !fetched {
+			out.Err = fmt.Errorf("%s ended its goroutine", f.task.Part())
+		}
+		kept, pause := c.land(call, out)
+		f.overdue.Reset(c.FlightLimit + abandonAfter) // the rest is bounded too
+		quietly(func() {
+			if out.After != nil {
+				out.After(kept)
+			}
+		})
+		if kept {
+			c.tellFailure(call, pause)
+		}
+	}()
+	limited := c.limited(call, call.began.Add(c.FlightLimit))
+	if out.Err = c.tooManyAbandoned(call.slot); out.Err == nil {
+		out = c.Owner.Fetch(limited, call)
+	}
+	fetched = true
+}
+
+// land puts a flight's result where it belongs and lets the waiters go. kept is
+// false if it has landed before, because it was given up.
+func (c *Cache[T, G]) land(call *Call[T, G], out Fetched[T]) (kept bool, pause time.Duration) {
+	f, s := call.flight, call.slot
+	s.mu.Lock()
+	if f.landed {
+		s.mu.Unlock()
+		return false, 0
+	}
+	f.landed = true
+	f.token, f.shared, f.err = out.Token, out.Shared, out.Err
+	if c.Work.Closed() {
+		f.token, f.err = nil, ErrClosed
+	}
+	st := s.record()
+	st.flight = nil
+	switch {
+	case f.err == nil:
+		st.failures, st.refused, st.claims = 0, nil, f.claims
+		c.put(s, f.token)
+	case errors.Is(f.err, errWithdrawn):
+		st.forced = st.forced && call.Want.InsteadOf == nil
+		s.renew.Store(f.renewBefore)
+	default:
+		pause = c.noteFailure(call)
+	}
+	s.prune()
+	s.mu.Unlock()
+	close(f.done)
+	c.table.tidy(c.Clock.Mono())
+	return true, pause
+}
+
+// put makes a token the slot's. The order of its steps is that of hit turned
+// round: whoever reads a time of renewal reads the token that it belongs to, or a
+// newer one.
+func (c *Cache[T, G]) put(s *Slot[T], t *T) {
+	life := c.Owner.Life(t)
+	s.token.Store(t)
+	s.ahead.Store(int64(life.Ahead))
+	s.renew.Store(int64(life.Renew))
+}
+
+// noteFailure remembers what concerns later callers, and returns the pause before
+// the next renewal. What came of a request with claims may be due to them: of that,
+// only what is general concerns the others. The caller holds the slot's mutex.
+func (c *Cache[T, G]) noteFailure(call *Call[T, G]) time.Duration {
+	s, f, before := call.slot, call.flight, call.Before
+	st, now, verdict := s.record(), c.Clock.Look(), c.Owner.Judge(f.err, &s.key)
+	if verdict.Remember > 0 && (verdict.General || f.claims == "") {
+		st.refused = &refusal{err: f.err, until: now.Mono + verdict.Remember, ahead: now.Ahead, condition: verdict.Condition}
+	}
+	var life, pause time.Duration
+	if before != nil {
+		life = c.Owner.Life(before).End - c.Owner.Life(before).Granted
+	}
+	if f.claims == "" {
+		st.failures++
+		pause = renewPause(st.failures, life)
+	}
+	pause = max(pause, verdict.Pause)
+	if verdict.Hopeless && before != nil {
+		pause = life
+	}
+	due := max(f.renewBefore, int64(c.now(before)+pause))
+	if before != nil {
+		due = min(due, int64(c.Owner.Life(before).End)) // until then, a hit looks at nothing else
+	}
+	s.renew.Store(due)
+	return pause
+}
+
+// tellFailure tells the owner of a renewal behind the callers that failed.
+func (c *Cache[T, G]) tellFailure(call *Call[T, G], pause time.Duration) {
+	if err := call.flight.err; call.Want.behind && err != nil && !errors.Is(err, ErrClosed) {
+		quietly(func() { c.Owner.RenewalFailed(&call.slot.key, call.Before, err, pause) })
+	}
+}
+
+// abandon gives up a flight whose time is long over. Its waiters get an error, and
+// the next caller starts another flight.
+func (c *Cache[T, G]) abandon(call *Call[T, G]) {
+	f, s := call.flight, call.slot
+	s.mu.Lock()
+	if f.ended || f.abandoned {
+		s.mu.Unlock()
+		return
+	}
+	f.abandoned = true
+	st := s.record()
+	st.abandoned++
+	st.hangsIn = f.task.Part()
+	s.mu.Unlock()
+	defer close(f.reported)
+	f.task.Abandon()
+	err := &AbandonedError{Part: f.task.Part(), After: c.FlightLimit + abandonAfter, Running: 1, limit: limitError(c.FlightLimit)}
+	kept, pause := c.land(call, Fetched[T]{Err: err})
+	quietly(func() { c.Owner.Abandoned(&s.key, err) })
+	if kept {
+		c.tellFailure(call, pause)
+	}
+}
+
+// end is the last that a flight does, also one that was given up.
+func (c *Cache[T, G]) end(call *Call[T, G]) {
+	f, s := call.flight, call.slot
+	defer f.task.End()
+	f.overdue.Stop()
+	call.release()
+	s.mu.Lock()
+	f.ended = true
+	abandoned := f.abandoned
+	s.mu.Unlock()
+	if !abandoned {
+		return
+	}
+	// A hook that hangs over the news keeps the flight counted.
+	<-f.reported
+	quietly(func() { c.Owner.Returned(&s.key, f.task.Part(), time.Since(call.began)) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record().abandoned--
+	s.prune()
+}
+
+// quietly runs what is told to the owner after a flight: a panic there has nobody
+// to be told to.
+func quietly(tell func()) {
+	defer func() { _ = recover() }()
+	tell()
+}

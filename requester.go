@@ -1,0 +1,301 @@
+package certtoken
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/certtoken/certtoken/internal/cache"
+	"github.com/certtoken/certtoken/internal/claims"
+	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/mtls"
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
+	"github.com/certtoken/certtoken/internal/workers"
+)
+
+// assertionType is of a JWT (RFC 7523 §2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+const (
+	maxAttempts = 3
+	baseBackoff = time.Second // of the first pause; doubles, full jitter
+)
+
+// requester is what all token requests of a client have in common.
+type requester struct {
+	clientID     string
+	capabilities []string
+	hooks        Hooks
+	clock        *clock.Clock
+	credential   credential
+	endpoint     *exchange.Client
+	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
+}
+
+// tokenCall is one fetch of a token for a cache.
+type tokenCall = cache.Call[Token, Grant]
+
+// request gets a token from the endpoint: up to three attempts at what may
+// pass, and one more each for a clock and for a certificate that the endpoint
+// blamed and that could be mended. Every attempt has a proof of its own; an
+// assertion that is signed here has a new jti.
+// A grant that can be redeemed once is sent again only if it can't have been.
+func (q *requester) request(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
+	wanted, err := claims.WithCapabilities(call.Want.Claims, q.capabilities)
+	if err != nil {
+		return nil, err
+	}
+	run := requestRun{
+		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID(),
+	}
+	for attempt := 1; ; {
+		if err := run.obtain(ctx); err != nil {
+			return nil, err
+		}
+		var t *Token
+		if ctx, t, err = run.exchange(); err == nil || call.Abandoned() {
+			return t, err
+		}
+		if run.mend(ctx, err) {
+			continue
+		}
+		call.Trouble(strings.TrimPrefix(err.Error(), prefix))
+		pause, again := retryPause(err, attempt)
+		again = again && (!run.grant.once || unused(err))
+		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
+			return nil, err
+		}
+		attempt++
+	}
+}
+
+// check makes a proof and sends it nowhere.
+func (q *requester) check(ctx context.Context, authority Authority) error {
+	p, err := q.credential.obtain(ctx, authority)
+	if err == nil {
+		_, err = q.credential.prove(ctx, authority, p)
+	}
+	return err
+}
+
+// requestRun is what the attempts of one token request have in common.
+type requestRun struct {
+	*requester
+	call          *tokenCall
+	authority     Authority
+	key           cache.Key
+	grant         shown
+	claims        string
+	correlationID string
+
+	sent    int
+	proof   proof  // of the last attempt
+	next    *proof // for the next one; nil: it makes its own
+	renewed bool   // the credential was asked for another proof
+	reset   bool   // the clock was corrected
+}
+
+// obtain asks for what the next proof is made of, unless another one was given
+// instead of a refused one. It comes before the turn: a source that hangs, or that
+// waits for another client, holds nobody else up.
+func (r *requestRun) obtain(ctx context.Context) (err error) {
+	if r.next != nil {
+		r.proof, r.next = *r.next, nil
+		return nil
+	}
+	r.proof, err = r.credential.obtain(ctx, r.authority)
+	return err
+}
+
+// exchange waits for the request's turn and makes an attempt. The context that it
+// returns is the one that counts from then on.
+func (r *requestRun) exchange() (context.Context, *Token, error) {
+	ctx, leave, err := r.call.Turn()
+	if err != nil {
+		return ctx, nil, err
+	}
+	defer leave()
+	t, err := r.attempt(ctx)
+	return ctx, t, err
+}
+
+// attempt makes a proof and sends it.
+func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
+	if r.proof, err = r.credential.prove(ctx, r.authority, r.proof); err != nil {
+		return nil, err
+	}
+	r.sent++
+	event := r.proof.event()
+	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.Tenant, r.key.Scopes, r.sent, r.correlationID
+	ctx = r.started(ctx, event)
+	asked := r.clock.Look()
+	leave := workers.Enter(ctx, partTransport)
+	answer, err := r.endpoint.Post(ctx, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
+	leave()
+	if r.key.User == "" && !r.grant.once {
+		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
+	}
+	if err == nil {
+		err = r.checkType(answer)
+	}
+	var t *Token
+	var refused *exchange.Refusal
+	if err == nil {
+		if r.bindings != nil && !r.call.Abandoned() {
+			r.bindings.Adopt(r.proof.binding)
+		}
+		r.credential.granted(ctx, r.proof)
+		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
+		event.ExpiresAt = t.ExpiresAt()
+	} else if errors.As(err, &refused) {
+		err = newTokenError(refused, r.proof.event())
+	}
+	event.Err, event.Elapsed = err, r.clock.Mono()-asked.Mono
+	r.ended(ctx, event)
+	return t, err
+}
+
+// started tells the hooks of an attempt, and returns the context for it.
+func (r *requestRun) started(ctx context.Context, e Event) context.Context {
+	if r.hooks.RequestStart == nil {
+		return ctx
+	}
+	leave := workers.Enter(ctx, partHook)
+	next := r.hooks.RequestStart(ctx, e)
+	leave()
+	if next == nil {
+		return ctx
+	}
+	return next
+}
+
+// ended tells the hooks of the end of an attempt.
+func (r *requestRun) ended(ctx context.Context, e Event) {
+	if r.hooks.RequestEnd != nil {
+		leave := workers.Enter(ctx, partHook)
+		r.hooks.RequestEnd(ctx, e)
+		leave()
+	}
+}
+
+// form is that of a token request: what the grant shows, and who asks (RFC 6749
+// §4, RFC 7523 §2.2).
+func (r *requestRun) form() url.Values {
+	form := maps.Clone(r.grant.form)
+	form.Set("client_id", r.clientID)
+	if r.proof.assertion != "" {
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", r.proof.assertion)
+	}
+	if r.authority.pop {
+		form.Set("token_type", typeMTLSPoP)
+	}
+	if len(r.key.Scopes) > 0 {
+		form.Set("scope", strings.Join(r.key.Scopes, " "))
+	}
+	if r.claims != "" {
+		form.Set("claims", r.claims)
+	}
+	for name, values := range r.authority.params {
+		form[name] = values
+	}
+	return form
+}
+
+// checkType refuses a token that isn't bound where one that is was asked for.
+func (r *requestRun) checkType(g exchange.Answer) error {
+	if !r.authority.pop || strings.EqualFold(g.Type, typeMTLSPoP) {
+		return nil
+	}
+	return fmt.Errorf("certtoken: %s: %w: a token of type %s where %s was asked for",
+		syntax.EndpointName(r.authority.tokenURL), ErrBadResponse, redact.Short(g.Type), typeMTLSPoP)
+}
+
+// mend tries to remove the cause of a refusal, each at most once in a request,
+// and reports whether it makes sense to ask again at once.
+func (r *requestRun) mend(ctx context.Context, err error) bool {
+	var te *TokenError
+	if !errors.As(err, &te) {
+		return false
+	}
+	if !r.reset && r.followClock(ctx, te) {
+		r.reset = true
+		return true
+	}
+	blamed := te.blamesCertificate
+	if r.proof.cert == nil {
+		blamed = te.refusesClient
+	}
+	if !r.renewed && blamed() {
+		r.renewed = true
+		next, ok := r.credential.renew(ctx, r.authority, r.proof, te)
+		if ok {
+			r.next = &next
+		}
+		return ok
+	}
+	return false
+}
+
+// followClock follows the endpoint's clock, of which a hook may be told.
+func (r *requestRun) followClock(ctx context.Context, why *TokenError) bool {
+	leave := workers.Enter(ctx, partHook)
+	better := r.credential.followClock(r.authority, r.proof, why)
+	leave()
+	return better
+}
+
+// retryPause reports whether a failed attempt is worth another, and after what
+// pause: the server's, or exponential with full jitter.
+func retryPause(err error, attempt int) (time.Duration, bool) {
+	var te *TokenError
+	if errors.As(err, &te) {
+		if !te.Temporary() {
+			return 0, false
+		}
+	} else if !isConnectionFailure(err) {
+		return 0, false
+	}
+	if attempt >= maxAttempts {
+		return 0, false
+	}
+	if te != nil && te.RetryAfter > 0 {
+		return te.RetryAfter, true
+	}
+	return rand.N(baseBackoff << (attempt - 1)), true
+}
+
+// unused reports whether a failed attempt surely left its grant unused: it never
+// reached the server, or was turned away before anything was looked at. Any
+// other failure may have come after the code was redeemed, and a server that
+// sees a code twice revokes what it gave for it (RFC 6749 §4.1.2).
+func unused(err error) bool {
+	var te *TokenError
+	var op *net.OpError
+	return errors.As(err, &te) && te.StatusCode == http.StatusTooManyRequests ||
+		errors.As(err, &op) && op.Op == "dial"
+}
+
+// isConnectionFailure leaves out what a second try can't change: a certificate
+// that isn't trusted.
+func isConnectionFailure(err error) bool {
+	var failure *exchange.Failure
+	if !errors.As(err, &failure) {
+		return false
+	}
+	var verification *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	return !errors.As(err, &verification) && !errors.As(err, &authority) && !errors.As(err, &host)
+}
