@@ -41,6 +41,7 @@ type requester struct {
 	credential   credential
 	endpoint     *exchange.Client
 	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
+	propagation  time.Duration  // how long refusals are repeated that pass when a registration has spread
 }
 
 // tokenCall is one fetch of a token for a cache.
@@ -50,7 +51,8 @@ type tokenCall = cache.Call[Token, Grant]
 // pass, and one more each for a clock and for a certificate that the endpoint
 // blamed and that could be mended. Every attempt has a proof of its own; an
 // assertion that is signed here has a new jti.
-// A grant that can be redeemed once is sent again only if it can't have been.
+// A grant that can be redeemed once is sent again only if it can't have been. What
+// passes when a registration has spread is repeated for as long as that was asked for.
 func (q *requester) request(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
 	wanted, err := claims.WithCapabilities(call.Want.Claims, q.capabilities)
 	if err != nil {
@@ -59,6 +61,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 	run := requestRun{
 		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID(),
 	}
+	began := time.Now()
 	for attempt := 1; ; {
 		if err := run.obtain(ctx); err != nil {
 			return nil, err
@@ -72,6 +75,11 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		}
 		call.Trouble(strings.TrimPrefix(err.Error(), prefix))
 		pause, again := retryPause(err, attempt)
+		if isSpreading(err) {
+			pause = spreadPause(run.sent)
+			again = time.Since(began)+pause < q.propagation
+			attempt-- // which has a limit of its own
+		}
 		again = again && (!run.grant.once || unused(err))
 		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
 			return nil, err
