@@ -51,7 +51,7 @@ func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (
 	case err != nil:
 		return nil, fmt.Errorf("certtoken: %w", err)
 	}
-	cert, err := NewCertificate(pair.Key, pair.Leaf, pair.Chain)
+	cert, err := newCertificate(pair.Key, pair.Leaf, pair.Chain)
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (k *certCredential) obtain(ctx context.Context, _ Authority) (proof, error)
 func (k *certCredential) prove(ctx context.Context, authority Authority, p proof) (_ proof, err error) {
 	cert := p.cert
 	if authority.presents() {
-		if err := cert.usable(time.Now()); err != nil {
+		if err := cert.Valid(time.Now()); err != nil {
 			return proof{}, err
 		}
 		if p.binding, err = k.bindings.Bind(cert.pair()); err != nil {
@@ -134,7 +134,7 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 	if err != nil {
 		return nil, sourceError("certificate source", err)
 	}
-	if _, err := cert.publicKey(); err != nil {
+	if err := cert.check(); err != nil {
 		return nil, err
 	}
 	leave = workers.Enter(ctx, partHook)
@@ -163,7 +163,7 @@ func (k *certCredential) renew(ctx context.Context, _ Authority, refused proof, 
 		return proof{}, false
 	}
 	cert, err := k.certificate(ctx)
-	if err != nil || cert.sha256() == refused.cert.sha256() || cert.usable(time.Now()) != nil {
+	if err != nil || cert.sha256() == refused.cert.sha256() || cert.Valid(time.Now()) != nil {
 		return proof{}, false
 	}
 	return proof{cert: cert}, true
@@ -224,7 +224,7 @@ func (k *certCredential) announceHealth(trouble error, cert *Certificate) {
 func (k *certCredential) sign(ctx context.Context, authority Authority, cert *Certificate) (jwt string, offset time.Duration, err error) {
 	now := time.Now()
 	offset = time.Duration(k.offset.Load())
-	if offset != 0 && cert.usable(now.Add(offset)) != nil && cert.usable(now) == nil {
+	if offset != 0 && cert.Valid(now.Add(offset)) != nil && cert.Valid(now) == nil {
 		// The machine's clock was put right since: to sign by an offset that no
 		// longer holds would be refused here, and nobody would ever be asked.
 		offset = 0

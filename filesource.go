@@ -247,18 +247,18 @@ func (f *fileState) after(old *fileState, now time.Time) *fileState {
 	switch {
 	case f.err != nil:
 		return f
-	case f.cert == nil || read.usable(now) == nil:
+	case f.cert == nil || read.Valid(now) == nil:
 		f.cert = read // without a better one even an expired one: it gives the right error when it would sign
 	case now.Before(read.Leaf.NotBefore):
 		f.next = read
 	}
-	f.err = read.usable(now)
+	f.err = read.Valid(now)
 	return f
 }
 
 // ripe reports whether a certificate that was read before its time is valid now.
 func (f *fileState) ripe(now time.Time) bool {
-	return f.next != nil && f.next.usable(now) == nil
+	return f.next != nil && f.next.Valid(now) == nil
 }
 
 func (s *FileSource) stat(ctx context.Context) fileStamp {

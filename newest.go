@@ -110,7 +110,7 @@ func (n *newestValid) Health() error {
 
 // Reload notes which certificate was refused and has the sources reload too.
 func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
-	if _, err := refused.publicKey(); err != nil {
+	if err := refused.check(); err != nil {
 		return err
 	}
 	n.standBack(refused)

@@ -129,7 +129,7 @@ func (q *question) wait(ctx context.Context, limit time.Duration) {
 // take takes a certificate if it can sign now.
 func (q *question) take(cert *Certificate, err error) {
 	if cert != nil {
-		err = cert.usable(time.Now())
+		err = cert.Valid(time.Now())
 	}
 	if err != nil {
 		cert = nil
@@ -146,7 +146,7 @@ func checked(ctx context.Context, source CertSource) (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := cert.publicKey(); err != nil {
+	if err := cert.check(); err != nil {
 		return nil, err
 	}
 	return cert, nil

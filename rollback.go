@@ -100,7 +100,7 @@ func (r *rollback) found(cert *Certificate, now time.Time) {
 
 // isBack reports whether the pair before is to be signed with. The caller holds r.mu.
 func (r *rollback) isBack(now time.Time) bool {
-	return now.Before(r.standsBack) && r.before != nil && !now.After(r.until) && r.before.usable(now) == nil
+	return now.Before(r.standsBack) && r.before != nil && !now.After(r.until) && r.before.Valid(now) == nil
 }
 
 func sameLeaf(a, b *Certificate) bool {
