@@ -291,7 +291,7 @@ func (c *Client) Close() error {
 	if c.bindings != nil {
 		c.bindings.Close()
 	}
-	if c.cfg.http == nil {
+	if c.cfg.http == nil || c.cfg.httpIsOurs {
 		c.requester.endpoint.HTTP.CloseIdleConnections()
 	}
 	return nil

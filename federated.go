@@ -22,7 +22,8 @@ const maxAssertion = 64 << 10
 // AssertionSource supplies client assertions that somebody else signs: a
 // Kubernetes cluster, a CI system, another identity (federated credentials).
 // audience is whom the assertion must be for: api://AzureADTokenExchange for
-// Entra ID (its clouds have their own), the issuer elsewhere, or what
+// Entra ID (its clouds have their own, and of Bleu, Delos and GovSG it isn't known:
+// there [WithAudience] must name it), the issuer elsewhere, or what
 // [WithAudience] says; a source with an audience of its own ignores it. It is
 // asked once for each token request, from many goroutines, and keeps what it
 // wants to keep. The context ends with the request.
@@ -86,6 +87,9 @@ func (k *federatedCredential) prove(_ context.Context, _ Authority, obtained pro
 }
 
 func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
+	if _, isFile := k.source.(*assertionFile); audience == "" && !isFile {
+		return proof{}, errors.New("certtoken: the audience of this cloud's federated credentials is not known: give it by WithAudience")
+	}
 	leave := workers.Enter(ctx, partAssertionSource)
 	assertion, err := k.source.Assertion(ctx, audience)
 	leave()
@@ -186,8 +190,8 @@ func (f *assertionFile) Assertion(ctx context.Context, _ string) (string, error)
 // 700226): this is for other servers, and for a client whose first leg is one
 // that Entra ID takes.
 func (c *Client) AssertionSource(scopes ...string) AssertionSource {
-	if len(scopes) == 0 && c.authority.host != "" {
-		scopes = []string{c.authority.exchangeAudience() + "/.default"}
+	if len(scopes) == 0 && c.authority.host != "" && c.authority.cloud.exchange != "" {
+		scopes = []string{c.authority.cloud.exchange + "/.default"}
 	}
 	return &clientAssertions{client: c, scopes: slices.Clone(scopes)}
 }

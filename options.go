@@ -28,6 +28,7 @@ type Option func(*config)
 
 type config struct {
 	http           *http.Client
+	httpIsOurs     bool // it is closed with the client
 	userAgent      string
 	tenants        map[string]bool
 	anyTenant      bool
