@@ -60,7 +60,9 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 
 // newClient is what the constructors have in common. missing says what is wrong
 // with the credential.
-func newClient(authority Authority, clientID string, missing error, of func(*Client) credential, opts []Option) (*Client, error) {
+func newClient(
+	authority Authority, clientID string, missing error, of func(*Client) credential, opts []Option,
+) (*Client, error) {
 	cfg := newConfig(opts)
 	errs := []error{authority.validate(), cfg.validate()}
 	if clientID == "" || !syntax.IsVisible(strings.ReplaceAll(clientID, " ", "")) {
@@ -75,10 +77,13 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 			errs = append(errs, errors.New("certtoken: WithTenants is for Entra authorities whose host has several"))
 		}
 		if authority.audience != "" {
-			errs = append(errs, errors.New("certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
+			errs = append(errs, errors.New(
+				"certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
 		}
 	}
-	c := &Client{id: clientID, authority: authority, cfg: cfg, hooks: joinHooks(cfg.hooks), clock: clock.New(), work: workers.New()}
+	c := &Client{
+		id: clientID, authority: authority, cfg: cfg, hooks: joinHooks(cfg.hooks), clock: clock.New(), work: workers.New(),
+	}
 	warm := make([]cache.Key, 0, len(cfg.keepWarm))
 	for _, scopes := range cfg.keepWarm {
 		k, err := c.key(Request{Scopes: scopes})
@@ -206,6 +211,9 @@ func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*T
 	})
 	return t, callerError(err)
 }
+
+// key is that of a request to this client.
+func (c *Client) key(req Request) (cache.Key, error) { return req.key(c.authority, &c.cfg) }
 
 // Check finds out whether the client can get a token: it asks the source for
 // the certificate, signs, and acquires a token. Call it at start-up to fail there and

@@ -316,6 +316,10 @@ func TestOptionMistakes(t *testing.T) {
 		"logger":       {certtoken.WithLogger(nil), "WithLogger"},
 		"keep warm":    {certtoken.WithKeepWarm(`a"b`), "scope"},
 		"keep nothing": {certtoken.WithKeepWarm(), "scope"},
+		"no exchanges": {certtoken.WithMaxConcurrentExchanges(0), "WithMaxConcurrentExchanges"},
+		"no attempt":   {certtoken.WithRequestTimeouts(0, time.Second), "WithRequestTimeouts"},
+		"short whole":  {certtoken.WithRequestTimeouts(2*time.Second, time.Second), "WithRequestTimeouts"},
+		"no end":       {certtoken.WithRequestTimeouts(time.Second, 10*time.Minute+1), "WithRequestTimeouts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := certtoken.NewClient(certtoken.Entra("contoso.com"), appID, cert, c.opt)

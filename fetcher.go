@@ -9,17 +9,6 @@ import (
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// Parts of the program that run in a client's goroutines. Errors name the one that
-// panicked or doesn't return.
-const (
-	partCertSource      = "the certificate source"
-	partAssertionSource = "the assertion source"
-	partSigner          = "the signer"
-	partTransport       = "the HTTP transport"
-	partStore           = "the store"
-	partHook            = "a hook"
-)
-
 // fetcher gets the tokens that a client's caches keep, and tells the hooks what
 // becomes of them.
 type fetcher struct {
@@ -89,6 +78,3 @@ func (f *fetcher) Returned(k *cache.Key, part string, took time.Duration) {
 	e.Abandoned = n - 1 // without this one
 	emit(f.hooks.RequestReturned, e)
 }
-
-// eventAbout starts an event about a key.
-func eventAbout(k *cache.Key) Event { return Event{Tenant: k.Tenant, Scopes: k.Scopes} }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
@@ -75,6 +76,9 @@ func eventOf(c *Certificate) Event {
 		Thumbprint: c.thumbprintHex(), ThumbprintSHA1: c.sha1Hex(),
 	}
 }
+
+// eventAbout starts an event about a key.
+func eventAbout(k *cache.Key) Event { return Event{Tenant: k.Tenant, Scopes: k.Scopes} }
 
 // joinHooks joins several Hooks. Those that nobody set stay nil, so that an event
 // which nobody hears costs a comparison.
@@ -188,12 +192,10 @@ func logHooks(log *slog.Logger) Hooks {
 		RenewalFailed: say(slog.LevelWarn, "certtoken: renewal failed, the token is still valid", func(e Event) []slog.Attr {
 			return append(request(e), slog.Time("expires_at", e.ExpiresAt), slog.Duration("retry_in", e.RetryIn))
 		}),
-		RequestAbandoned: say(slog.LevelError, "certtoken: token request given up, a part of the program hangs", func(e Event) []slog.Attr {
-			return append(request(e), slog.String("part", e.Part), slog.Int("abandoned", e.Abandoned))
-		}),
-		RequestReturned: say(slog.LevelWarn, "certtoken: a part of the program that hung has returned, its token was dropped", func(e Event) []slog.Attr {
-			return append(request(e), slog.String("part", e.Part), slog.Duration("elapsed", e.Elapsed), slog.Int("abandoned", e.Abandoned))
-		}),
+		RequestAbandoned: say(slog.LevelError,
+			"certtoken: token request given up, a part of the program hangs", abandoned),
+		RequestReturned: say(slog.LevelWarn,
+			"certtoken: a part of the program that hung has returned, its token was dropped", abandoned),
 		CertificateLoaded:   say(slog.LevelInfo, "certtoken: certificate in use", certificate),
 		CertificateExpiring: say(slog.LevelWarn, "certtoken: certificate ends soon", certificate),
 		CertificateUnusable: say(slog.LevelWarn, "certtoken: certificate source can't use what it finds, the last good one stays in use", certificate),
@@ -219,6 +221,12 @@ func request(e Event) []slog.Attr {
 		attrs = append(attrs, slog.String("tenant", e.Tenant))
 	}
 	return append(attrs, slog.Any("scopes", e.Scopes))
+}
+
+// abandoned is what is said of a request that was given up.
+func abandoned(e Event) []slog.Attr {
+	return append(request(e),
+		slog.String("part", e.Part), slog.Duration("elapsed", e.Elapsed), slog.Int("abandoned", e.Abandoned))
 }
 
 func errAttr(e Event) []slog.Attr {

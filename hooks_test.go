@@ -57,6 +57,8 @@ func (d *diary) hooks() certtoken.Hooks {
 		RequestStart:        func(ctx context.Context, e certtoken.Event) context.Context { start(e); return ctx },
 		RequestEnd:          func(_ context.Context, e certtoken.Event) { end(e) },
 		RenewalFailed:       d.note("RenewalFailed"),
+		RequestAbandoned:    d.note("RequestAbandoned"),
+		RequestReturned:     d.note("RequestReturned"),
 		CertificateLoaded:   d.note("CertificateLoaded"),
 		CertificateExpiring: d.note("CertificateExpiring"),
 		CertificateRefused:  d.note("CertificateRefused"),

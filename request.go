@@ -48,7 +48,7 @@ type Request struct {
 
 // key checks what a request asks for and brings it into the form by which it
 // is cached.
-func (c *Client) key(req Request) (cache.Key, error) {
+func (req Request) key(authority Authority, cfg *config) (cache.Key, error) {
 	scopes, err := canonical(req.Scopes)
 	if err != nil {
 		return cache.Key{}, err
@@ -57,7 +57,7 @@ func (c *Client) key(req Request) (cache.Key, error) {
 	if grant.err != nil {
 		return cache.Key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
 	}
-	if len(scopes) == 0 && c.authority.host != "" && !grant.once {
+	if len(scopes) == 0 && authority.host != "" && !grant.once {
 		return cache.Key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
 	}
 	if err := claims.Check(req.Claims); err != nil {
@@ -70,12 +70,13 @@ func (c *Client) key(req Request) (cache.Key, error) {
 		return cache.Key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
 	}
 	tenant := strings.ToLower(req.Tenant)
-	if tenant == strings.ToLower(c.authority.tenant) {
+	if tenant == strings.ToLower(authority.tenant) {
 		tenant = ""
 	}
-	if tenant != "" && !c.cfg.tenants[tenant] {
-		if !c.cfg.anyTenant {
-			return cache.Key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants", redact.Short(tenant))
+	if tenant != "" && !cfg.tenants[tenant] {
+		if !cfg.anyTenant {
+			return cache.Key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants",
+				redact.Short(tenant))
 		}
 		if err := syntax.CheckTenant(tenant); err != nil {
 			return cache.Key{}, err

@@ -59,7 +59,8 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		return nil, err
 	}
 	run := requestRun{
-		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID(),
+		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted,
+		correlationID: newUUID(),
 	}
 	began := time.Now()
 	for attempt := 1; ; {
@@ -142,6 +143,9 @@ func (r *requestRun) exchange() (context.Context, *Token, error) {
 func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	if r.proof, err = r.credential.prove(ctx, r.authority, r.proof); err != nil {
 		return nil, err
+	}
+	if ctx.Err() != nil { // the signer took all the time that there was
+		return nil, context.Cause(ctx)
 	}
 	r.sent++
 	event := r.proof.event()

@@ -82,7 +82,9 @@ func (s *sharedStore) entryParts(authority Authority, k cache.Key, b *mtls.Bindi
 // fetch gets a token from the store, or else from the origin while the other
 // processes wait for it. It is stored when the callers have it, so that a slow
 // store costs them nothing. b is the binding of the certificate in use, or nil.
-func (s *sharedStore) fetch(ctx context.Context, authority Authority, call *tokenCall, b *mtls.Binding, origin func() (*Token, error)) (out cache.Fetched[Token]) {
+func (s *sharedStore) fetch(
+	ctx context.Context, authority Authority, call *tokenCall, b *mtls.Binding, origin func() (*Token, error),
+) (out cache.Fetched[Token]) {
 	k, want := call.Key, call.Want
 	parts := s.entryParts(authority, k, b)
 	unlock := func() {}
@@ -222,7 +224,9 @@ func (s *sharedStore) lock(ctx context.Context, l *search) (t *Token, unlock fun
 
 // tryLock tries once to take a lock, and returns how to release it, or nil if
 // somebody else has it.
-func (s *sharedStore) tryLock(ctx context.Context, locker Locker, k cache.Key, name string) (release func(), err error) {
+func (s *sharedStore) tryLock(
+	ctx context.Context, locker Locker, k cache.Key, name string,
+) (release func(), err error) {
 	taken := make(chan func(context.Context) error, 1)
 	err = s.callStore(ctx, k, func(ctx context.Context) error {
 		release, err := locker.TryLock(ctx, name, lockLife)
@@ -239,18 +243,24 @@ func (s *sharedStore) tryLock(ctx context.Context, locker Locker, k cache.Key, n
 	if free == nil {
 		return nil, nil
 	}
-	return func() { _ = s.callStore(context.WithoutCancel(ctx), k, free) }, nil
+	// Also while the store is left alone: another process waits for the lock.
+	return func() { _ = s.callNow(context.WithoutCancel(ctx), k, free) }, nil
 }
 
 var errStoreDown = errors.New("certtoken: the store is left alone for a moment after a failure")
 
-// callStore runs one call of the user's store within its time, whatever that
-// does: it may hang, panic, or be down. A miss is no failure, nor is the end of
-// the caller's own time.
-func (s *sharedStore) callStore(whole context.Context, k cache.Key, call func(context.Context) error) error {
+// callStore runs one call of the user's store, unless that has failed lately.
+func (s *sharedStore) callStore(ctx context.Context, k cache.Key, call func(context.Context) error) error {
 	if int64(s.clock.Mono()) < s.downUntil.Load() {
 		return errStoreDown
 	}
+	return s.callNow(ctx, k, call)
+}
+
+// callNow runs one call of the user's store within its time, whatever that
+// does: it may hang, panic, or be down. A miss is no failure, nor is the end of
+// the caller's own time.
+func (s *sharedStore) callNow(whole context.Context, k cache.Key, call func(context.Context) error) error {
 	select {
 	case s.calls <- struct{}{}:
 	default:

@@ -149,14 +149,15 @@ func (c *Cache[T, G]) abandon(call *Call[T, G]) {
 		s.mu.Unlock()
 		return
 	}
-	f.abandoned = true
+	f.abandoned, f.hungIn = true, f.task.Part()
 	st := s.record()
 	st.abandoned++
-	st.hangsIn = f.task.Part()
+	st.hangsIn = f.hungIn
 	s.mu.Unlock()
 	defer close(f.reported)
 	f.task.Abandon()
-	err := &AbandonedError{Part: f.task.Part(), After: c.FlightLimit + abandonAfter, Running: 1, limit: limitError(c.FlightLimit)}
+	limit := limitError(c.FlightLimit)
+	err := &AbandonedError{Part: f.hungIn, After: c.FlightLimit + abandonAfter, Running: 1, limit: limit}
 	kept, pause := c.land(call, Fetched[T]{Err: err})
 	quietly(func() { c.Owner.Abandoned(&s.key, err) })
 	if kept {
@@ -179,7 +180,7 @@ func (c *Cache[T, G]) end(call *Call[T, G]) {
 	}
 	// A hook that hangs over the news keeps the flight counted.
 	<-f.reported
-	quietly(func() { c.Owner.Returned(&s.key, f.task.Part(), time.Since(call.began)) })
+	quietly(func() { c.Owner.Returned(&s.key, f.hungIn, time.Since(call.began)) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.record().abandoned--

@@ -35,7 +35,8 @@ type flight[T any] struct {
 	waiting   int    // callers
 	withdraw  func() // ends the flight's wait for its turn; nil: it doesn't wait
 	landed    bool
-	abandoned bool // its time was over before it ended
+	abandoned bool   // its time was over before it ended,
+	hungIn    string // in this part of the program
 	ended     bool
 
 	// The results. They are written before done is closed, and read afterwards.

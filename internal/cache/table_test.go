@@ -17,9 +17,6 @@ import (
 	"github.com/certtoken/certtoken/internal/clock"
 )
 
-// token is what the tests cache.
-type token struct{ life clock.Span }
-
 func newCache(limit int) *table[token] {
 	return newTable(limit, func(t *token) *clock.Span { return &t.life })
 }
