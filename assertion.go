@@ -85,10 +85,10 @@ func (a Assertion) Sign(ctx context.Context, cert *Certificate) (string, error) 
 // signAt signs as of now, which a client may have corrected by the token
 // endpoint's clock.
 func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time) (string, error) {
-	if _, err := cert.publicKey(); err != nil {
+	if err := cert.check(); err != nil {
 		return "", err
 	}
-	if err := cert.usable(now); err != nil {
+	if err := cert.Valid(now); err != nil {
 		return "", err
 	}
 	a = a.withDefaults()
@@ -166,7 +166,8 @@ func (a Assertion) header(cert *Certificate) map[string]any {
 		h["x5t#S256"] = base64.RawURLEncoding.EncodeToString(sum[:])
 	}
 	if a.Thumbprint == ThumbprintSHA1 || a.Thumbprint == ThumbprintBoth {
-		h["x5t"] = x5t(cert)
+		sum := cert.thumbprints().sha1()
+		h["x5t"] = base64.RawURLEncoding.EncodeToString(sum[:])
 	}
 	if a.KeyID != "" {
 		h["kid"] = a.KeyID
@@ -175,6 +176,15 @@ func (a Assertion) header(cert *Certificate) map[string]any {
 		h["x5c"] = x5c(cert)
 	}
 	return h
+}
+
+// x5c is the chain, leaf first, in padded standard base64 (RFC 7515 §4.1.6).
+func x5c(cert *Certificate) []string {
+	chain := []string{base64.StdEncoding.EncodeToString(cert.Leaf.Raw)}
+	for _, issuer := range cert.Chain {
+		chain = append(chain, base64.StdEncoding.EncodeToString(issuer.Raw))
+	}
+	return chain
 }
 
 func (a Assertion) claims(now time.Time) jwt.Claims {

@@ -3,6 +3,7 @@ package certtoken
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -11,25 +12,15 @@ import (
 	"github.com/certtoken/certtoken/internal/syntax"
 )
 
-// Hosts of Entra ID's clouds.
+// The times of assertions for servers that aren't Entra ID. Some refuse an exp that
+// is more than 300 s away, Keycloak an iat that is more than 60 s old, others one
+// that is a few seconds ahead. An assertion is made for one request, so a minute is
+// enough, and 30 s cover the drift of a clock that is set now and then; beyond that
+// the server's clock is followed.
 const (
-	hostEntra      = "login.microsoftonline.com"
-	hostEntraUSGov = "login.microsoftonline.us"
-	hostEntraChina = "login.partner.microsoftonline.cn"
-	hostChinaCloud = "login.chinacloudapi.cn" // the older name, which Azure's SDKs have
-	hostRegional   = "login.microsoft.com"    // after the region; public cloud
+	genericLifetime = time.Minute
+	genericBackdate = 30 * time.Second
 )
-
-// Audiences of federated credentials in Entra ID's clouds.
-const (
-	exchangeEntra = "api://AzureADTokenExchange"
-	exchangeUSGov = "api://AzureADTokenExchangeUSGov"
-	exchangeChina = "api://AzureADTokenExchangeChina"
-)
-
-// genericLifetime is short: a server that isn't Entra ID may refuse an exp
-// that's far away, and an assertion is made for one request.
-const genericLifetime = time.Minute
 
 // Authority is a token endpoint and the dialect of client assertion that it
 // takes. Make one with [Entra] and its kin, [ADFS], [Issuer] or [Discover]; what
@@ -38,7 +29,7 @@ const genericLifetime = time.Minute
 // stays, one server would be handed an assertion that is valid at another.
 type Authority struct {
 	host      string // of Entra ID: the tenant makes the URL; "" elsewhere
-	cloud     string // the host that stands for the cloud, whatever the options make of host
+	cloud     *cloud // that the host belongs to, whatever the options make of it; nil elsewhere
 	tenant    string
 	policy    string // of B2C
 	oneTenant bool   // the host belongs to the tenant
@@ -102,8 +93,11 @@ func ADFS(host string, opts ...AuthorityOption) Authority {
 // its issuer identifier, as its metadata states it, and its token endpoint.
 // Assertions are signed with RS256, live for a minute, name the issuer as their
 // audience and are typed client-authentication+jwt, as
-// draft-ietf-oauth-rfc7523bis asks, and are set back by 2 min ([WithBackdate]); [WithAudience] and [WithAssertionType] serve
-// servers that follow the older custom.
+// draft-ietf-oauth-rfc7523bis asks; [WithAudience] and [WithAssertionType] serve
+// servers that follow the older custom. Their nbf and iat are set back by 30 s
+// ([WithBackdate]). When the server refuses the client and its Date header differs
+// from this machine's clock by more than 5 s and at most 5 min, the assertion is
+// signed again by the server's clock, once for a request, and so are later ones.
 func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 	a := Authority{
 		issuer:   issuer,
@@ -111,6 +105,7 @@ func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 		assertion: Assertion{
 			Algorithm: RS256,
 			Lifetime:  genericLifetime,
+			Backdate:  genericBackdate,
 			Type:      "client-authentication+jwt",
 		},
 	}
@@ -144,7 +139,7 @@ func EntraExternalID(name string, opts ...AuthorityOption) Authority {
 
 // ownHost is a tenant with a host of its own.
 func ownHost(name, domain string) Authority {
-	a := Authority{host: name + "." + domain, tenant: name + ".onmicrosoft.com", oneTenant: true}
+	a := Authority{host: name + "." + domain, cloud: anyCloud, tenant: name + ".onmicrosoft.com", oneTenant: true}
 	if !syntax.IsLabel(name) {
 		a.fail("tenant %q: give the first part of its onmicrosoft.com domain", redact.Short(name))
 	}
@@ -152,7 +147,7 @@ func ownHost(name, domain string) Authority {
 }
 
 func newEntra(host, tenant string, opts []AuthorityOption) Authority {
-	a := Authority{host: host, cloud: host, tenant: tenant}
+	a := Authority{host: host, cloud: cloudOf(host), tenant: tenant}
 	if err := syntax.CheckTenant(tenant); err != nil {
 		a.errs = append(a.errs, err)
 	}
@@ -172,7 +167,7 @@ func (a Authority) finish(opts []AuthorityOption) Authority {
 	if a.pop {
 		a.mtlsHost()
 	} else if a.region != "" {
-		if a.host != hostEntra {
+		if a.oneTenant || a.cloud != clouds[0] || cloudOf(a.host) == nil {
 			a.fail("WithRegion is for Entra ID's public cloud; WithHost names any host")
 		} else {
 			a.host = a.region + "." + hostRegional
@@ -240,7 +235,7 @@ func (a Authority) forTenant(tenant string) (Authority, error) {
 	return a, nil
 }
 
-// hasTenants tells whether other tenants are reached at the same host.
+// hasTenants reports whether other tenants are reached at the same host.
 func (a Authority) hasTenants() bool { return a.host != "" && !a.oneTenant }
 
 // assertionFor is the assertion that this authority wants of a client whose
@@ -261,42 +256,43 @@ func (a Authority) assertionFor(clientID string, cert *Certificate) Assertion {
 	return as
 }
 
-// federatedAudience is whom an assertion from elsewhere must be for.
+// mayBeClock reports whether a refusal can be due to the assertion's times. Entra ID
+// says so by a code, others say only that they refuse the client.
+func (a Authority) mayBeClock(why *TokenError) bool {
+	return why.blamesClock() || a.host == "" && why.mayBlameClock()
+}
+
+// clockLimits are the drifts of this machine's clock between which the endpoint's
+// is followed. Below the first one it isn't the cause of a refusal; a server that
+// doesn't say that the times are wrong isn't believed beyond the second.
+func (a Authority) clockLimits() (tolerance, limit time.Duration) {
+	if a.host != "" {
+		return 30 * time.Second, math.MaxInt64
+	}
+	return 5 * time.Second, 5 * time.Minute
+}
+
+// federatedAudience is whom an assertion from elsewhere must be for. "" is that of a
+// cloud whose audience isn't known.
 func (a Authority) federatedAudience() string {
 	switch {
 	case a.audience != "":
 		return a.audience
 	case a.host != "":
-		return a.exchangeAudience()
+		return a.cloud.exchange
 	case a.issuer != "":
 		return a.issuer
 	}
 	return a.tokenURL
 }
 
-// exchangeAudience is that of Entra ID's federated credentials, by cloud.
-func (a Authority) exchangeAudience() string {
-	switch a.cloud {
-	case hostEntraUSGov:
-		return exchangeUSGov
-	case hostEntraChina:
-		return exchangeChina
-	}
-	return exchangeEntra
-}
-
 // checkScopes are what Client.Check asks for when it isn't told: Microsoft
 // Graph, for which Entra ID grants a token to every app.
 func (a Authority) checkScopes() []string {
-	switch a.cloud {
-	case hostEntra:
-		return []string{"https://graph.microsoft.com/.default"}
-	case hostEntraUSGov:
-		return []string{"https://graph.microsoft.us/.default"}
-	case hostEntraChina:
-		return []string{"https://microsoftgraph.chinacloudapi.cn/.default"}
+	if a.host == "" || a.cloud.graph == "" {
+		return nil
 	}
-	return nil
+	return []string{a.cloud.graph + "/.default"}
 }
 
 // hostMTLS is where Entra ID grants tokens that are bound to a certificate.
@@ -305,10 +301,10 @@ const hostMTLS = "mtlsauth.microsoft.com"
 // typeMTLSPoP is the type, and the Authorization scheme, of such a token.
 const typeMTLSPoP = "mtls_pop"
 
-// presents tells whether the certificate is shown in TLS handshakes.
+// presents reports whether the certificate is shown in TLS handshakes.
 func (a Authority) presents() bool { return a.tlsAuth || a.tlsBound || a.pop }
 
-// asserts tells whether token requests carry an assertion.
+// asserts reports whether token requests carry an assertion.
 func (a Authority) asserts() bool { return !a.tlsAuth && !a.pop }
 
 // mtlsHost moves an Entra authority to the host for bound tokens.
@@ -320,7 +316,7 @@ func (a *Authority) mtlsHost() {
 		a.fail("WithMTLSPoP and WithRegion exclude each other; WithHost names any host")
 	case a.host == hostEntra:
 		a.host = hostMTLS
-	case a.host == a.cloud || a.oneTenant:
+	case a.oneTenant || cloudOf(a.host) != nil:
 		a.fail("WithMTLSPoP is for Entra ID's public cloud; WithHost names any host")
 	}
 }

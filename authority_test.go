@@ -95,31 +95,31 @@ func TestAuthorityDialects(t *testing.T) {
 		url, aud, typ, alg     string
 		x5t, x5tS256, kid, x5c bool
 		lifetime               time.Duration
-		notSetBack             bool
+		back                   time.Duration
 	}{
 		"not set back": {authority: certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(0)),
-			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true, lifetime: time.Minute, notSetBack: true},
+			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true, lifetime: time.Minute},
 		"Entra": {authority: certtoken.Entra(tenantID),
-			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute},
+			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 		"US Government": {authority: certtoken.EntraUSGov("contoso.us"),
 			url: "https://login.microsoftonline.us/contoso.us/oauth2/v2.0/token", aud: "https://login.microsoftonline.us/contoso.us/oauth2/v2.0/token",
-			typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute},
+			typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 		"China": {authority: certtoken.EntraChina("contoso.cn"),
 			url: "https://login.partner.microsoftonline.cn/contoso.cn/oauth2/v2.0/token", aud: "https://login.partner.microsoftonline.cn/contoso.cn/oauth2/v2.0/token",
-			typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute},
+			typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 		"ADFS": {authority: certtoken.ADFS("fs.contoso.com"),
 			url: "https://fs.contoso.com/adfs/oauth2/token", aud: "https://fs.contoso.com/adfs/oauth2/token",
-			typ: "JWT", alg: "RS256", x5t: true, lifetime: 5 * time.Minute},
+			typ: "JWT", alg: "RS256", x5t: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 		"issuer": {authority: certtoken.Issuer(issuer, endpoint),
-			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true, lifetime: time.Minute},
+			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true, lifetime: time.Minute, back: 30 * time.Second},
 		"issuer, the older custom": {authority: certtoken.Issuer(issuer, endpoint, certtoken.WithAudience(endpoint), certtoken.WithAssertionType("JWT")),
-			url: endpoint, aud: endpoint, typ: "JWT", alg: "RS256", x5tS256: true, lifetime: time.Minute},
+			url: endpoint, aud: endpoint, typ: "JWT", alg: "RS256", x5tS256: true, lifetime: time.Minute, back: 30 * time.Second},
 		"FAPI": {authority: certtoken.Issuer(issuer, endpoint, certtoken.WithFAPI()),
-			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "PS256", x5tS256: true, lifetime: time.Minute},
+			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "PS256", x5tS256: true, lifetime: time.Minute, back: 30 * time.Second},
 		"the article's": {authority: certtoken.Entra(tenantID, certtoken.WithAlgorithm(certtoken.RS512), certtoken.WithThumbprintHeader(certtoken.ThumbprintSHA1), certtoken.WithLifetime(30*time.Second)),
-			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "RS512", x5t: true, lifetime: 30 * time.Second},
+			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "RS512", x5t: true, lifetime: 30 * time.Second, back: 2 * time.Minute},
 		"everything": {authority: certtoken.Entra(tenantID, certtoken.WithThumbprintHeader(certtoken.ThumbprintBoth), certtoken.WithKeyID("k"), certtoken.WithX5C()),
-			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "PS256", x5t: true, x5tS256: true, kid: true, x5c: true, lifetime: 5 * time.Minute},
+			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "PS256", x5t: true, x5tS256: true, kid: true, x5c: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -148,10 +148,7 @@ func TestAuthorityDialects(t *testing.T) {
 			assert.Equal(t, clientID, cl.Iss)
 			assert.Equal(t, clientID, cl.Sub)
 			assert.Equal(t, cl.Nbf, cl.Iat)
-			if !c.notSetBack {
-				c.lifetime += 2 * time.Minute
-			}
-			assert.Equal(t, int64(c.lifetime/time.Second), cl.Exp-cl.Nbf)
+			assert.Equal(t, int64((c.lifetime+c.back)/time.Second), cl.Exp-cl.Nbf)
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/certtoken/certtoken/internal/certfile"
 	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
 // maxCertFile is as much as is read of a file; certificate files that are
@@ -25,14 +26,15 @@ const maxCertFile = 1 << 20
 // [ErrKeySize], [ErrSeveralKeys], [ErrUnsupported], [ErrFormat] and
 // [ErrTooLarge], and say what to do. No error holds the password or the key.
 func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
-	return newCertConfig(opts).parse(data)
+	return newCertConfig(opts).parse(data, readCertFile)
 }
 
-// parse reads a file's content, and the key file if there is one.
-func (c certConfig) parse(data []byte) (*Certificate, error) {
+// parse makes a certificate of a file's content, and of the key file if there is
+// one, which it has read by the given function.
+func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (*Certificate, error) {
 	opts := c.options()
 	if c.keyFile != "" {
-		key, err := readCertFile(c.keyFile)
+		key, err := read(c.keyFile)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +51,7 @@ func (c certConfig) parse(data []byte) (*Certificate, error) {
 	case err != nil:
 		return nil, fmt.Errorf("certtoken: %w", err)
 	}
-	cert, err := NewCertificate(pair.Key, pair.Leaf, pair.Chain)
+	cert, err := newCertificate(pair.Key, pair.Leaf, pair.Chain)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +66,7 @@ type certConfig struct {
 	password   func() string // nil: none; a function, so that no print or dump walks into it
 	keyFile    string
 	thumbprint string
+	noRollback bool
 }
 
 // options are the settings as the reader wants them.
@@ -103,20 +106,33 @@ func WithThumbprint(thumbprint string) CertOption {
 	return func(c *certConfig) { c.thumbprint = thumbprint }
 }
 
+// WithoutRollback makes a [CertFile] never sign with a pair again that was replaced,
+// even if the token endpoint refuses the new one. It is for keys that may have
+// leaked: otherwise the old one can sign for up to a day. [ParseCertificate] ignores it.
+func WithoutRollback() CertOption {
+	return func(c *certConfig) { c.noRollback = true }
+}
+
+// readCertFile reads a file that somebody named for this once. It may be a pipe.
 func readCertFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("certtoken: certificate file: %w", err)
+		return nil, certFileError(path, err)
 	}
 	defer f.Close()
 	data, err := exchange.ReadAll(f, maxCertFile)
+	return data, certFileError(path, err)
+}
+
+// certFileError says what was to be read.
+func certFileError(path string, err error) error {
 	switch {
-	case errors.Is(err, exchange.ErrTooLong):
-		return nil, fmt.Errorf("certtoken: %s: %w: it has over %d bytes", path, ErrTooLarge, maxCertFile)
-	case err != nil:
-		return nil, fmt.Errorf("certtoken: certificate file: %w", err)
+	case err == nil:
+		return nil
+	case errors.Is(err, exchange.ErrTooLong), errors.Is(err, regularfile.ErrTooLarge):
+		return fmt.Errorf("certtoken: %s: %w: it has over %d bytes", path, ErrTooLarge, maxCertFile)
 	}
-	return data, nil
+	return fmt.Errorf("certtoken: certificate file: %w", err)
 }
 
 // trimPrefix avoids a second "certtoken: " within an error's text.

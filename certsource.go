@@ -3,18 +3,16 @@ package certtoken
 import (
 	"context"
 	"crypto"
-	"crypto/fips140"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/certfile"
 	"github.com/certtoken/certtoken/internal/mtls"
 )
 
@@ -35,7 +33,8 @@ type Certificate struct {
 	Chain  []*x509.Certificate // issuers of Leaf, nearest first; may be empty
 	Signer crypto.Signer       // RSA; a key in memory, an HSM, a vault
 
-	format string // of the file it was read from
+	format string       // of the file it was read from
+	names  *thumbprints // of the leaf that it was made with; nil: it was built by hand
 }
 
 // CertSource supplies the certificate that signs. It is asked once for each
@@ -45,8 +44,11 @@ type Certificate struct {
 // ends with the token request, so a source that does I/O must watch it.
 //
 // A source may also implement [Reloader], and its signer [ContextSigner]. One
-// that goes on with an old certificate because it can't use the new one tells so
-// by a method Health() error: the [Client] passes that to its hooks and log.
+// that goes on with an old certificate because it can't use the new one says so
+// by a method Health() error: the [Client] passes that to its hooks and log. One
+// that wants to know which of its certificates work has a method
+// Granted(*Certificate): the Client calls it, from many goroutines, whenever a token
+// was granted for a certificate. It must return at once.
 type CertSource interface {
 	Certificate(ctx context.Context) (*Certificate, error)
 }
@@ -86,18 +88,32 @@ var (
 // key that isn't RSA ([ErrNotRSA]) or is shorter than 2048 bits ([ErrKeySize]),
 // and a signer whose public key isn't the leaf's ([ErrKeyMismatch]). An expired
 // certificate is accepted here and refused when it would sign.
+//
+// chain may be in any order and hold other certificates too: the Certificate's has
+// the issuers of leaf among them, nearest first.
 func NewCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate) (*Certificate, error) {
-	c := &Certificate{Leaf: leaf, Chain: chain, Signer: signer}
-	if _, err := c.publicKey(); err != nil {
+	c, err := newCertificate(signer, leaf, chain)
+	if err != nil {
 		return nil, err
 	}
+	c.Chain = certfile.SortChain(leaf, chain)
+	return c, nil
+}
+
+// newCertificate is NewCertificate for a chain that is in order.
+func newCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate) (*Certificate, error) {
+	c := &Certificate{Leaf: leaf, Chain: chain, Signer: signer}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	c.names = thumbprintsOf(leaf)
 	return c, nil
 }
 
 // Certificate returns c itself.
 func (c *Certificate) Certificate(context.Context) (*Certificate, error) { return c, nil }
 
-// FileFormat tells what form of file the certificate was read from: "PFX",
+// FileFormat is the form of the file that the certificate was read from: "PFX",
 // "PEM" or "DER"; "" if it wasn't read from one.
 func (c *Certificate) FileFormat() string { return c.format }
 
@@ -122,36 +138,36 @@ func (c Certificate) LogValue() slog.Value { return slog.StringValue(c.String())
 // the private key.
 func (c Certificate) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// publicKey checks that c is a pair that can sign, and returns its key.
-func (c *Certificate) publicKey() (*rsa.PublicKey, error) {
+// check reports why c isn't a pair that can sign, whatever the time.
+func (c *Certificate) check() error {
 	switch {
 	case c == nil:
-		return nil, errors.New("certtoken: nil certificate")
+		return errors.New("certtoken: nil certificate")
 	case c.Leaf == nil:
-		return nil, fmt.Errorf("certtoken: %w: Leaf is nil", ErrNoCertificate)
+		return fmt.Errorf("certtoken: %w: Leaf is nil", ErrNoCertificate)
 	case c.Signer == nil || isNilKey(c.Signer):
-		return nil, fmt.Errorf("certtoken: %w: Signer is nil", ErrNoPrivateKey)
+		return fmt.Errorf("certtoken: %w: Signer is nil", ErrNoPrivateKey)
 	}
 	for _, issuer := range c.Chain {
 		if issuer == nil {
-			return nil, errors.New("certtoken: nil certificate in Chain")
+			return errors.New("certtoken: nil certificate in Chain")
 		}
 	}
 	pub, ok := c.Signer.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("certtoken: %w: the signer's key is %T", ErrNotRSA, c.Signer.Public())
+		return fmt.Errorf("certtoken: %w: the signer's key is %T", ErrNotRSA, c.Signer.Public())
 	}
 	if pub == nil || pub.N == nil {
-		return nil, fmt.Errorf("certtoken: %w: the signer has no public key", ErrNoPrivateKey)
+		return fmt.Errorf("certtoken: %w: the signer has no public key", ErrNoPrivateKey)
 	}
 	if bits := pub.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
-		return nil, fmt.Errorf("certtoken: %w: %d bits, must be %d to %d", ErrKeySize, bits, minKeyBits, maxKeyBits)
+		return fmt.Errorf("certtoken: %w: %d bits, must be %d to %d", ErrKeySize, bits, minKeyBits, maxKeyBits)
 	}
 	if leaf, ok := c.Leaf.PublicKey.(*rsa.PublicKey); !ok || leaf.E != pub.E || leaf.N.Cmp(pub.N) != 0 {
-		return nil, fmt.Errorf("certtoken: %w: the certificate is %q, SHA-256 %s; the key's public half has SHA-256 %s",
+		return fmt.Errorf("certtoken: %w: the certificate is %q, SHA-256 %s; the key's public half has SHA-256 %s",
 			ErrKeyMismatch, c.Leaf.Subject, c.thumbprintHex(), keyThumbprintHex(pub))
 	}
-	return pub, nil
+	return nil
 }
 
 // isNilKey catches the typed nil that a failed key lookup leaves behind.
@@ -160,8 +176,10 @@ func isNilKey(s crypto.Signer) bool {
 	return ok && key == nil
 }
 
-// usable tells whether the certificate may sign at the given time.
-func (c *Certificate) usable(now time.Time) error {
+// Valid reports why the certificate can't sign at the given time: the error wraps
+// [ErrExpired] or [ErrNotYetValid]. Within its validity it returns nil. Leaf must
+// not be nil.
+func (c *Certificate) Valid(now time.Time) error {
 	switch {
 	case now.Before(c.Leaf.NotBefore):
 		return fmt.Errorf("certtoken: %w: %q is valid from %s; check the clock of this machine",
@@ -173,7 +191,15 @@ func (c *Certificate) usable(now time.Time) error {
 	return nil
 }
 
-func (c *Certificate) sha256() [sha256.Size]byte { return sha256.Sum256(c.Leaf.Raw) }
+// thumbprints returns those of the leaf as it is now.
+func (c *Certificate) thumbprints() *thumbprints {
+	if c.names != nil && c.names.leaf == c.Leaf {
+		return c.names
+	}
+	return thumbprintsOf(c.Leaf)
+}
+
+func (c *Certificate) sha256() [sha256.Size]byte { return c.thumbprints().sha256 }
 
 // thumbprintHex is the name by which errors and events call a certificate.
 func (c *Certificate) thumbprintHex() string {
@@ -183,7 +209,7 @@ func (c *Certificate) thumbprintHex() string {
 
 // sha1Hex is the thumbprint as portals and Windows show it, for people to
 // compare. It names the certificate and protects nothing.
-func (c *Certificate) sha1Hex() string { return fmt.Sprintf("%X", sha1Sum(c.Leaf.Raw)) }
+func (c *Certificate) sha1Hex() string { return fmt.Sprintf("%X", c.thumbprints().sha1()) }
 
 // keyThumbprintHex names a public key, for errors: the SHA-256 of its
 // SubjectPublicKeyInfo, as "openssl pkey -pubout -outform DER | openssl sha256" prints it.
@@ -198,27 +224,5 @@ func keyThumbprintHex(pub *rsa.PublicKey) string {
 
 // pair is c as TLS handshakes present it.
 func (c *Certificate) pair() *mtls.Pair {
-	return &mtls.Pair{Leaf: c.Leaf, Chain: c.Chain, Signer: c.Signer, Usable: c.usable}
-}
-
-// sha1Sum is of a certificate, whose name it is. It protects nothing, so FIPS
-// mode has no say in it.
-func sha1Sum(der []byte) (sum [sha1.Size]byte) {
-	fips140.WithoutEnforcement(func() { sum = sha1.Sum(der) })
-	return sum
-}
-
-// x5t is the SHA-1 thumbprint.
-func x5t(cert *Certificate) string {
-	sum := sha1Sum(cert.Leaf.Raw)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// x5c is the chain, leaf first, in padded standard base64 (RFC 7515 §4.1.6).
-func x5c(cert *Certificate) []string {
-	chain := []string{base64.StdEncoding.EncodeToString(cert.Leaf.Raw)}
-	for _, issuer := range cert.Chain {
-		chain = append(chain, base64.StdEncoding.EncodeToString(issuer.Raw))
-	}
-	return chain
+	return &mtls.Pair{Leaf: c.Leaf, Chain: c.Chain, Signer: c.Signer, Usable: c.Valid}
 }

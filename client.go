@@ -103,7 +103,7 @@ func newClient(
 	}
 	c.requester = &requester{
 		clientID: clientID, capabilities: cfg.capabilities, hooks: c.hooks, clock: c.clock,
-		credential: of(c), endpoint: endpoint, bindings: c.bindings,
+		credential: of(c), endpoint: endpoint, bindings: c.bindings, propagation: cfg.propagation,
 	}
 	tokens := &fetcher{authority: authority, requester: c.requester, hooks: c.hooks, work: c.work}
 	if cfg.store != nil {
@@ -125,7 +125,7 @@ func newClient(
 // newCache makes a cache of at most limit tokens.
 func (c *Client) newCache(tokens *fetcher, places *queue.Queue, limit int) *cache.Cache[Token, Grant] {
 	cfg := cache.Config[Token, Grant]{
-		Owner: tokens, Limit: limit, Foreground: c.cfg.foreground, FlightLimit: c.cfg.requestLimit,
+		Owner: tokens, Limit: limit, Foreground: c.cfg.foreground, FlightLimit: max(c.cfg.requestLimit, c.cfg.propagation),
 		Clock: c.clock, Work: c.work, Queue: places,
 	}
 	if c.bindings != nil {
@@ -299,7 +299,7 @@ func (c *Client) Close() error {
 	if c.bindings != nil {
 		c.bindings.Close()
 	}
-	if c.cfg.http == nil {
+	if c.cfg.http == nil || c.cfg.httpIsOurs {
 		c.requester.endpoint.HTTP.CloseIdleConnections()
 	}
 	return nil

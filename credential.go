@@ -13,10 +13,8 @@ import (
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-const (
-	clockTolerance = 30 * time.Second // drift that the assertion's backdating covers anyway
-	warnEvery      = 24 * time.Hour   // the coming end of a certificate is announced
-)
+// warnEvery is how often the coming end of a certificate is announced.
+const warnEvery = 24 * time.Hour
 
 // credential proves to the token endpoint who the client is: by a certificate,
 // or by an assertion from elsewhere.
@@ -32,9 +30,13 @@ type credential interface {
 	// time, and obtains another one if there is one now.
 	renew(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool)
 
-	// followClock is told the endpoint's time after it refused a proof's times, and
-	// reports whether another proof will be better.
-	followClock(date time.Time, refused proof) bool
+	// granted is told that the endpoint granted a token for a proof.
+	granted(ctx context.Context, p proof)
+
+	// followClock is told of a refusal. If the proof's times can be its cause, and the
+	// endpoint's clock shows that they were wrong, it follows that clock and reports
+	// that another proof will be better.
+	followClock(authority Authority, refused proof, why *TokenError) bool
 
 	// name is that of what proved last, or "".
 	name() string
@@ -49,7 +51,8 @@ type proof struct {
 	assertion string        // "": the certificate in the TLS handshake is all
 	audience  string        // of an assertion from elsewhere
 	cert      *Certificate  // that signed it; nil: the assertion is from elsewhere
-	offset    time.Duration // of the clock that it was signed by
+	made      time.Time     // by this machine's clock
+	offset    time.Duration // that was added to it for the assertion's times
 	binding   *mtls.Binding // whose connections present the certificate; nil: none do
 }
 
@@ -97,7 +100,7 @@ func (k *certCredential) obtain(ctx context.Context, _ Authority) (proof, error)
 func (k *certCredential) prove(ctx context.Context, authority Authority, p proof) (_ proof, err error) {
 	cert := p.cert
 	if authority.presents() {
-		if err := cert.usable(time.Now()); err != nil {
+		if err := cert.Valid(time.Now()); err != nil {
 			return proof{}, err
 		}
 		if p.binding, err = k.bindings.Bind(cert.pair()); err != nil {
@@ -105,6 +108,7 @@ func (k *certCredential) prove(ctx context.Context, authority Authority, p proof
 		}
 	}
 	if authority.asserts() {
+		p.made = k.clock.Look().Time
 		p.assertion, p.offset, err = k.sign(ctx, authority, cert)
 	}
 	return p, err
@@ -130,7 +134,7 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 	if err != nil {
 		return nil, sourceError("certificate source", err)
 	}
-	if _, err := cert.publicKey(); err != nil {
+	if err := cert.check(); err != nil {
 		return nil, err
 	}
 	leave = workers.Enter(ctx, partHook)
@@ -159,10 +163,18 @@ func (k *certCredential) renew(ctx context.Context, _ Authority, refused proof, 
 		return proof{}, false
 	}
 	cert, err := k.certificate(ctx)
-	if err != nil || cert.sha256() == refused.cert.sha256() || cert.usable(time.Now()) != nil {
+	if err != nil || cert.sha256() == refused.cert.sha256() || cert.Valid(time.Now()) != nil {
 		return proof{}, false
 	}
 	return proof{cert: cert}, true
+}
+
+func (k *certCredential) granted(ctx context.Context, p proof) {
+	if source, ok := k.source.(interface{ Granted(*Certificate) }); ok {
+		leave := workers.Enter(ctx, partCertSource)
+		source.Granted(p.cert)
+		leave()
+	}
 }
 
 // announce tells the hooks of a certificate that is new or ends soon.
@@ -212,7 +224,7 @@ func (k *certCredential) announceHealth(trouble error, cert *Certificate) {
 func (k *certCredential) sign(ctx context.Context, authority Authority, cert *Certificate) (jwt string, offset time.Duration, err error) {
 	now := time.Now()
 	offset = time.Duration(k.offset.Load())
-	if offset != 0 && cert.usable(now.Add(offset)) != nil && cert.usable(now) == nil {
+	if offset != 0 && cert.Valid(now.Add(offset)) != nil && cert.Valid(now) == nil {
 		// The machine's clock was put right since: to sign by an offset that no
 		// longer holds would be refused here, and nobody would ever be asked.
 		offset = 0
@@ -245,19 +257,37 @@ func (k *certCredential) signAt(ctx context.Context, authority Authority, cert *
 var withoutPSS = map[Algorithm]Algorithm{PS256: RS256, PS384: RS384, PS512: RS512}
 
 // followClock follows the endpoint's clock if a proof was off. A machine whose
-// clock is put right later is found out in the same way.
-func (k *certCredential) followClock(date time.Time, refused proof) bool {
-	if date.IsZero() {
+// clock is put right later is found out in the same way. Only the times of
+// assertions follow; how long a token lives is never measured by another's clock.
+func (k *certCredential) followClock(authority Authority, refused proof, why *TokenError) bool {
+	if refused.assertion == "" || why.date.IsZero() || !authority.mayBeClock(why) {
 		return false
 	}
-	offset := date.Sub(k.clock.Look().Time)
-	if offset.Abs() <= clockTolerance {
+	tolerance, limit := authority.clockLimits()
+	offset := surelyAhead(why.date, refused.made, k.clock.Look().Time)
+	if offset.Abs() > limit {
+		return false
+	}
+	if offset.Abs() <= tolerance {
 		offset = 0
 	}
-	if known := k.offset.Load(); (offset-time.Duration(known)).Abs() > clockTolerance && k.offset.CompareAndSwap(known, int64(offset)) {
+	if known := k.offset.Load(); (offset-time.Duration(known)).Abs() > tolerance && k.offset.CompareAndSwap(known, int64(offset)) {
 		emit(k.hooks.ClockCorrected, Event{Offset: offset})
 	}
-	return (offset - refused.offset).Abs() > clockTolerance
+	return (offset - refused.offset).Abs() > tolerance
+}
+
+// surelyAhead is how far the endpoint's clock is at least ahead of ours, or behind
+// if it is negative. The endpoint wrote its date, which has whole seconds, at some
+// moment between the making of the proof and now: a slow answer is no drift.
+func surelyAhead(date, made, now time.Time) time.Duration {
+	if ahead := date.Sub(now); ahead > 0 {
+		return ahead
+	}
+	if behind := date.Add(time.Second).Sub(made); behind < 0 {
+		return behind
+	}
+	return 0
 }
 
 // sourceError says which of the user's sources an error is from, unless it is

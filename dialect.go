@@ -3,6 +3,7 @@ package certtoken
 import (
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,8 +54,10 @@ func WithLifetime(d time.Duration) AuthorityOption {
 }
 
 // WithBackdate sets how far an assertion's nbf and iat are set back against
-// drifting clocks: 0 to 1 h, by default 2 min. From iat to exp it is this and the
-// lifetime, which a few servers bound.
+// drifting clocks: 0 to 1 h. The default is 2 min for Entra ID and ADFS, and 30 s
+// elsewhere. It is for servers with limits of their own: one that refuses an iat
+// which is half a minute old wants less, one whose clock is behind by more wants
+// more. From iat to exp it is this and the lifetime, which a few servers bound.
 func WithBackdate(d time.Duration) AuthorityOption {
 	return func(a *Authority) {
 		switch {
@@ -98,7 +101,10 @@ func WithPSSFallback() AuthorityOption {
 }
 
 // WithHost reaches an Entra tenant at another host: a custom domain of
-// [EntraB2C] or [EntraExternalID], or a cloud that has no function here.
+// [EntraB2C] or [EntraExternalID], or a cloud that has no function here, such as
+// login.sovcloud-identity.fr (Bleu), .de (Delos) or .sg (GovSG). Where Azure's SDKs
+// know the host, it sets the cloud too, and with it the audience of federated
+// credentials ([NewFederatedClient]).
 func WithHost(host string) AuthorityOption {
 	return func(a *Authority) {
 		switch {
@@ -108,6 +114,9 @@ func WithHost(host string) AuthorityOption {
 			a.fail("host %q: give the host name only", redact.Short(host))
 		default:
 			a.host = host
+			if known := cloudOf(host); known != nil && !a.oneTenant {
+				a.cloud = known
+			}
 		}
 	}
 }
@@ -126,13 +135,15 @@ func WithRegion(region string) AuthorityOption {
 }
 
 // WithParameter adds a parameter to the form of every token request, such as a
-// resource (RFC 8707). Those that the library sets can't be given.
+// resource. Given twice with one name, it sends both values (RFC 8707 §2). Those
+// that the library sets can't be given.
 func WithParameter(name, value string) AuthorityOption {
 	return func(a *Authority) { a.add(&a.params, name, value) }
 }
 
-// WithQuery adds a parameter to the query of every token request's URL. Those
-// that the library sets in the form can't be given.
+// WithQuery adds a parameter to the query of every token request's URL. Given twice
+// with one name, it sends both values. Those that the library sets in the form can't
+// be given.
 func WithQuery(name, value string) AuthorityOption {
 	return func(a *Authority) { a.add(&a.query, name, value) }
 }
@@ -149,7 +160,7 @@ func (a *Authority) add(to *url.Values, name, value string) {
 		if more == nil {
 			more = make(url.Values)
 		}
-		more.Set(name, value)
+		more[name] = append(slices.Clone(more[name]), value)
 		*to = more
 	}
 }

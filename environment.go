@@ -3,10 +3,15 @@ package certtoken
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/syntax"
+	"github.com/certtoken/certtoken/internal/tokenproxy"
 )
 
 // The variables that Azure's own libraries read.
@@ -18,18 +23,42 @@ const (
 	envSendChain = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN"
 	envHost      = "AZURE_AUTHORITY_HOST"
 	envFederated = "AZURE_FEDERATED_TOKEN_FILE"
+	envRegion    = "AZURE_REGIONAL_AUTHORITY_NAME"
+	envTenants   = "AZURE_ADDITIONALLY_ALLOWED_TENANTS"
+
+	envProxy       = "AZURE_KUBERNETES_TOKEN_PROXY" // AKS identity bindings
+	envProxySNI    = "AZURE_KUBERNETES_SNI_NAME"
+	envProxyCAFile = "AZURE_KUBERNETES_CA_FILE"
+	envProxyCAData = "AZURE_KUBERNETES_CA_DATA"
+
+	envRegionHere = "REGION_NAME" // which Azure sets in App Service and Functions
 )
+
+var envNames = []string{
+	envTenant, envClient, envCert, envPassword, envSendChain, envHost, envFederated, envRegion, envTenants,
+	envProxy, envProxySNI, envProxyCAFile, envProxyCAData, envRegionHere,
+}
 
 // ClientFromEnvironment makes a client from the variables that Azure's own
 // libraries read: AZURE_TENANT_ID, AZURE_CLIENT_ID, and either
 // AZURE_CLIENT_CERTIFICATE_PATH (with AZURE_CLIENT_CERTIFICATE_PASSWORD, and
 // AZURE_CLIENT_SEND_CERTIFICATE_CHAIN for subject-name/issuer trust) or
 // AZURE_FEDERATED_TOKEN_FILE, of which the certificate goes first.
-// AZURE_AUTHORITY_HOST names a cloud by its URL. An empty variable counts as
-// none. The error holds everything that is missing or contradictory.
+//
+// AZURE_AUTHORITY_HOST names a cloud by its URL, AZURE_REGIONAL_AUTHORITY_NAME a
+// region ([WithRegion]; with AutoDiscoverRegion it is that of REGION_NAME, if that is
+// set), AZURE_ADDITIONALLY_ALLOWED_TENANTS further tenants ([WithTenants]), with
+// semicolons between them. With AZURE_FEDERATED_TOKEN_FILE,
+// AZURE_KUBERNETES_TOKEN_PROXY is the proxy of a cluster that exchanges its tokens
+// (AKS identity bindings): requests go there and not to the cloud's host.
+// AZURE_KUBERNETES_SNI_NAME is the name in its certificate, and
+// AZURE_KUBERNETES_CA_FILE or AZURE_KUBERNETES_CA_DATA who has signed that.
+//
+// An empty variable counts as none. The error holds everything that is missing or
+// contradictory.
 func ClientFromEnvironment(opts ...Option) (*Client, error) {
 	env := environment{values: make(map[string]string)}
-	for _, name := range []string{envTenant, envClient, envCert, envPassword, envSendChain, envHost, envFederated} {
+	for _, name := range envNames {
 		env.values[name] = os.Getenv(name)
 	}
 	return env.client(opts)
@@ -60,6 +89,10 @@ func (e *environment) client(opts []Option) (*Client, error) {
 		e.fail("%s is set without %s", envPassword, envCert)
 	}
 	authority := e.authority()
+	opts = append(e.options(), opts...)
+	if !e.has(envCert) {
+		opts = append(e.proxy(newConfig(opts)), opts...)
+	}
 	if len(e.errs) > 0 { // what else NewClient would find wrong, but for what is missing anyway
 		if e.has(envTenant) {
 			e.errs = append(e.errs, authority.validate())
@@ -91,18 +124,69 @@ func (e *environment) authority() Authority {
 			opts = append(opts, WithX5C())
 		}
 	}
-	tenant, host := e.values[envTenant], e.host()
-	switch host {
-	case "", hostEntra:
-		return Entra(tenant, opts...)
-	case hostEntraUSGov:
-		return EntraUSGov(tenant, opts...)
-	case hostEntraChina:
-		return EntraChina(tenant, opts...)
-	case hostChinaCloud:
-		return EntraChina(tenant, append(opts, WithHost(host))...)
+	if host := e.host(); host != "" {
+		opts = append(opts, WithHost(host))
 	}
-	return Entra(tenant, append(opts, WithHost(host))...)
+	if region := e.region(); region != "" {
+		opts = append(opts, WithRegion(region))
+	}
+	return Entra(e.values[envTenant], opts...)
+}
+
+// region is the one to ask, or "".
+func (e *environment) region() string {
+	region := strings.ToLower(strings.ReplaceAll(e.values[envRegion], " ", "")) // "West Europe" is westeurope
+	switch region {
+	case "autodiscoverregion", "tryautodetect":
+		return strings.ToLower(strings.ReplaceAll(e.values[envRegionHere], " ", ""))
+	}
+	return region
+}
+
+// options are those of a client that the variables name.
+func (e *environment) options() []Option {
+	var tenants []string
+	for _, tenant := range strings.Split(e.values[envTenants], ";") {
+		if tenant = strings.TrimSpace(tenant); tenant == "" {
+			continue
+		}
+		if tenant != "*" && syntax.CheckTenant(tenant) != nil {
+			e.fail("%s: %q is neither a tenant nor *", envTenants, redact.Short(tenant))
+			continue
+		}
+		tenants = append(tenants, tenant)
+	}
+	if len(tenants) == 0 {
+		return nil
+	}
+	return []Option{WithTenants(tenants...)}
+}
+
+// proxy is the option that sends requests through the cluster's proxy, if there is
+// one. Otherwise the cluster's token would go to the cloud's host, which is not to
+// see it.
+func (e *environment) proxy(given config) []Option {
+	if !e.has(envProxy) {
+		for _, name := range []string{envProxySNI, envProxyCAFile, envProxyCAData} {
+			if e.has(name) {
+				e.fail("%s is set without %s", name, envProxy)
+			}
+		}
+		return nil
+	}
+	if given.http != nil {
+		e.fail("%s and WithHTTPClient exclude each other: the requests go through the proxy", envProxy)
+		return nil
+	}
+	proxy, err := tokenproxy.New(tokenproxy.Config{
+		URL: e.values[envProxy], ServerName: e.values[envProxySNI],
+		CAFile: e.values[envProxyCAFile], CAData: e.values[envProxyCAData],
+	})
+	if err != nil {
+		e.fail("%s: %w", envProxy, err)
+		return nil
+	}
+	return []Option{func(c *config) { c.http, c.httpIsOurs = &http.Client{Transport: proxy}, true }}
 }
 
 // host is that of AZURE_AUTHORITY_HOST, which is a URL, or a name alone.

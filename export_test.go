@@ -1,6 +1,28 @@
 package certtoken
 
-import "time"
+import (
+	"time"
+
+	"github.com/certtoken/certtoken/internal/regularfile"
+)
+
+// HangFiles makes the source's file system hang until the channel is closed.
+func HangFiles(source any, until <-chan struct{}) {
+	var files *regularfile.Reader
+	switch s := source.(type) {
+	case *FileSource:
+		files = &s.files
+	case *assertionFile:
+		files = &s.files
+	}
+	files.Occupy(until)
+}
+
+// WithPasswordFunc is WithPassword with a function, which is called after the
+// certificate file was read and before the key file is.
+func WithPasswordFunc(password func() string) CertOption {
+	return func(c *certConfig) { c.password = password }
+}
 
 // ShiftWall moves the wall clock of a client and leaves the monotonic one alone:
 // forward as after a suspension, back as an administrator does.

@@ -544,13 +544,16 @@ func TestSelfHealingHasItsLimits(t *testing.T) {
 		reloads  int32
 		requests int
 	}{
-		"nothing new":             {func(*testing.T, *rotating) {}, certtokentest.Fault{Code: 700027}, 1, 1},
-		"the same again":          {func(_ *testing.T, s *rotating) { s.next = s.current.Load() }, certtokentest.Fault{Code: 700027}, 1, 1},
-		"Reload fails":            {func(_ *testing.T, s *rotating) { s.err = errors.New("gone") }, certtokentest.Fault{Code: 700027}, 1, 1},
-		"Reload panics":           {func(_ *testing.T, s *rotating) { s.onReload = func() { panic("oops") } }, certtokentest.Fault{Code: 700027}, 1, 1},
-		"the new one is refused":  {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 700027}, 1, 2},
-		"another error":           {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 700027, Error: "invalid_request"}, 0, 1},
-		"invalid_client, no code": {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Error: "invalid_client", Status: 401}, 0, 1},
+		"nothing new":                          {func(*testing.T, *rotating) {}, certtokentest.Fault{Code: 700027}, 1, 1},
+		"the same again":                       {func(_ *testing.T, s *rotating) { s.next = s.current.Load() }, certtokentest.Fault{Code: 700027}, 1, 1},
+		"Reload fails":                         {func(_ *testing.T, s *rotating) { s.err = errors.New("gone") }, certtokentest.Fault{Code: 700027}, 1, 1},
+		"Reload panics":                        {func(_ *testing.T, s *rotating) { s.onReload = func() { panic("oops") } }, certtokentest.Fault{Code: 700027}, 1, 1},
+		"the new one is refused":               {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 700027}, 1, 2},
+		"another error":                        {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 700027, Error: "invalid_request", Status: 400}, 0, 1},
+		"invalid_client, no code":              {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Error: "invalid_client", Status: 400}, 1, 2},
+		"401, another code":                    {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Error: "nope", Status: 401}, 1, 2},
+		"403":                                  {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Error: "unauthorized_client", Status: 403}, 0, 1},
+		"a reason that no certificate changes": {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 7000112, Error: "invalid_client", Status: 401}, 0, 1},
 		"without end, new each time": {func(t *testing.T, s *rotating) {
 			n := 0
 			s.onReload = func() { n++; s.next = newCert(t, fmt.Sprint(n)) }

@@ -7,14 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/regularfile"
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
@@ -24,7 +22,8 @@ const maxAssertion = 64 << 10
 // AssertionSource supplies client assertions that somebody else signs: a
 // Kubernetes cluster, a CI system, another identity (federated credentials).
 // audience is whom the assertion must be for: api://AzureADTokenExchange for
-// Entra ID (its clouds have their own), the issuer elsewhere, or what
+// Entra ID (its clouds have their own, and of Bleu, Delos and GovSG it isn't known:
+// there [WithAudience] must name it), the issuer elsewhere, or what
 // [WithAudience] says; a source with an audience of its own ignores it. It is
 // asked once for each token request, from many goroutines, and keeps what it
 // wants to keep. The context ends with the request.
@@ -45,7 +44,7 @@ func (f AssertionSourceFunc) Assertion(ctx context.Context, audience string) (st
 
 var (
 	_ AssertionSource = AssertionSourceFunc(nil)
-	_ AssertionSource = assertionFile("")
+	_ AssertionSource = (*assertionFile)(nil)
 	_ AssertionSource = (*clientAssertions)(nil)
 )
 
@@ -56,7 +55,7 @@ func NewFederatedClient(authority Authority, clientID string, source AssertionSo
 	var missing error
 	if source == nil {
 		missing = errors.New("certtoken: no assertion source: give AssertionFile or a source of your own")
-	} else if source == AssertionSource(assertionFile("")) {
+	} else if file, ok := source.(*assertionFile); ok && file.path == "" {
 		missing = errors.New("certtoken: AssertionFile: no path given")
 	}
 	if authority.presents() {
@@ -88,6 +87,9 @@ func (k *federatedCredential) prove(_ context.Context, _ Authority, obtained pro
 }
 
 func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
+	if _, isFile := k.source.(*assertionFile); audience == "" && !isFile {
+		return proof{}, errors.New("certtoken: the audience of this cloud's federated credentials is not known: give it by WithAudience")
+	}
 	leave := workers.Enter(ctx, partAssertionSource)
 	assertion, err := k.source.Assertion(ctx, audience)
 	leave()
@@ -111,9 +113,10 @@ func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused pr
 }
 
 // An assertion from elsewhere has no clock and no certificate of ours.
-func (k *federatedCredential) followClock(time.Time, proof) bool            { return false }
-func (k *federatedCredential) name() string                                 { return "" }
-func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error) { return nil, nil }
+func (k *federatedCredential) followClock(Authority, proof, *TokenError) bool { return false }
+func (k *federatedCredential) granted(context.Context, proof)                 {}
+func (k *federatedCredential) name() string                                   { return "" }
+func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error)   { return nil, nil }
 
 // checkAssertion tells whether a text is shaped like a signed JWT: three parts
 // in base64url, the first of them a JSON object that names its algorithm (RFC
@@ -148,25 +151,30 @@ func isNotBase64URL(part string) bool {
 
 // AssertionFile is a source that reads its assertion from a file whenever it is
 // asked: a token that Kubernetes projects into a pod and replaces before it
-// ends. Errors name the file and what is wrong with it, never its content; more
-// than 64 KiB is an error. It may be used from many goroutines.
-func AssertionFile(path string) AssertionSource { return assertionFile(path) }
+// ends. The file must be a regular one, or a link to one. Errors name the file and
+// what is wrong with it, never its content; more than 64 KiB is an error, and so is
+// a file system that doesn't answer within 5 s. It may be used from many goroutines.
+func AssertionFile(path string) AssertionSource { return &assertionFile{path: path} }
 
-type assertionFile string
+type assertionFile struct {
+	path  string
+	files regularfile.Reader
+}
 
-func (path assertionFile) Assertion(context.Context, string) (string, error) {
-	f, err := os.Open(string(path))
-	if err != nil {
-		return "", fmt.Errorf("certtoken: assertion file: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxAssertion+1))
-	if err != nil {
+// String names the source by its path.
+func (f *assertionFile) String() string { return "certtoken.AssertionFile(" + f.path + ")" }
+
+func (f *assertionFile) Assertion(ctx context.Context, _ string) (string, error) {
+	data, err := f.files.Read(ctx, f.path, maxAssertion)
+	switch {
+	case errors.Is(err, regularfile.ErrTooLarge):
+		return "", fmt.Errorf("certtoken: assertion file %s: it has over %d bytes", f.path, maxAssertion)
+	case err != nil:
 		return "", fmt.Errorf("certtoken: assertion file: %w", err)
 	}
 	assertion := string(bytes.TrimSpace(data))
 	if err := checkAssertion(assertion); err != nil {
-		return "", fmt.Errorf("certtoken: assertion file %s: %w", string(path), err)
+		return "", fmt.Errorf("certtoken: assertion file %s: %w", f.path, err)
 	}
 	return assertion, nil
 }
@@ -182,8 +190,8 @@ func (path assertionFile) Assertion(context.Context, string) (string, error) {
 // 700226): this is for other servers, and for a client whose first leg is one
 // that Entra ID takes.
 func (c *Client) AssertionSource(scopes ...string) AssertionSource {
-	if len(scopes) == 0 && c.authority.host != "" {
-		scopes = []string{c.authority.exchangeAudience() + "/.default"}
+	if len(scopes) == 0 && c.authority.host != "" && c.authority.cloud.exchange != "" {
+		scopes = []string{c.authority.cloud.exchange + "/.default"}
 	}
 	return &clientAssertions{client: c, scopes: slices.Clone(scopes)}
 }

@@ -138,24 +138,46 @@ func TestFederatedWire(t *testing.T) {
 // The source hears whom the assertion must be for.
 func TestFederatedAudience(t *testing.T) {
 	issuer := certtoken.Issuer("https://as.example.com", "https://as.example.com/token")
-	for want, authority := range map[string]certtoken.Authority{
-		"api://AzureADTokenExchange":                 certtoken.Entra("contoso.com"),
-		"api://AzureADTokenExchangeUSGov":            certtoken.EntraUSGov("contoso.com"),
-		"api://AzureADTokenExchangeChina":            certtoken.EntraChina("contoso.com"),
-		"https://as.example.com":                     issuer,
-		"https://adfs.example.com/adfs/oauth2/token": certtoken.ADFS("adfs.example.com"),
-		"mine": certtoken.Entra("contoso.com", certtoken.WithAudience("mine")),
+	host := func(host string) certtoken.Authority { return certtoken.Entra("contoso.com", certtoken.WithHost(host)) }
+	const public, usGov, china = "api://AzureADTokenExchange", "api://AzureADTokenExchangeUSGov", "api://AzureADTokenExchangeChina"
+	for name, c := range map[string]struct {
+		authority certtoken.Authority
+		want      string // "": the source isn't asked, because it isn't known
+	}{
+		"public":                   {certtoken.Entra("contoso.com"), public},
+		"US Government":            {certtoken.EntraUSGov("contoso.com"), usGov},
+		"China":                    {certtoken.EntraChina("contoso.com"), china},
+		"login.windows.net":        {host("login.windows.net"), public},
+		"Login.UsGovCloudApi.net":  {host("Login.UsGovCloudApi.net"), usGov},
+		"login.microsoftonline.us": {host("login.microsoftonline.us"), usGov},
+		"login.chinacloudapi.cn":   {host("login.chinacloudapi.cn"), china},
+		"public, from elsewhere":   {certtoken.EntraChina("contoso.com", certtoken.WithHost("login.microsoftonline.com")), public},
+		"a host of its own":        {host("login.private.example"), public},
+		"a region":                 {certtoken.Entra("contoso.com", certtoken.WithRegion("westeurope")), public},
+		"B2C":                      {certtoken.EntraB2C("contoso", "b2c_1"), public},
+		"Bleu":                     {host("login.sovcloud-identity.fr"), ""},
+		"Delos":                    {host("login.sovcloud-identity.de"), ""},
+		"GovSG":                    {host("login.sovcloud-identity.sg"), ""},
+		"Bleu, given":              {certtoken.Entra("contoso.com", certtoken.WithHost("login.sovcloud-identity.fr"), certtoken.WithAudience("mine")), "mine"},
+		"elsewhere":                {issuer, "https://as.example.com"},
+		"ADFS":                     {certtoken.ADFS("adfs.example.com"), "https://adfs.example.com/adfs/oauth2/token"},
+		"given":                    {certtoken.Entra("contoso.com", certtoken.WithAudience("mine")), "mine"},
 	} {
-		var got string
-		client, err := certtoken.NewFederatedClient(authority, appID, certtoken.AssertionSourceFunc(func(_ context.Context, audience string) (string, error) {
-			got = audience
-			return "", errors.New("enough")
-		}))
-		require.NoError(t, err)
-		_, err = client.Token(t.Context(), graph)
-		require.Error(t, err)
-		assert.Equal(t, want, got)
-		require.NoError(t, client.Close())
+		t.Run(name, func(t *testing.T) {
+			var got string
+			client, err := certtoken.NewFederatedClient(c.authority, appID, certtoken.AssertionSourceFunc(func(_ context.Context, audience string) (string, error) {
+				got = audience
+				return "", errors.New("enough")
+			}))
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = client.Token(t.Context(), graph)
+			require.Error(t, err)
+			assert.Equal(t, c.want, got)
+			if c.want == "" {
+				assert.ErrorContains(t, err, "WithAudience")
+			}
+		})
 	}
 }
 

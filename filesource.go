@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
 const (
@@ -22,14 +24,25 @@ const (
 
 // FileSource is the [CertSource] of a certificate file. It looks at the file
 // whenever it is asked, so that a renewed certificate is taken up without a
-// restart; there is no goroutine and nothing to close. While a new file is
-// unreadable, half-written, mismatched, expired or not valid yet, the last good
-// pair stays in use, and [FileSource.Health] tells. Make one with [CertFile].
+// restart; there is nothing to close. While a new file is unreadable, half-written,
+// mismatched, expired or not valid yet, the last good pair stays in use, and
+// [FileSource.Health] says why. The same holds while the path names something else
+// than a regular file, such as a named pipe, or a file system that doesn't answer
+// within 5 s.
+//
+// When the token endpoint refuses the pair in the file, the pair before it signs
+// again, and Health says so. That pair must have been granted a token in this
+// process, be within its validity, and have been in the file less than 24 h ago;
+// every ten minutes the new one is tried again. [WithoutRollback] turns this off.
+//
+// Make a FileSource with [CertFile].
 type FileSource struct {
 	path string
 	cfg  certConfig
 
+	files regularfile.Reader
 	state atomic.Pointer[fileState]
+	back  rollback
 
 	mu      sync.Mutex // guards loading, never held over I/O
 	loading *fileLoad
@@ -47,10 +60,10 @@ type fileState struct {
 // fileLoad is a reading under way.
 type fileLoad struct {
 	done  chan struct{}
-	state *fileState
+	state *fileState // nil: whoever read gave up, because its context ended
 }
 
-// fileStamp tells whether files are still those that were read.
+// fileStamp is what shows that files are still those that were read.
 type fileStamp struct {
 	files [2]os.FileInfo // of certificate and key
 }
@@ -65,7 +78,8 @@ var (
 // files: replaced by rename, written in place, or behind the symbolic links of
 // a Kubernetes secret. Nothing is read before the first use.
 func CertFile(path string, opts ...CertOption) *FileSource {
-	return &FileSource{path: path, cfg: newCertConfig(opts)}
+	cfg := newCertConfig(opts)
+	return &FileSource{path: path, cfg: cfg, back: rollback{off: cfg.noRollback}}
 }
 
 // Certificate returns the pair in the files, or the last good one. Errors are
@@ -79,7 +93,7 @@ func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	if state.cert == nil {
 		return nil, state.err
 	}
-	return state.cert, nil
+	return s.back.choose(state.cert, time.Now()), nil
 }
 
 // String names the source by its path. It shows nothing of the password.
@@ -88,49 +102,67 @@ func (s *FileSource) String() string { return "certtoken.FileSource(" + s.path +
 // Format prints s as String does, whatever the verb.
 func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 
-// Reload reads the files again even if they seem unchanged. Its error says why
-// they aren't in use as they are; the last good pair goes on.
-func (s *FileSource) Reload(ctx context.Context, _ *Certificate) error {
+// Reload reads the files again even if they seem unchanged. If they still hold the
+// refused pair, the one before it signs from now on. The error says why the files
+// aren't in use as they are; the last good pair goes on.
+func (s *FileSource) Reload(ctx context.Context, refused *Certificate) error {
 	state, err := s.look(ctx, true)
 	if err != nil {
 		return err
 	}
-	return state.err
-}
-
-// Health looks at the files and returns why they can't be used as they are, or
-// nil. A source that isn't healthy may still work with its last good pair. It
-// reads the files if they changed; errors are those of [ParseCertificate] and of
-// the file system, [ErrExpired] and [ErrNotYetValid]. Safe for concurrent use.
-func (s *FileSource) Health() error {
-	state, err := s.look(context.Background(), false)
-	if err != nil {
-		return err
+	if state.cert != nil && s.back.refused(refused, state.cert, time.Now()) {
+		return nil
 	}
 	return state.err
 }
 
+// Granted is told by a [Client] that the token endpoint granted a token for a
+// certificate of this source. Only such a certificate is gone back to.
+func (s *FileSource) Granted(cert *Certificate) { s.back.granted(cert) }
+
+// Health looks at the files and returns why they can't be used as they are, or
+// nil. A source that isn't healthy may still work with its last good pair, or with
+// the one before. It reads the files if they changed; errors are those of
+// [ParseCertificate] and of the file system, [ErrExpired] and [ErrNotYetValid].
+// Safe for concurrent use.
+func (s *FileSource) Health() error {
+	state, err := s.look(context.Background(), false)
+	switch {
+	case err != nil:
+		return err
+	case state.err != nil || state.cert == nil:
+		return state.err
+	}
+	return s.back.health(s.name(), state.cert, time.Now())
+}
+
 // look returns the state of the files, which it reads if they changed. One
 // caller reads; others go on with the last good pair, or wait if there is none.
+// Its only error is the end of the context.
 func (s *FileSource) look(ctx context.Context, force bool) (*fileState, error) {
 	for {
 		old := s.state.Load()
-		if !force && old != nil && old.sure && !old.ripe(time.Now()) && old.stamp.same(s.stat()) {
+		if !force && old != nil && old.sure && !old.ripe(time.Now()) && old.stamp.same(s.stat(ctx)) {
 			return old, nil
 		}
 		load, mine := s.begin()
 		if mine {
-			s.finish(load, old)
-			return load.state, nil
-		}
-		if !force && old != nil && old.cert != nil {
+			s.finish(ctx, load, old)
+		} else if !force && old != nil && old.cert != nil {
 			return old, nil
 		}
 		select {
 		case <-load.done:
-			force = false // somebody has just read
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
+		}
+		switch {
+		case mine && load.state == nil:
+			return nil, context.Cause(ctx)
+		case mine:
+			return load.state, nil
+		case load.state != nil:
+			force = false // the files have just been read
 		}
 	}
 }
@@ -147,24 +179,29 @@ func (s *FileSource) begin() (load *fileLoad, mine bool) {
 }
 
 // finish reads the files and publishes what it found.
-func (s *FileSource) finish(load *fileLoad, old *fileState) {
+func (s *FileSource) finish(ctx context.Context, load *fileLoad, old *fileState) {
 	defer func() {
 		s.mu.Lock()
 		s.loading = nil
 		s.mu.Unlock()
 		close(load.done)
 	}()
-	load.state = s.load().after(old, time.Now())
-	s.state.Store(load.state)
+	if state := s.load(ctx); state != nil {
+		load.state = state.after(old, time.Now())
+		s.state.Store(load.state)
+	}
 }
 
 // load reads certificate and key until neither changed meanwhile, so that the
-// old key isn't taken with the new certificate.
-func (s *FileSource) load() *fileState {
+// old key isn't taken with the new certificate. It returns nil if the context ended.
+func (s *FileSource) load(ctx context.Context) *fileState {
 	for try := 1; ; try++ {
-		before := s.stat()
-		cert, err := s.read()
-		after := s.stat()
+		before := s.stat(ctx)
+		cert, err := s.read(ctx)
+		after := s.stat(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if try < loadTries && !before.same(after) {
 			continue
 		}
@@ -173,24 +210,28 @@ func (s *FileSource) load() *fileState {
 	}
 }
 
-// files names what is read, for people.
-func (s *FileSource) files() string {
+// name is that of what is read, for people.
+func (s *FileSource) name() string {
 	if s.cfg.keyFile != "" {
 		return s.path + " with " + s.cfg.keyFile
 	}
 	return s.path
 }
 
-func (s *FileSource) read() (*Certificate, error) {
-	data, err := readCertFile(s.path)
+func (s *FileSource) read(ctx context.Context) (*Certificate, error) {
+	read := func(path string) ([]byte, error) {
+		data, err := s.files.Read(ctx, path, maxCertFile)
+		return data, certFileError(path, err)
+	}
+	data, err := read(s.path)
 	if err != nil {
 		return nil, err
 	}
-	cert, err := s.cfg.parse(data)
+	cert, err := s.cfg.parse(data, read)
 	if isFileError(err) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("certtoken: %s: %w", s.files(), trimPrefix(err))
+		return nil, fmt.Errorf("certtoken: %s: %w", s.name(), trimPrefix(err))
 	}
 	return cert, nil
 }
@@ -206,30 +247,30 @@ func (f *fileState) after(old *fileState, now time.Time) *fileState {
 	switch {
 	case f.err != nil:
 		return f
-	case f.cert == nil || read.usable(now) == nil:
+	case f.cert == nil || read.Valid(now) == nil:
 		f.cert = read // without a better one even an expired one: it gives the right error when it would sign
 	case now.Before(read.Leaf.NotBefore):
 		f.next = read
 	}
-	f.err = read.usable(now)
+	f.err = read.Valid(now)
 	return f
 }
 
-// ripe tells whether a certificate that was read before its time is valid now.
+// ripe reports whether a certificate that was read before its time is valid now.
 func (f *fileState) ripe(now time.Time) bool {
-	return f.next != nil && f.next.usable(now) == nil
+	return f.next != nil && f.next.Valid(now) == nil
 }
 
-func (s *FileSource) stat() fileStamp {
+func (s *FileSource) stat(ctx context.Context) fileStamp {
 	var stamp fileStamp
-	stamp.files[0], _ = os.Stat(s.path)
+	stamp.files[0], _ = s.files.Stat(ctx, s.path)
 	if s.cfg.keyFile != "" {
-		stamp.files[1], _ = os.Stat(s.cfg.keyFile)
+		stamp.files[1], _ = s.files.Stat(ctx, s.cfg.keyFile)
 	}
 	return stamp
 }
 
-// same tells whether both stamps are of the same files with the same content,
+// same reports whether both stamps are of the same files with the same content,
 // as far as the file system shows it.
 func (a fileStamp) same(b fileStamp) bool {
 	for i, x := range a.files {
@@ -247,7 +288,7 @@ func (a fileStamp) same(b fileStamp) bool {
 	return true
 }
 
-// settled tells whether the files' last change is so long ago that another one
+// settled reports whether the files' last change is so long ago that another one
 // would have another time stamp.
 func (a fileStamp) settled(now time.Time) bool {
 	for _, x := range a.files {
@@ -258,7 +299,7 @@ func (a fileStamp) settled(now time.Time) bool {
 	return true
 }
 
-// isFileError tells whether a file couldn't be read at all; a permission that
+// isFileError reports whether a file couldn't be read at all; a permission that
 // is granted later doesn't show in the stamp.
 func isFileError(err error) bool {
 	var pathErr *fs.PathError

@@ -3,7 +3,6 @@ package certtoken
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -16,15 +15,26 @@ const refusedFor = 10 * time.Minute
 // NewestValid joins sources for the time of a rotation, in which the new
 // certificate isn't registered everywhere yet. It uses the certificate that is
 // valid and has the latest NotBefore; one that the endpoint refused stands back
-// for ten minutes. A source that fails is passed over while another works. The
-// result is a [Reloader] and has a method Health() error, which joins those of
-// its sources; it may be used from many goroutines.
+// for ten minutes. A source that fails is passed over while another works.
+//
+// The sources are asked side by side. One that doesn't answer within two seconds is
+// represented by its last answer, or passed over, while there is another good
+// certificate; without any, it is waited for up to 16 seconds. Its answer is used
+// later if it comes late, and it is not asked anew before it has answered. The
+// context that a source is given ends after 16 seconds.
+//
+// The result is a [Reloader] and has a method Health() error, which joins those of
+// its sources and names those that don't answer; it may be used from many goroutines.
 func NewestValid(sources ...CertSource) CertSource {
-	return &newestValid{sources: sources, refused: make(map[[32]byte]time.Time)}
+	n := &newestValid{refused: make(map[[32]byte]time.Time)}
+	for i, source := range sources {
+		n.members = append(n.members, &member{number: i + 1, source: source})
+	}
+	return n
 }
 
 type newestValid struct {
-	sources []CertSource
+	members []*member
 
 	mu      sync.Mutex
 	refused map[[32]byte]time.Time // by SHA-256: until when it stands back
@@ -34,42 +44,50 @@ var _ Reloader = (*newestValid)(nil)
 
 // Certificate returns the best candidate.
 func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
-	var best *Certificate
-	var errs []error
-	now := time.Now()
-	for i, source := range n.sources {
-		cert, err := checked(ctx, source)
-		if err == nil {
-			err = cert.usable(now)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("certtoken: source %d: %w", i+1, trimPrefix(err)))
-			continue
-		}
-		if best == nil || n.better(cert, best, now) {
-			best = cert
-		}
-	}
-	if best != nil {
-		return best, nil
-	}
-	if len(errs) == 0 {
+	if len(n.members) == 0 {
 		return nil, errors.New("certtoken: NewestValid has no source")
 	}
-	return nil, errors.Join(errs...)
+	asked := make([]*question, len(n.members))
+	for i, m := range n.members {
+		asked[i] = m.ask(ctx)
+	}
+	// Each round waits longer for those that haven't answered, until there is a good
+	// certificate. In this way a source that hangs doesn't hide one that is slow.
+	for limit := patience; ; limit *= 2 {
+		for _, q := range asked {
+			q.wait(ctx, limit)
+		}
+		best, waiting := n.best(asked)
+		switch {
+		case best != nil:
+			return best, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case !waiting || limit >= memberLimit:
+			return nil, failures(asked)
+		}
+	}
 }
 
-// checked asks a source and makes sure of its pair.
-func checked(ctx context.Context, source CertSource) (*Certificate, error) {
-	if source == nil {
-		return nil, errors.New("the source is nil")
+// best is the best certificate of those that are at hand, or nil. waiting reports
+// whether a source has still to answer.
+func (n *newestValid) best(asked []*question) (best *Certificate, waiting bool) {
+	now := time.Now()
+	for _, q := range asked {
+		waiting = waiting || !q.answered
+		if q.cert != nil && (best == nil || n.better(q.cert, best, now)) {
+			best = q.cert
+		}
 	}
-	cert, err := source.Certificate(ctx)
-	if err != nil {
-		return nil, err
+	return best, waiting
+}
+
+func failures(asked []*question) error {
+	errs := make([]error, len(asked))
+	for i, q := range asked {
+		errs[i] = q.member.named(q.err)
 	}
-	_, err = cert.publicKey()
-	return cert, err
+	return errors.Join(errs...)
 }
 
 func (n *newestValid) better(a, b *Certificate, now time.Time) bool {
@@ -87,35 +105,47 @@ func (n *newestValid) standsBack(c *Certificate, now time.Time) bool {
 
 // Health joins what the sources say of theirs.
 func (n *newestValid) Health() error {
-	var errs []error
-	for _, source := range n.sources {
-		if s, ok := source.(interface{ Health() error }); ok {
-			errs = append(errs, s.Health())
-		}
-	}
-	return errors.Join(errs...)
+	return n.all(func(m *member) error { return m.health() })
 }
 
 // Reload notes which certificate was refused and has the sources reload too.
 func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
-	if _, err := refused.publicKey(); err != nil {
+	if err := refused.check(); err != nil {
 		return err
 	}
+	n.standBack(refused)
+	return n.all(func(m *member) error { return m.reload(ctx, refused) })
+}
+
+func (n *newestValid) standBack(refused *Certificate) {
 	now := time.Now()
 	n.mu.Lock()
-	for sum, until := range n.refused { // what is over needs no place
+	defer n.mu.Unlock()
+	for sum, until := range n.refused {
 		if now.After(until) {
 			delete(n.refused, sum)
 		}
 	}
 	n.refused[refused.sha256()] = now.Add(refusedFor)
-	n.mu.Unlock()
+}
 
-	var errs []error
-	for _, source := range n.sources {
-		if r, ok := source.(Reloader); ok {
-			errs = append(errs, r.Reload(ctx, refused))
+// all calls f for all members at once, each of which has a time limit, and joins
+// their errors.
+func (n *newestValid) all(f func(*member) error) error {
+	errs := make([]error, len(n.members))
+	var group sync.WaitGroup
+	for i, m := range n.members {
+		group.Go(func() { errs[i] = f(m) })
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// Granted tells the sources for which certificate a token was granted.
+func (n *newestValid) Granted(cert *Certificate) {
+	for _, m := range n.members {
+		if s, ok := m.source.(interface{ Granted(*Certificate) }); ok {
+			s.Granted(cert)
 		}
 	}
-	return errors.Join(errs...)
 }

@@ -28,6 +28,7 @@ type Option func(*config)
 
 type config struct {
 	http           *http.Client
+	httpIsOurs     bool // it is closed with the client
 	userAgent      string
 	tenants        map[string]bool
 	anyTenant      bool
@@ -39,6 +40,7 @@ type config struct {
 	attemptLimit   time.Duration
 	requestLimit   time.Duration
 	maxExchanges   int
+	propagation    time.Duration
 	expiryWarning  time.Duration
 	hooks          []Hooks
 	store          Store
@@ -182,6 +184,22 @@ func WithRequestTimeouts(attempt, whole time.Duration) Option {
 // maxRequestLimit keeps a part of the program that hangs from being waited for
 // without end.
 const maxRequestLimit = 10 * time.Minute
+
+// WithPropagationRetry repeats a token request for so long while Entra ID refuses it
+// as it does for some minutes after an app, a certificate or a federated credential
+// was registered (AADSTS700016, 700027 and 700213). Callers wait for that long, also
+// where the registration is really missing, so it is for programs that run right
+// after a deployment, and off by default. The pauses grow from about 1 s to 10 s.
+// The time is also the limit of the whole request if [WithRequestTimeouts] allows
+// less; less than 0 or more than 10 min is an error of [NewClient].
+func WithPropagationRetry(d time.Duration) Option {
+	return func(c *config) {
+		if d < 0 || d > maxRequestLimit {
+			c.fail("WithPropagationRetry: %v is not within 0 and %v", d, maxRequestLimit)
+		}
+		c.propagation = d
+	}
+}
 
 // WithMaxConcurrentExchanges sets how many token requests the client has under way
 // at once, 32 by default; the others wait their turn, first come first served. Fewer

@@ -41,6 +41,7 @@ type requester struct {
 	credential   credential
 	endpoint     *exchange.Client
 	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
+	propagation  time.Duration  // how long refusals are repeated that pass when a registration has spread
 }
 
 // tokenCall is one fetch of a token for a cache.
@@ -50,7 +51,8 @@ type tokenCall = cache.Call[Token, Grant]
 // pass, and one more each for a clock and for a certificate that the endpoint
 // blamed and that could be mended. Every attempt has a proof of its own; an
 // assertion that is signed here has a new jti.
-// A grant that can be redeemed once is sent again only if it can't have been.
+// A grant that can be redeemed once is sent again only if it can't have been. What
+// passes when a registration has spread is repeated for as long as that was asked for.
 func (q *requester) request(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
 	wanted, err := claims.WithCapabilities(call.Want.Claims, q.capabilities)
 	if err != nil {
@@ -60,6 +62,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted,
 		correlationID: newUUID(),
 	}
+	began := time.Now()
 	for attempt := 1; ; {
 		if err := run.obtain(ctx); err != nil {
 			return nil, err
@@ -73,6 +76,11 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		}
 		call.Trouble(strings.TrimPrefix(err.Error(), prefix))
 		pause, again := retryPause(err, attempt)
+		if isSpreading(err) {
+			pause = spreadPause(run.sent)
+			again = time.Since(began)+pause < q.propagation
+			attempt-- // which has a limit of its own
+		}
 		again = again && (!run.grant.once || unused(err))
 		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
 			return nil, err
@@ -159,6 +167,7 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 		if r.bindings != nil && !r.call.Abandoned() {
 			r.bindings.Adopt(r.proof.binding)
 		}
+		r.credential.granted(ctx, r.proof)
 		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
 		event.ExpiresAt = t.ExpiresAt()
 	} else if errors.As(err, &refused) {
@@ -232,12 +241,15 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 	if !errors.As(err, &te) {
 		return false
 	}
-	if te.blamesClock() && !r.reset && r.followClock(ctx, te.date) {
+	if !r.reset && r.followClock(ctx, te) {
 		r.reset = true
 		return true
 	}
-	refused := te.blamesCertificate() || r.proof.cert == nil && te.Code == "invalid_client"
-	if refused && !r.renewed {
+	blamed := te.blamesCertificate
+	if r.proof.cert == nil {
+		blamed = te.refusesClient
+	}
+	if !r.renewed && blamed() {
 		r.renewed = true
 		next, ok := r.credential.renew(ctx, r.authority, r.proof, te)
 		if ok {
@@ -249,9 +261,9 @@ func (r *requestRun) mend(ctx context.Context, err error) bool {
 }
 
 // followClock follows the endpoint's clock, of which a hook may be told.
-func (r *requestRun) followClock(ctx context.Context, date time.Time) bool {
+func (r *requestRun) followClock(ctx context.Context, why *TokenError) bool {
 	leave := workers.Enter(ctx, partHook)
-	better := r.credential.followClock(date, r.proof)
+	better := r.credential.followClock(r.authority, r.proof, why)
 	leave()
 	return better
 }

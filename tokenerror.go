@@ -108,9 +108,39 @@ func (e *TokenError) Temporary() bool {
 	return e.has(func(a advice.Entry) bool { return a.Temporary })
 }
 
-// blamesCertificate tells whether another certificate may help.
+// refusesClient reports whether the server refused who asks, and not what is asked
+// for (RFC 6749 §5.2). Some servers say so by the status alone.
+func (e *TokenError) refusesClient() bool {
+	return e.Code == "invalid_client" || e.StatusCode == 401
+}
+
+// blamesCertificate reports whether another certificate may help. Where the server
+// gives reasons that are known, they say so; others are taken at their word.
 func (e *TokenError) blamesCertificate() bool {
-	return e.Code == "invalid_client" && e.has(func(a advice.Entry) bool { return a.Certificate })
+	known := false
+	for _, code := range e.AADSTS {
+		entry, ok := advice.AADSTS[code]
+		if entry.Certificate {
+			return e.refusesClient()
+		}
+		known = known || ok
+	}
+	return !known && e.refusesClient()
+}
+
+// mayBlameClock reports whether the assertion's times can be why a server refused
+// that doesn't say what was wrong: it refused the client (RFC 6749 §5.2), or didn't
+// say anything, or failed over the assertion.
+func (e *TokenError) mayBlameClock() bool {
+	switch e.StatusCode {
+	case 401:
+		return true
+	case 403:
+		return e.Code == "" || e.Code == "invalid_client"
+	case 500:
+		return e.Code != "" && len(e.AADSTS) == 0
+	}
+	return e.Code == "invalid_client"
 }
 
 // blamesClock tells whether the assertion's times were refused.

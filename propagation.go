@@ -1,0 +1,32 @@
+package certtoken
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// spreading are the refusals of Entra ID that come and go for some minutes after
+// something was registered: the app, its certificate, its federated credential.
+// They mean the same as later, when something is really missing, so they are only
+// repeated where that was asked for.
+var spreading = []int{700016, 700027, 700213}
+
+const (
+	firstSpreadPause = time.Second // doubling
+	maxSpreadPause   = 10 * time.Second
+)
+
+// isSpreading reports whether a refusal may pass when a registration has spread.
+func isSpreading(err error) bool {
+	var te *TokenError
+	return errors.As(err, &te) && slices.ContainsFunc(te.AADSTS, func(code int) bool { return slices.Contains(spreading, code) })
+}
+
+// spreadPause is how long to wait after so many attempts: half of it at least, so
+// that processes that were started together don't ask together.
+func spreadPause(attempts int) time.Duration {
+	pause := min(firstSpreadPause<<min(attempts-1, 10), maxSpreadPause)
+	return pause/2 + rand.N(pause/2)
+}

@@ -1,0 +1,108 @@
+package certtoken
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// rollbackLimit is how long a pair may still sign after it was replaced: a day, in
+// which somebody notices that the new certificate isn't registered.
+const rollbackLimit = 24 * time.Hour
+
+// rollback keeps the pair that was in the files before, for the time in which the
+// endpoint refuses the new one. The pair must have been granted a token in this
+// process: one that never worked is no better than the new one. Its zero value is
+// ready to use.
+type rollback struct {
+	off bool
+
+	mu         sync.Mutex   // held for assignments only
+	current    *Certificate // in the files
+	worked     bool         // current was granted a token
+	seen       time.Time    // when current was last found in the files
+	standsBack time.Time    // until then current isn't used, because it was refused
+	before     *Certificate // was granted a token and then replaced; nil: none
+	until      time.Time    // when before may no longer sign
+}
+
+// choose is told which pair is in the files, and returns the one to sign with.
+func (r *rollback) choose(inFiles *Certificate, now time.Time) *Certificate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.found(inFiles, now)
+	if r.isBack(now) {
+		return r.before
+	}
+	return r.current
+}
+
+// health says that the pair before signs, and why, or returns nil. While that lasts
+// its text is the same.
+func (r *rollback) health(name string, inFiles *Certificate, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.found(inFiles, now)
+	if !r.isBack(now) {
+		return nil
+	}
+	return fmt.Errorf("certtoken: %s: the token endpoint refused this certificate, SHA-256 %s; the one before it, SHA-256 %s, signs until %s at the latest: register the new one",
+		name, r.current.thumbprintHex(), r.before.thumbprintHex(), r.until.UTC().Format(time.RFC3339))
+}
+
+// granted is told that the endpoint granted a token for a pair.
+func (r *rollback) granted(cert *Certificate) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if sameLeaf(cert, r.current) {
+		r.worked, r.standsBack = true, time.Time{}
+	}
+}
+
+// refused is told that the endpoint refused a pair, and reports whether another one
+// is to be signed with for that reason.
+func (r *rollback) refused(cert, inFiles *Certificate, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.found(inFiles, now)
+	switch {
+	case sameLeaf(cert, r.before):
+		r.before = nil // it doesn't work any more either
+		return true
+	case sameLeaf(cert, r.current):
+		r.standsBack = now.Add(refusedFor)
+		return r.isBack(now)
+	}
+	return false
+}
+
+// found notes which pair is in the files. The caller holds r.mu.
+//
+// When a pair was replaced isn't known. It was there when it was last found, so the
+// time that is left to it counts from then.
+func (r *rollback) found(cert *Certificate, now time.Time) {
+	if now.After(r.until) {
+		r.before = nil
+	}
+	if sameLeaf(cert, r.current) {
+		r.current, r.seen = cert, now
+		return
+	}
+	if r.worked && !r.off {
+		r.before, r.until = r.current, r.seen.Add(rollbackLimit)
+	}
+	r.current, r.worked, r.seen, r.standsBack = cert, false, now, time.Time{}
+	if sameLeaf(cert, r.before) { // it was put back
+		r.before, r.worked = nil, true
+	}
+}
+
+// isBack reports whether the pair before is to be signed with. The caller holds r.mu.
+func (r *rollback) isBack(now time.Time) bool {
+	return now.Before(r.standsBack) && r.before != nil && !now.After(r.until) && r.before.Valid(now) == nil
+}
+
+func sameLeaf(a, b *Certificate) bool {
+	return a != nil && b != nil && a.Leaf != nil && b.Leaf != nil && bytes.Equal(a.Leaf.Raw, b.Leaf.Raw)
+}
