@@ -3,7 +3,6 @@ package certtoken
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -67,13 +66,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // answer deals with a 401: it gets a token as the resource wants it, and
 // repeats the request. Where that can't be, the 401 is the answer.
 func (t *transport) answer(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
-	header := resp.Header.Values("WWW-Authenticate")
-	wanted := claims.Asked(header)
-	if wanted == "" && !claims.InvalidToken(header) {
+	challenge := claims.Read(resp.Header.Values("WWW-Authenticate"))
+	if challenge.Claims == "" && !challenge.InvalidToken {
 		return resp, nil
 	}
 	// Also for a request that can't be repeated: the next one will do.
-	newer, err := t.client.acquire(req.Context(), Request{Scopes: slices.Clone(t.scopes), Claims: wanted}, token)
+	newer, err := t.client.acquire(req.Context(), Request{Scopes: slices.Clone(t.scopes), Claims: challenge.Claims}, token)
 	if err != nil {
 		emit(t.client.hooks.ChallengeUnanswered, Event{Scopes: t.scopes, Err: err})
 		return resp, nil
@@ -82,7 +80,11 @@ func (t *transport) answer(req *http.Request, resp *http.Response, token *Token)
 	if !ok {
 		return resp, nil
 	}
-	discard(resp)
+	if resp.Body != nil { // which a RoundTripper of a test may leave out
+		// What is left of the body is not read: it may never end. At worst this costs a
+		// connection of HTTP/1.1, which can be kept only if its body was read.
+		resp.Body.Close()
+	}
 	return t.send(again, newer)
 }
 
@@ -168,13 +170,4 @@ func repeatable(req *http.Request) (*http.Request, bool) {
 	again := req.Clone(req.Context())
 	again.Body = body
 	return again, true
-}
-
-// discard reads what is left of a short body, so that the connection can be used again.
-func discard(resp *http.Response) {
-	if resp.Body == nil { // of a RoundTripper in a test
-		return
-	}
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-	resp.Body.Close()
 }
