@@ -88,12 +88,14 @@ func EntraChina(tenant string, opts ...AuthorityOption) Authority {
 // and, where it isn't 443, port. Assertions are signed with RS256 and carry
 // x5t, the only form that it takes; they live as long as [Entra]'s.
 func ADFS(host string, opts ...AuthorityOption) Authority {
+	name, err := syntax.Host(host)
 	a := Authority{
-		tokenURL:  "https://" + host + "/adfs/oauth2/token",
+		tokenURL:  "https://" + name + "/adfs/oauth2/token",
 		assertion: Assertion{Algorithm: RS256, Thumbprint: ThumbprintSHA1},
 	}
-	if !syntax.IsHost(host) {
-		a.fail("ADFS host %q: give the host name only", host)
+	if err != nil {
+		a.tokenURL = ""
+		a.fail("ADFS host %q: give the host name only, with a port where it isn't 443: %w", redact.Short(host), err)
 	}
 	return a.finish(opts)
 }

@@ -98,16 +98,19 @@ func WithPSSFallback() AuthorityOption {
 }
 
 // WithHost reaches an Entra tenant at another host: a custom domain of
-// [EntraB2C] or [EntraExternalID], or a cloud that has no function here.
+// [EntraB2C] or [EntraExternalID], or a cloud that has no function here. The host is
+// a name, with a port where that isn't 443. Upper case, the port 443 and a dot at the end
+// make no difference.
 func WithHost(host string) AuthorityOption {
 	return func(a *Authority) {
+		name, err := syntax.Host(host)
 		switch {
 		case a.host == "":
 			a.fail("WithHost is for Entra authorities")
-		case !syntax.IsHost(host):
-			a.fail("host %q: give the host name only", redact.Short(host))
+		case err != nil:
+			a.fail("host %q: give the host name only, with a port where it isn't 443: %w", redact.Short(host), err)
 		default:
-			a.host = host
+			a.host = name
 		}
 	}
 }

@@ -91,7 +91,7 @@ func metadataClient(user *http.Client) *http.Client {
 	client := exchange.Own(user)
 	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		from := via[0].URL
-		if req.URL.Scheme != from.Scheme || !strings.EqualFold(req.URL.Host, from.Host) {
+		if syntax.Origin(req.URL) != syntax.Origin(from) {
 			return fmt.Errorf("it redirects to %s, which is not the issuer's host", redact.Short(req.URL.Host))
 		}
 		if len(via) > maxMetadataRedirects {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/certtoken/certtoken/internal/claims"
 	"github.com/certtoken/certtoken/internal/mtls"
@@ -44,7 +43,7 @@ type transport struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if leftHost(req) {
+	if leftOrigin(req) {
 		return t.base.RoundTrip(req)
 	}
 	if err := t.checkScheme(req); err != nil {
@@ -134,15 +133,15 @@ func (t *transport) checkScheme(req *http.Request) error {
 	return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s", redact.Short(req.URL.Scheme), redact.Short(req.URL.Host))
 }
 
-// leftHost tells whether a redirect took the request away from the host that
-// the caller named, be it that it came back. net/http strips Authorization from
-// then on, and it must stay so. Who came through plain http was where anybody
-// could have redirected; and where a RoundTripper didn't say what it answered,
-// nobody knows.
-func leftHost(req *http.Request) bool {
+// leftOrigin reports whether a redirect took the request away from the origin that the
+// caller named. It stays so when a later redirect leads back: net/http strips
+// Authorization from then on, and whoever was in between may have chosen where it leads
+// to. A RoundTripper that didn't say what it answered leaves the way unknown, which
+// counts as having left.
+func leftOrigin(req *http.Request) bool {
 	for at := req; at.Response != nil; at = at.Response.Request {
 		from := at.Response.Request
-		if from == nil || from.URL == nil || from.URL.Scheme != req.URL.Scheme || !strings.EqualFold(from.URL.Host, req.URL.Host) {
+		if from == nil || from.URL == nil || syntax.Origin(from.URL) != syntax.Origin(req.URL) {
 			return true
 		}
 	}

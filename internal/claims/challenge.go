@@ -11,7 +11,7 @@ import (
 // up to three schemes and ten parameters, and the longest parameter is the claims, which
 // are a third longer in base64 than as JSON.
 const (
-	maxHeader     = 64 << 10      // bytes of all lines together
+	maxHeader     = 64 << 10      // bytes of all lines and of their ends
 	maxChallenges = 16            // in all lines together
 	maxParameters = 64            // of one challenge
 	maxValue      = 2 * maxClaims // bytes of one parameter
@@ -69,7 +69,7 @@ func parse(header []string) []challenge {
 	var list []challenge
 	left := maxHeader
 	for _, line := range header {
-		if left -= len(line); left < 0 {
+		if left -= len(line) + 1; left < 0 {
 			break
 		}
 		for len(list) < maxChallenges {

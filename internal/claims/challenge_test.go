@@ -89,12 +89,12 @@ func TestBounds(t *testing.T) {
 			[]string{`Bearer x="` + strings.Repeat("a", maxValue+1) + `", error="invalid_token"`},
 		},
 		"bytes": {
+			[]string{strings.Repeat(" ", maxHeader-len(asks)-1) + asks},
 			[]string{strings.Repeat(" ", maxHeader-len(asks)) + asks},
-			[]string{strings.Repeat(" ", maxHeader-len(asks)+1) + asks},
 		},
 		"bytes of several lines": {
-			[]string{strings.Repeat(" ", maxHeader-len(asks)), asks},
-			[]string{strings.Repeat(" ", maxHeader-len(asks)+1), asks},
+			[]string{strings.Repeat(" ", maxHeader-len(asks)-2), asks},
+			[]string{strings.Repeat(" ", maxHeader-len(asks)-1), asks},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
