@@ -12,6 +12,7 @@ import (
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/claims"
 	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/panics"
@@ -24,6 +25,10 @@ import (
 // version is sent as the User-Agent.
 const version = "0.1.0"
 
+// keptConnections is how many unused connections to a token endpoint are kept: as many
+// as there are exchanges under way at once, so that a rush doesn't shake hands for each.
+const keptConnections = 32
+
 // Bounds of what a request may ask for.
 const (
 	maxScopes    = 256
@@ -34,15 +39,17 @@ const (
 // is made by [NewClient] or [NewFederatedClient], may be used from many goroutines, and should be one
 // for each client id and authority in a program: its cache is what saves
 // requests. Without [WithKeepWarm], a Client that is forgotten leaks nothing; its
-// idle connections end after 90 s.
+// idle connections end after 90 s. Clients without [WithHTTPClient] share their
+// connections, which end with the last of them.
 type Client struct {
 	id        string
 	authority Authority
 	cfg       config
 	hooks     Hooks
 	requester requester
-	bindings  *mtls.Bindings // nil: tokens are bound to no certificate
-	shared    *sharedStore   // nil: none
+	lease     *connections.Lease // of the connections to the token endpoint
+	bindings  *mtls.Bindings     // nil: tokens are bound to no certificate
+	shared    *sharedStore       // nil: none
 
 	own, users *cache.Cache[Token, Grant] // the client's tokens, and those on behalf of users
 	clock      *clock.Clock
@@ -100,7 +107,9 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	endpoint := exchange.New(cfg.http, userAgent(cfg.userAgent))
+	c.lease = connections.Take(cfg.http, keptConnections)
+	runtime.AddCleanup(c, (*connections.Lease).Close, c.lease) // for who forgets to close the client
+	endpoint := exchange.New(c.lease.Client(), userAgent(cfg.userAgent))
 	if authority.presents() {
 		c.bindings = mtls.New(endpoint.HTTP, authority.noPSS)
 	}
@@ -319,6 +328,7 @@ func (c *Client) Close() error {
 	if first := c.work.Close(); !first {
 		return nil
 	}
+	defer c.lease.Close()
 	c.own.Clear()
 	c.users.Clear()
 	if err := c.work.Wait(); err != nil {
@@ -326,9 +336,6 @@ func (c *Client) Close() error {
 	}
 	if c.bindings != nil {
 		c.bindings.Close()
-	}
-	if c.cfg.http == nil {
-		c.requester.endpoint.HTTP.CloseIdleConnections()
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package certtoken
 
-import "time"
+import (
+	"time"
+
+	"github.com/certtoken/certtoken/internal/connections"
+)
 
 // ShiftWall moves the wall clock of a client and leaves the monotonic one alone:
 // forward as after a suspension, back as an administrator does.
@@ -11,3 +15,6 @@ func CacheLen(c *Client) int { return c.own.Len() }
 
 // UserCacheLen counts those of tokens on behalf of users.
 func UserCacheLen(c *Client) int { return c.users.Len() }
+
+// SharedLeases counts the users of the connections that clients share.
+func SharedLeases() int { return connections.Leases() }
