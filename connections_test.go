@@ -154,6 +154,8 @@ func TestLoopbackPassesTheProxyBy(t *testing.T) {
 		client := newDefaultClient(t, at)
 		_, err := client.Token(t.Context(), "read")
 		assert.NoError(t, err, host)
+		resp, err := (&http.Client{Transport: client.Transport(nil, "read")}).Get(at)
+		assert.Equal(t, 200, status(t, resp, err), host)
 		require.NoError(t, client.Close())
 	}
 	assert.Zero(t, proxied.Load())

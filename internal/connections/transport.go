@@ -38,15 +38,14 @@ var DefaultHealth = Health{Silence: 5 * time.Second, Answer: 5 * time.Second}
 // to each host.
 func New(idle int, health Health) *http.Transport {
 	t := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+		Proxy:               exceptLoopback(http.ProxyFromEnvironment),
 		ForceAttemptHTTP2:   true,
 		TLSHandshakeTimeout: 10 * time.Second,
 		IdleConnTimeout:     idleLimit,
 	}
-	if std, ok := http.DefaultTransport.(*http.Transport); ok { // some programs put another type in its place
-		t = std.Clone()
+	if std, ok := Standard(); ok {
+		t = std
 	}
-	t.Proxy = exceptLoopback(t.Proxy)
 	t.OnProxyConnectResponse = reportRefusal(t.OnProxyConnectResponse)
 	t.MaxResponseHeaderBytes = maxHeaderBytes
 	t.MaxIdleConnsPerHost = idle
@@ -60,6 +59,18 @@ func New(idle int, health Health) *http.Transport {
 		t.HTTP2.SendPingTimeout, t.HTTP2.PingTimeout = health.Silence, health.Answer
 	}
 	return t
+}
+
+// Standard returns a copy of http.DefaultTransport that uses no proxy for requests to this
+// machine, and false where a program has put another type in its place.
+func Standard() (*http.Transport, bool) {
+	std, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return nil, false
+	}
+	t := std.Clone()
+	t.Proxy = exceptLoopback(t.Proxy)
+	return t, true
 }
 
 // exceptLoopback leaves out requests to this machine. The proxy is another machine as a
