@@ -171,14 +171,13 @@ func (a Authority) finish(opts []AuthorityOption) Authority {
 	if a.tlsAuth && a.host != "" {
 		a.fail("WithTLSClientAuth is for servers by RFC 8705; with Entra ID it is WithMTLSPoP")
 	}
-	if a.pop {
+	switch {
+	case a.pop:
 		a.mtlsHost()
-	} else if a.region != "" {
-		if a.host != hostEntra {
-			a.fail("WithRegion is for Entra ID's public cloud; WithHost names any host")
-		} else {
-			a.host = a.region + "." + hostRegional
-		}
+	case a.region != "" && a.host != hostEntra:
+		a.fail("WithRegion is for Entra ID's public cloud; WithHost names any host")
+	case a.region != "":
+		a.host = a.region + "." + hostRegional
 	}
 	if a.host != "" && len(a.errs) == 0 {
 		a.tokenURL = a.entraURL(a.tenant)
@@ -301,8 +300,12 @@ func (a Authority) checkScopes() []string {
 	return nil
 }
 
-// hostMTLS is where Entra ID grants tokens that are bound to a certificate.
-const hostMTLS = "mtlsauth.microsoft.com"
+// mtlsHosts are where Entra ID's clouds grant tokens that are bound to a certificate. A
+// region, where one is given, stands before them.
+var mtlsHosts = map[string]string{
+	hostEntra:      "mtlsauth.microsoft.com",
+	hostEntraUSGov: "mtlsauth.microsoftonline.us",
+}
 
 // typeMTLSPoP is the type, and the Authorization scheme, of such a token.
 const typeMTLSPoP = "mtls_pop"
@@ -313,16 +316,20 @@ func (a Authority) presents() bool { return a.tlsAuth || a.tlsBound || a.pop }
 // asserts tells whether token requests carry an assertion.
 func (a Authority) asserts() bool { return !a.tlsAuth && !a.pop }
 
-// mtlsHost moves an Entra authority to the host for bound tokens.
+// mtlsHost moves an Entra authority to the host for bound tokens. A host that WithHost
+// named is taken as it is: the user knows where such tokens are granted there.
 func (a *Authority) mtlsHost() {
+	host, known := mtlsHosts[a.host]
 	switch {
 	case a.host == "":
 		a.fail("WithMTLSPoP is for Entra ID; elsewhere it is WithTLSClientAuth or WithCertificateBoundTokens")
-	case a.region != "":
-		a.fail("WithMTLSPoP and WithRegion exclude each other; WithHost names any host")
-	case a.host == hostEntra:
-		a.host = hostMTLS
+	case known && a.region != "":
+		a.host = a.region + "." + host
+	case known:
+		a.host = host
 	case a.host == a.cloud || a.oneTenant:
-		a.fail("WithMTLSPoP is for Entra ID's public cloud; WithHost names any host")
+		a.fail("WithMTLSPoP is for Entra ID's public cloud and the US Government's; WithHost names any host")
+	case a.region != "":
+		a.fail("WithRegion and WithHost exclude each other: name the region's host")
 	}
 }

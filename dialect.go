@@ -117,7 +117,8 @@ func WithHost(host string) AuthorityOption {
 
 // WithRegion asks Entra ID's endpoint of an Azure region, such as westeurope: for
 // services in that region whose app has subject-name/issuer trust. Others are
-// refused (AADSTS100007). It is made from its documentation and was not tried
+// refused (AADSTS100007). It is for the public cloud, and with [WithMTLSPoP] for the US
+// Government's too. It is made from its documentation and was not tried
 // against the live service.
 func WithRegion(region string) AuthorityOption {
 	return func(a *Authority) {
@@ -191,8 +192,9 @@ func WithCertificateBoundTokens() AuthorityOption { return func(a *Authority) { 
 
 // WithMTLSPoP asks Entra ID for tokens that are bound to the certificate, of the
 // type mtls_pop: the certificate goes into the TLS handshake with
-// mtlsauth.microsoft.com, and no assertion is sent. For what follows from it see
-// [WithCertificateBoundTokens]. It is made from its documentation and was not
+// mtlsauth.microsoft.com, or with mtlsauth.microsoftonline.us for the US Government, and no
+// assertion is sent. With [WithRegion] the region stands before that name. For what follows
+// from it see [WithCertificateBoundTokens]. It is made from its documentation and was not
 // tried against the live service.
 func WithMTLSPoP() AuthorityOption { return func(a *Authority) { a.pop = true } }
 

@@ -105,6 +105,21 @@ func TestAUsersClientIsCopied(t *testing.T) {
 	assert.Nil(t, transport.HTTP2)
 }
 
+// A client that names no transport has the shared one, unless the program has another
+// type in the place of the standard one.
+func TestAUsersClientWithoutATransport(t *testing.T) {
+	ours := Take(nil, 32)
+	defer ours.Close()
+	lease := Take(&http.Client{Timeout: time.Minute}, 32)
+	defer lease.Close()
+	assert.Same(t, ours.Client().Transport, lease.Client().Transport)
+	assert.Equal(t, time.Minute, lease.Client().Timeout)
+	withStandard(t, http.NewFileTransport(http.Dir(t.TempDir())))
+	other := Take(new(http.Client), 32)
+	defer other.Close()
+	assert.Nil(t, other.Client().Transport)
+}
+
 func TestLeasesShareATransport(t *testing.T) {
 	var p pool
 	first, end := p.take(32)

@@ -12,18 +12,29 @@ type Lease struct {
 	end    func() // safe to call again
 }
 
-// Take returns a copy of the user's client without its cookies, or, where user is nil, a
-// client whose connections are shared with all others that were made so. The user's
-// transport is neither changed nor closed. Of shared connections up to idle unused ones
-// are kept to each host.
+// Take returns a copy of the user's client, or a new one where user is nil, without
+// cookies. Where the user names no transport, its connections are shared with all others
+// that were made so, and up to idle unused ones are kept to each host. The user's
+// transport is neither changed nor closed.
 func Take(user *http.Client, idle int) *Lease {
+	client := new(http.Client)
 	if user != nil {
-		client := *user
+		*client = *user
 		client.Jar = nil
-		return &Lease{client: &client, end: func() {}}
+		if user.Transport != nil || !isStandard(http.DefaultTransport) {
+			return &Lease{client: client, end: func() {}}
+		}
 	}
 	transport, release := shared.take(idle)
-	return &Lease{client: &http.Client{Transport: transport}, end: sync.OnceFunc(release)}
+	client.Transport = transport
+	return &Lease{client: client, end: sync.OnceFunc(release)}
+}
+
+// isStandard reports whether a transport is of the type of net/http's. A user's client
+// without a transport uses what a program has put in the place of that one.
+func isStandard(transport http.RoundTripper) bool {
+	_, ok := transport.(*http.Transport)
+	return ok
 }
 
 // Client has the connections. It is the lease's own and may be changed before it is used.
