@@ -79,12 +79,14 @@ func EntraChina(tenant string, opts ...AuthorityOption) Authority {
 // and, where it isn't 443, port. Assertions are signed with RS256 and carry
 // x5t, the only form that it takes; they live as long as [Entra]'s.
 func ADFS(host string, opts ...AuthorityOption) Authority {
+	name, err := syntax.Host(host)
 	a := Authority{
-		tokenURL:  "https://" + host + "/adfs/oauth2/token",
+		tokenURL:  "https://" + name + "/adfs/oauth2/token",
 		assertion: Assertion{Algorithm: RS256, Thumbprint: ThumbprintSHA1},
 	}
-	if !syntax.IsHost(host) {
-		a.fail("ADFS host %q: give the host name only", host)
+	if err != nil {
+		a.tokenURL = ""
+		a.fail("ADFS host %q: give the host name only, with a port where it isn't 443: %w", redact.Short(host), err)
 	}
 	return a.finish(opts)
 }
@@ -164,14 +166,13 @@ func (a Authority) finish(opts []AuthorityOption) Authority {
 	if a.tlsAuth && a.host != "" {
 		a.fail("WithTLSClientAuth is for servers by RFC 8705; with Entra ID it is WithMTLSPoP")
 	}
-	if a.pop {
+	switch {
+	case a.pop:
 		a.mtlsHost()
-	} else if a.region != "" {
-		if a.oneTenant || a.cloud != clouds[0] || cloudOf(a.host) == nil {
-			a.fail("WithRegion is for Entra ID's public cloud; WithHost names any host")
-		} else {
-			a.host = a.region + "." + hostRegional
-		}
+	case a.region != "" && (a.oneTenant || a.cloud != clouds[0] || cloudOf(a.host) == nil):
+		a.fail("WithRegion is for Entra ID's public cloud; WithHost names any host")
+	case a.region != "":
+		a.host = a.region + "." + hostRegional
 	}
 	if a.host != "" && len(a.errs) == 0 {
 		a.tokenURL = a.entraURL(a.tenant)
@@ -295,8 +296,12 @@ func (a Authority) checkScopes() []string {
 	return []string{a.cloud.graph + "/.default"}
 }
 
-// hostMTLS is where Entra ID grants tokens that are bound to a certificate.
-const hostMTLS = "mtlsauth.microsoft.com"
+// mtlsHosts are where Entra ID's clouds grant tokens that are bound to a certificate. A
+// region, where one is given, stands before them.
+var mtlsHosts = map[string]string{
+	hostEntra:      "mtlsauth.microsoft.com",
+	hostEntraUSGov: "mtlsauth.microsoftonline.us",
+}
 
 // typeMTLSPoP is the type, and the Authorization scheme, of such a token.
 const typeMTLSPoP = "mtls_pop"
@@ -307,16 +312,20 @@ func (a Authority) presents() bool { return a.tlsAuth || a.tlsBound || a.pop }
 // asserts reports whether token requests carry an assertion.
 func (a Authority) asserts() bool { return !a.tlsAuth && !a.pop }
 
-// mtlsHost moves an Entra authority to the host for bound tokens.
+// mtlsHost moves an Entra authority to the host for bound tokens. A host that WithHost
+// named is taken as it is: the user knows where such tokens are granted there.
 func (a *Authority) mtlsHost() {
+	host, known := mtlsHosts[a.host]
 	switch {
 	case a.host == "":
 		a.fail("WithMTLSPoP is for Entra ID; elsewhere it is WithTLSClientAuth or WithCertificateBoundTokens")
-	case a.region != "":
-		a.fail("WithMTLSPoP and WithRegion exclude each other; WithHost names any host")
-	case a.host == hostEntra:
-		a.host = hostMTLS
+	case known && a.region != "":
+		a.host = a.region + "." + host
+	case known:
+		a.host = host
 	case a.oneTenant || cloudOf(a.host) != nil:
-		a.fail("WithMTLSPoP is for Entra ID's public cloud; WithHost names any host")
+		a.fail("WithMTLSPoP is for Entra ID's public cloud and the US Government's; WithHost names any host")
+	case a.region != "":
+		a.fail("WithRegion and WithHost exclude each other: name the region's host")
 	}
 }

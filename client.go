@@ -10,6 +10,7 @@ import (
 
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/panics"
@@ -26,14 +27,16 @@ const version = "0.1.0"
 // is made by [NewClient] or [NewFederatedClient], may be used from many goroutines, and should be one
 // for each client id and authority in a program: its cache is what saves
 // requests. Without [WithKeepWarm], a Client that is forgotten leaks nothing; its
-// idle connections end after 90 s.
+// idle connections end after 90 s. Clients without [WithHTTPClient] share their
+// connections, which end with the last of them.
 type Client struct {
 	id        string
 	authority Authority
 	cfg       config
 	hooks     Hooks
 	requester *requester
-	bindings  *mtls.Bindings // nil: tokens are bound to no certificate
+	lease     *connections.Lease // of the connections to the token endpoint
+	bindings  *mtls.Bindings     // nil: tokens are bound to no certificate
 
 	own, users *cache.Cache[Token, Grant] // the client's tokens, and those on behalf of users
 	clock      *clock.Clock
@@ -96,8 +99,9 @@ func newClient(
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	endpoint := exchange.New(cfg.http, userAgent(cfg.userAgent))
-	endpoint.Limit(cfg.attemptLimit, cfg.maxExchanges)
+	c.lease = connections.Take(cfg.http, cfg.maxExchanges)
+	runtime.AddCleanup(c, (*connections.Lease).Close, c.lease) // for who forgets to close the client
+	endpoint := exchange.New(c.lease.Client(), userAgent(cfg.userAgent), cfg.attemptLimit)
 	if authority.presents() {
 		c.bindings = mtls.New(endpoint.HTTP, authority.noPSS)
 	}
@@ -291,6 +295,7 @@ func (c *Client) Close() error {
 	if first := c.work.Close(); !first {
 		return nil
 	}
+	defer c.lease.Close()
 	c.own.Clear()
 	c.users.Clear()
 	if err := c.work.Wait(); err != nil {
@@ -299,8 +304,9 @@ func (c *Client) Close() error {
 	if c.bindings != nil {
 		c.bindings.Close()
 	}
-	if c.cfg.http == nil || c.cfg.httpIsOurs {
+	if c.cfg.httpIsOurs {
 		c.requester.endpoint.HTTP.CloseIdleConnections()
 	}
+	c.lease.Close()
 	return nil
 }

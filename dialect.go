@@ -104,17 +104,19 @@ func WithPSSFallback() AuthorityOption {
 // [EntraB2C] or [EntraExternalID], or a cloud that has no function here, such as
 // login.sovcloud-identity.fr (Bleu), .de (Delos) or .sg (GovSG). Where Azure's SDKs
 // know the host, it sets the cloud too, and with it the audience of federated
-// credentials ([NewFederatedClient]).
+// credentials ([NewFederatedClient]). The host is a name, with a port where that isn't
+// 443. Upper case, the port 443 and a dot at the end make no difference.
 func WithHost(host string) AuthorityOption {
 	return func(a *Authority) {
+		name, err := syntax.Host(host)
 		switch {
 		case a.host == "":
 			a.fail("WithHost is for Entra authorities")
-		case !syntax.IsHost(host):
-			a.fail("host %q: give the host name only", redact.Short(host))
+		case err != nil:
+			a.fail("host %q: give the host name only, with a port where it isn't 443: %w", redact.Short(host), err)
 		default:
-			a.host = host
-			if known := cloudOf(host); known != nil && !a.oneTenant {
+			a.host = name
+			if known := cloudOf(name); known != nil && !a.oneTenant {
 				a.cloud = known
 			}
 		}
@@ -123,7 +125,8 @@ func WithHost(host string) AuthorityOption {
 
 // WithRegion asks Entra ID's endpoint of an Azure region, such as westeurope: for
 // services in that region whose app has subject-name/issuer trust. Others are
-// refused (AADSTS100007). It is made from its documentation and was not tried
+// refused (AADSTS100007). It is for the public cloud, and with [WithMTLSPoP] for the US
+// Government's too. It is made from its documentation and was not tried
 // against the live service.
 func WithRegion(region string) AuthorityOption {
 	return func(a *Authority) {
@@ -199,8 +202,9 @@ func WithCertificateBoundTokens() AuthorityOption { return func(a *Authority) { 
 
 // WithMTLSPoP asks Entra ID for tokens that are bound to the certificate, of the
 // type mtls_pop: the certificate goes into the TLS handshake with
-// mtlsauth.microsoft.com, and no assertion is sent. For what follows from it see
-// [WithCertificateBoundTokens]. It is made from its documentation and was not
+// mtlsauth.microsoft.com, or with mtlsauth.microsoftonline.us for the US Government, and no
+// assertion is sent. With [WithRegion] the region stands before that name. For what follows
+// from it see [WithCertificateBoundTokens]. It is made from its documentation and was not
 // tried against the live service.
 func WithMTLSPoP() AuthorityOption { return func(a *Authority) { a.pop = true } }
 

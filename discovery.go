@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
@@ -49,10 +50,9 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 	if err != nil {
 		return Authority{}, err
 	}
-	client := metadataClient(hc)
-	if hc == nil {
-		defer client.CloseIdleConnections()
-	}
+	lease := connections.Take(hc, defaultMaxExchanges)
+	defer lease.Close()
+	client := metadataClient(lease)
 	var errs []error
 	for _, place := range places {
 		meta, err := readMetadata(ctx, client, place)
@@ -87,11 +87,11 @@ func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
 }
 
 // metadataClient follows redirects only where the issuer is still asked.
-func metadataClient(user *http.Client) *http.Client {
-	client := exchange.Own(user)
+func metadataClient(lease *connections.Lease) *http.Client {
+	client := lease.Client()
 	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		from := via[0].URL
-		if req.URL.Scheme != from.Scheme || !strings.EqualFold(req.URL.Host, from.Host) {
+		if syntax.Origin(req.URL) != syntax.Origin(from) {
 			return fmt.Errorf("it redirects to %s, which is not the issuer's host", redact.Short(req.URL.Host))
 		}
 		if len(via) > maxMetadataRedirects {
@@ -118,7 +118,7 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 		if errors.As(err, &urlErr) {
 			err = urlErr.Err
 		}
-		return meta, redact.Error(redact.WithoutJWT(err))
+		return meta, connections.Explain(client.Transport, req.URL, redact.Error(redact.WithoutJWT(err)))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

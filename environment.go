@@ -203,5 +203,8 @@ func (e *environment) host() string {
 		e.fail("%s is not the https URL of a host, such as https://%s/", envHost, hostEntra)
 		return ""
 	}
-	return strings.ToLower(u.Host)
+	if host, err := syntax.Host(u.Host); err == nil {
+		return host
+	}
+	return u.Host // which WithHost refuses
 }

@@ -5,6 +5,7 @@ package certtoken_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -348,4 +349,43 @@ func Example_selfSigned() {
 	}
 	files, err := selfsigned.WriteFiles(".", cert, password, selfsigned.WriteOptions{})
 	_, _ = files, err
+}
+
+// docs/performance.md: a transport of one's own that finds dead connections.
+func Example_deadConnections() {
+	var authority certtoken.Authority
+	var cert *certtoken.Certificate
+
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.HTTP2 = &http.HTTP2Config{
+		SendPingTimeout: 5 * time.Second, // without a frame, after which a ping is sent
+		PingTimeout:     5 * time.Second, // without its answer, after which the connection is closed
+	}
+	transport.MaxIdleConnsPerHost = 32 // net/http keeps 2
+	client, err := certtoken.NewClient(authority, "client-id", cert,
+		certtoken.WithHTTPClient(&http.Client{Transport: transport}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+}
+
+// docs/bound-tokens.md: a resource that asks for the certificate after the handshake.
+func Example_lateCertificates() {
+	var client *certtoken.Client
+
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.TLSClientConfig = &tls.Config{
+		MaxVersion:    tls.VersionTLS12,            // TLS 1.3 has no renegotiation
+		Renegotiation: tls.RenegotiateOnceAsClient, // Go refuses it by default
+	}
+	base.Protocols = new(http.Protocols)
+	base.Protocols.SetHTTP1(true) // HTTP/2 forbids renegotiation
+	api := &http.Client{Transport: &certtoken.Transport{
+		Client:  client,
+		Base:    base,
+		Request: certtoken.Request{Scopes: []string{"read"}},
+		Hosts:   []string{"api.example.com"},
+	}}
+	_ = api
 }

@@ -37,8 +37,25 @@ func Example() {
 	fmt.Println(token.Type(), token.ExpiresAt()) // token.AccessToken() is the secret
 }
 
-// The transport puts the token on each request, renews it in time, and answers
-// claims challenges.
+// The transport puts the token on each request to the hosts that are named, renews it
+// in time, and answers claims challenges.
+func ExampleTransport() {
+	var client *certtoken.Client // from NewClient
+
+	graph := &http.Client{Transport: &certtoken.Transport{
+		Client:  client,
+		Request: certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}},
+		Hosts:   []string{"graph.microsoft.com"},
+	}}
+	resp, err := graph.Get("https://graph.microsoft.com/v1.0/users")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+}
+
+// The short form, for programs that choose every host themselves: it sends the token to
+// whichever https host a request names.
 func ExampleClient_Transport() {
 	var client *certtoken.Client // from NewClient
 
@@ -139,7 +156,11 @@ func ExampleDiscover() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	api := &http.Client{Transport: client.Transport(nil, "read")} // presents the certificate
+	api := &http.Client{Transport: &certtoken.Transport{ // presents the certificate
+		Client:  client,
+		Request: certtoken.Request{Scopes: []string{"read"}},
+		Hosts:   []string{"api.example.com"},
+	}}
 	_ = api
 }
 

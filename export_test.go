@@ -3,6 +3,7 @@ package certtoken
 import (
 	"time"
 
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
@@ -33,3 +34,6 @@ func CacheLen(c *Client) int { return c.own.Len() }
 
 // UserCacheLen counts those of tokens on behalf of users.
 func UserCacheLen(c *Client) int { return c.users.Len() }
+
+// SharedLeases counts the users of the connections that clients share.
+func SharedLeases() int { return connections.Leases() }

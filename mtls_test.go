@@ -339,6 +339,45 @@ func TestMTLSPoP(t *testing.T) {
 	assert.NotContains(t, err.Error(), "secret-token")
 }
 
+// Each cloud has a host for bound tokens, and each region one before it.
+func TestHostsOfMTLSPoP(t *testing.T) {
+	pop := certtoken.WithMTLSPoP()
+	for host, authority := range map[string]certtoken.Authority{
+		"mtlsauth.microsoft.com":                    certtoken.Entra("contoso.com", pop),
+		"westeurope.mtlsauth.microsoft.com":         certtoken.Entra("contoso.com", certtoken.WithRegion("westeurope"), pop),
+		"mtlsauth.microsoftonline.us":               certtoken.EntraUSGov("contoso.com", pop),
+		"usgovvirginia.mtlsauth.microsoftonline.us": certtoken.EntraUSGov("contoso.com", pop, certtoken.WithRegion("usgovvirginia")),
+		"mtlsauth.sovereign.example":                certtoken.EntraChina("contoso.com", pop, certtoken.WithHost("mtlsauth.sovereign.example")),
+	} {
+		t.Run(host, func(t *testing.T) {
+			asked := make(chan string)
+			base := &http.Transport{DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				select {
+				case asked <- address:
+				case <-ctx.Done():
+				}
+				return nil, errors.New("far enough")
+			}}
+			cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+			client, err := certtoken.NewClient(authority, appID, cert, certtoken.WithTenants("fabrikam.com"),
+				certtoken.WithHTTPClient(&http.Client{Transport: base}))
+			require.NoError(t, err)
+			defer client.Close()
+			for _, tenant := range []string{"", "fabrikam.com"} {
+				ctx, cancel := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					_, err := client.Acquire(ctx, certtoken.Request{Scopes: []string{graph}, Tenant: tenant})
+					assert.Error(t, err)
+				})
+				assert.Equal(t, host+":443", <-asked)
+				cancel()
+				wg.Wait()
+			}
+		})
+	}
+}
+
 // Discovery finds the endpoint for clients with certificates, and it is asked
 // only by them.
 func TestMTLSAlias(t *testing.T) {
@@ -425,7 +464,9 @@ func TestMTLSThatCannotBe(t *testing.T) {
 		"TLS of its own":       {issuer, []certtoken.Option{certtoken.WithHTTPClient(dialing)}, "DialTLS"},
 		"PoP of an issuer":     {certtoken.Issuer("https://as.example.com", "https://as.example.com/token", certtoken.WithMTLSPoP()), nil, "WithMTLSPoP"},
 		"PoP of another cloud": {certtoken.EntraChina("contoso.com", certtoken.WithMTLSPoP()), nil, "public cloud"},
-		"PoP of a region":      {certtoken.Entra("contoso.com", certtoken.WithMTLSPoP(), certtoken.WithRegion("westeurope")), nil, "exclude"},
+		"PoP of one tenant's":  {certtoken.EntraExternalID("contoso", certtoken.WithMTLSPoP()), nil, "public cloud"},
+		"PoP of two hosts":     {certtoken.Entra("contoso.com", certtoken.WithMTLSPoP(), certtoken.WithRegion("westeurope"), certtoken.WithHost("mtls.example.com")), nil, "exclude"},
+		"a region of US Gov":   {certtoken.EntraUSGov("contoso.com", certtoken.WithRegion("usgovvirginia")), nil, "WithRegion"},
 	} {
 		_, err := certtoken.NewClient(c.authority, appID, cert, c.opts...)
 		assert.ErrorContains(t, err, c.says, name)

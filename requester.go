@@ -17,6 +17,7 @@ import (
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/claims"
 	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/redact"
@@ -300,7 +301,7 @@ func unused(err error) bool {
 }
 
 // isConnectionFailure leaves out what a second try can't change: a certificate
-// that isn't trusted.
+// that isn't trusted, and a proxy that doesn't let the request through.
 func isConnectionFailure(err error) bool {
 	var failure *exchange.Failure
 	if !errors.As(err, &failure) {
@@ -309,5 +310,9 @@ func isConnectionFailure(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
+	var proxy *connections.ProxyRefusal
+	if errors.As(err, &proxy) && !exchange.IsTemporary(proxy.StatusCode) {
+		return false
+	}
 	return !errors.As(err, &verification) && !errors.As(err, &authority) && !errors.As(err, &host)
 }

@@ -1,63 +1,90 @@
 package certtoken
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/certtoken/certtoken/internal/claims"
-	"github.com/certtoken/certtoken/internal/mtls"
-	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
 )
 
-// Transport returns a RoundTripper that puts a token for the scopes on each
-// request and passes it to base, or to [http.DefaultTransport] if that is nil.
+// Transport is a [http.RoundTripper] that puts a token on each request and passes it to
+// another. Its fields are set before its first use and not changed afterwards; it must
+// not be copied then. It may be used from many goroutines.
 //
 // The token goes to https only, and only to the host of the original request: a
-// redirect to another host is followed without it. When the resource answers
-// 401 with a claims challenge (error="insufficient_claims") or says that the
-// token is invalid (error="invalid_token"), a new token is acquired and the
-// request repeated once, if its body can be; at most one token a minute is
-// acquired in this way. Where that fails, the 401 is the answer.
+// redirect to another host is followed without it. When the resource answers 401 with a
+// claims challenge, or says that the token is invalid (error="invalid_token", RFC 6750
+// §3.1), a new token is acquired and the request repeated once, if its body can be; at
+// most one token a minute is acquired in this way. Where that fails, the 401 is the
+// answer.
 //
-// With [WithCertificateBoundTokens] and its kin, requests that have a token
-// present the certificate that it is bound to, over connections made as base
-// makes them; base must be an [*http.Transport].
-//
-// It may be used from many goroutines.
+// With [WithCertificateBoundTokens] and its kin, requests that have a token present the
+// certificate that it is bound to, over connections made as Base makes them; Base must
+// then be an [*http.Transport].
+type Transport struct {
+	// Client acquires the tokens. It must be set.
+	Client *Client
+
+	// Base sends the requests. If it is nil, that is [http.DefaultTransport], except that
+	// requests to this machine (localhost, 127.0.0.0/8, ::1) never use a proxy.
+	Base http.RoundTripper
+
+	// Request says which token is wanted, as a rule by its Scopes alone. It is used for
+	// many HTTP requests, so it must be one that the cache can answer: with a grant that is
+	// redeemed once, Fresh or Claims every request fails.
+	Request Request
+
+	// Hosts are the only hosts that are given the token: an exact name, or "*." and a domain
+	// for all names with one label more, either with a port where that isn't the default. A
+	// request to any other host fails before anything is sent. If it is empty, every host is
+	// given the token that a request names, also one that came in a response, such as the
+	// link to a next page. Leave it empty only where the program itself chooses each host.
+	Hosts []string
+
+	// RenewOn401 acquires a new token on every 401, also on one that doesn't say that the
+	// token is invalid. It is for APIs that answer so to a token that was revoked.
+	RenewOn401 bool
+
+	once  sync.Once // guards the making of the rest
+	route *route
+	err   error // why there is none
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
+
+// Transport returns a [*Transport] with a token for the scopes over base, or over
+// [http.DefaultTransport] if that is nil. It sends the token to every https host that a
+// request names; set [Transport.Hosts] to bind it to some.
 func (c *Client) Transport(base http.RoundTripper, scopes ...string) http.RoundTripper {
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	return &transport{client: c, base: base, scopes: slices.Clone(scopes), bound: mtls.NewPresenter(c.work.Context(), base)}
+	return &Transport{Client: c, Base: base, Request: Request{Scopes: slices.Clone(scopes)}}
 }
 
-type transport struct {
-	client *Client
-	base   http.RoundTripper
-	scopes []string
-	bound  *mtls.Presenter
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if leftHost(req) {
-		return t.base.RoundTrip(req)
-	}
-	if err := t.checkScheme(req); err != nil {
-		closeBody(req)
-		return nil, err
-	}
-	token, err := t.client.Token(req.Context(), t.scopes...)
+// RoundTrip implements [http.RoundTripper]. Besides the errors of the base its errors are
+// those of [Client.Acquire], or say what is wrong with the Transport or why the URL isn't
+// given the token.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	r, err := t.prepare()
 	if err != nil {
 		closeBody(req)
 		return nil, err
 	}
-	resp, err := t.send(req, token)
+	if leftOrigin(req) {
+		return r.base(req).RoundTrip(req)
+	}
+	if err := r.check(req.URL); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	token, err := t.Client.Acquire(req.Context(), r.wanted)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	resp, err := r.send(req, token)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
@@ -66,91 +93,68 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // answer deals with a 401: it gets a token as the resource wants it, and
 // repeats the request. Where that can't be, the 401 is the answer.
-func (t *transport) answer(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
-	header := resp.Header.Values("WWW-Authenticate")
-	wanted := claims.Asked(header)
-	if wanted == "" && !claims.InvalidToken(header) {
+func (t *Transport) answer(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
+	challenge := claims.Read(resp.Header.Values("WWW-Authenticate"))
+	if challenge.Claims == "" && !challenge.InvalidToken && !t.RenewOn401 {
 		return resp, nil
 	}
-	// Also for a request that can't be repeated: the next one will do.
-	newer, err := t.client.acquire(req.Context(), Request{Scopes: slices.Clone(t.scopes), Claims: wanted}, token)
+	wanted := t.route.wanted
+	wanted.Claims = challenge.Claims
+	// Also for a request that can't be repeated: the next one has the new token.
+	newer, err := t.Client.acquire(req.Context(), wanted, token)
 	if err != nil {
-		emit(t.client.hooks.ChallengeUnanswered, Event{Scopes: t.scopes, Err: err})
+		emit(t.Client.hooks.ChallengeUnanswered, Event{Tenant: wanted.Tenant, Scopes: wanted.Scopes, Err: err})
 		return resp, nil
 	}
 	again, ok := repeatable(req)
 	if !ok {
 		return resp, nil
 	}
-	discard(resp)
-	return t.send(again, newer)
+	if resp.Body != nil { // which a RoundTripper of a test may leave out
+		// What is left of the body is not read: it may never end. At worst this costs a
+		// connection of HTTP/1.1, which can be kept only if its body was read.
+		resp.Body.Close()
+	}
+	return t.route.send(again, newer)
 }
 
-func (t *transport) send(req *http.Request, token *Token) (*http.Response, error) {
-	over := t.base
-	if t.client.bindings != nil {
-		var err error
-		if over, err = t.bound.Of(token.secret().user().binding); err != nil {
-			closeBody(req)
-			return nil, err
-		}
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.
+func (t *Transport) CloseIdleConnections() {
+	if r, err := t.prepare(); err == nil && r.bound != nil {
+		r.bound.CloseIdle()
 	}
-	signed := req.Clone(req.Context())
-	if signed.Header == nil {
-		signed.Header = make(http.Header)
+	base := t.Base
+	if base == nil {
+		base = http.DefaultTransport
 	}
-	signed.Header.Set("Authorization", token.Type()+" "+token.AccessToken())
-	resp, err := over.RoundTrip(signed)
-	if resp == nil && err == nil {
-		return nil, errors.New("certtoken: the base transport returned neither a response nor an error")
-	}
-	if resp != nil {
-		resp.Request = req // who prints the response's request sees no token
-	}
-	return resp, err
-}
-
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach base.
-func (t *transport) CloseIdleConnections() {
-	t.bound.CloseIdle()
-	if base, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+	if base, ok := base.(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
 	}
 }
 
-// checkScheme refuses plain http, which would show the token to everybody on
-// the way.
-func (t *transport) checkScheme(req *http.Request) error {
-	switch {
-	case req.URL == nil:
-		return errors.New("certtoken: the request has no URL")
-	case req.URL.Scheme == "https":
-		return nil
-	case req.URL.Scheme == "http" && t.client.authority.loopbackHTTP && syntax.IsLoopback(req.URL.Hostname()):
-		return nil
-	}
-	return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s", redact.Short(req.URL.Scheme), redact.Short(req.URL.Host))
+// prepare checks the fields once and makes of them what requests need.
+func (t *Transport) prepare() (*route, error) {
+	t.once.Do(func() {
+		if t.route, t.err = newRoute(t.Client, t.Base, t.Request, t.Hosts); t.err != nil {
+			t.err = fmt.Errorf("certtoken: Transport: %s", strings.TrimPrefix(t.err.Error(), "certtoken: "))
+		}
+	})
+	return t.route, t.err
 }
 
-// leftHost tells whether a redirect took the request away from the host that
-// the caller named, be it that it came back. net/http strips Authorization from
-// then on, and it must stay so. Who came through plain http was where anybody
-// could have redirected; and where a RoundTripper didn't say what it answered,
-// nobody knows.
-func leftHost(req *http.Request) bool {
+// leftOrigin reports whether a redirect took the request away from the origin that the
+// caller named. It stays so when a later redirect leads back: net/http strips
+// Authorization from then on, and whoever was in between may have chosen where it leads
+// to. A RoundTripper that didn't say what it answered leaves the way unknown, which
+// counts as having left.
+func leftOrigin(req *http.Request) bool {
 	for at := req; at.Response != nil; at = at.Response.Request {
 		from := at.Response.Request
-		if from == nil || from.URL == nil || from.URL.Scheme != req.URL.Scheme || !strings.EqualFold(from.URL.Host, req.URL.Host) {
+		if from == nil || from.URL == nil || syntax.Origin(from.URL) != syntax.Origin(req.URL) {
 			return true
 		}
 	}
 	return false
-}
-
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		req.Body.Close()
-	}
 }
 
 // repeatable returns the request with its body from the start.
@@ -168,13 +172,4 @@ func repeatable(req *http.Request) (*http.Request, bool) {
 	again := req.Clone(req.Context())
 	again.Body = body
 	return again, true
-}
-
-// discard reads what is left of a short body, so that the connection can be used again.
-func discard(resp *http.Response) {
-	if resp.Body == nil { // of a RoundTripper in a test
-		return
-	}
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-	resp.Body.Close()
 }

@@ -173,12 +173,15 @@ func TestTransportAndRedirects(t *testing.T) {
 		"none":                   {nil, map[string]bool{a: true}},
 		"the same host":          {[]hop{{a, a + "2", 307}, {a + "2", a + "3", 307}}, map[string]bool{a: true, a + "2": true, a + "3": true}},
 		"the same, other case":   {[]hop{{a, "https://A.example.com/2", 302}}, map[string]bool{a: true, "https://A.example.com/2": true}},
+		"the same, with 443":     {[]hop{{a, "https://a.example.com:443/2", 307}, {"https://a.example.com:443/2", a + "3", 307}}, map[string]bool{a: true, "https://a.example.com:443/2": true, a + "3": true}},
 		"another host":           {[]hop{{a, b, 302}}, map[string]bool{a: true, b: false}},
 		"another host, with 307": {[]hop{{a, b, 307}}, map[string]bool{a: true, b: false}},
 		"on at another host":     {[]hop{{a, b, 302}, {b, b + "2", 302}}, map[string]bool{a: true, b: false, b + "2": false}},
 		"there and back":         {[]hop{{a, b, 302}, {b, a + "2", 302}}, map[string]bool{a: true, b: false, a + "2": false}},
 		"a subdomain":            {[]hop{{a, "https://x.a.example.com/", 302}}, map[string]bool{a: true, "https://x.a.example.com/": false}},
 		"another port":           {[]hop{{a, "https://a.example.com:8443/", 302}}, map[string]bool{a: true, "https://a.example.com:8443/": false}},
+		"with a dot":             {[]hop{{a, "https://a.example.com./", 302}}, map[string]bool{a: true, "https://a.example.com./": false}},
+		"to http on 443":         {[]hop{{a, "http://a.example.com:443/", 302}}, map[string]bool{a: true, "http://a.example.com:443/": false}},
 		"to plain http":          {[]hop{{a, "http://a.example.com/", 302}}, map[string]bool{a: true, "http://a.example.com/": false}},
 		"to plain http with 307": {[]hop{{a, "http://a.example.com/", 307}}, map[string]bool{a: true, "http://a.example.com/": false}},
 	} {
@@ -270,6 +273,49 @@ func TestInvalidToken(t *testing.T) {
 	})
 }
 
+// A 401 whose body comes a byte a minute, or never ends, doesn't hold up the repetition.
+func TestA401WithADrippingBody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		first := r.token(t, apiScope)
+		body := &dripping{closed: make(chan struct{})}
+		base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			if !strings.HasSuffix(req.Header.Get("Authorization"), first.AccessToken()) {
+				return httptest.NewRecorder().Result(), nil
+			}
+			refused := &http.Response{StatusCode: 401, Body: body, ContentLength: 100, Header: make(http.Header)}
+			refused.Header.Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			return refused, nil
+		})
+		start := time.Now()
+		resp, err := (&http.Client{Transport: r.client.Transport(base, apiScope)}).Get(apiURL)
+		assert.Equal(t, 200, status(t, resp, err))
+		assert.Zero(t, time.Since(start))
+		select {
+		case <-body.closed:
+		default:
+			t.Error("the body of the 401 is left open")
+		}
+	})
+}
+
+// dripping is a body that brings a byte a minute and never ends.
+type dripping struct{ closed chan struct{} }
+
+func (d *dripping) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Minute):
+		return copy(p, "."), nil
+	case <-d.closed:
+		return 0, http.ErrBodyReadAfterClose
+	}
+}
+
+func (d *dripping) Close() error {
+	close(d.closed)
+	return nil
+}
+
 // An API that always says 401 can't have the endpoint asked in a loop.
 func TestAnAPIThatAlwaysRefuses(t *testing.T) {
 	for name, refuse := range map[string]func(*certtokentest.Resource){
@@ -316,6 +362,7 @@ func TestOther401s(t *testing.T) {
 		"claims, no base64":  {`Bearer error="insufficient_claims", claims="!!!"`},
 		"claims, no JSON":    {`Bearer error="insufficient_claims", claims="aGVsbG8="`},
 		"claims, none":       {`Bearer error="insufficient_claims"`},
+		"claims, open scope": {`Bearer error="insufficient_scope", claims="e30="`},
 		"broken":             {`Bearer error="invalid_token`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -341,6 +388,7 @@ func TestClaimsChallenge(t *testing.T) {
 		"other case":            {`bearer Error="insufficient_claims", CLAIMS="` + std.EncodeToString([]byte(claims)) + `"`},
 		"among others":          {`Basic realm="a, b=c"`, `Negotiate abc==, Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `", PoP nonce="x"`},
 		"two of Bearer":         {`Bearer realm="x"`, `Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`},
+		"Resource Manager":      {`Bearer authorization_uri="https://login.microsoftonline.com/x", error="invalid_token", error_description="The session has changed.", claims="` + std.EncodeToString([]byte(claims)) + `"`},
 		"a quote within":        {`Bearer realm="a \" b", error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -46,7 +46,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	graph := &http.Client{Transport: client.Transport(nil, scope), Timeout: time.Minute}
+	graph := &http.Client{
+		Transport: &certtoken.Transport{
+			Client:  client,
+			Request: certtoken.Request{Scopes: []string{scope}},
+			Hosts:   []string{"graph.microsoft.com"}, // the link to the next page is Graph's to choose
+		},
+		Timeout: time.Minute,
+	}
 	for next := "https://graph.microsoft.com/v1.0/users?$select=displayName,userPrincipalName"; next != ""; {
 		var page userPage
 		if err := get(ctx, graph, next, &page); err != nil {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -238,7 +239,19 @@ func call(ctx context.Context, client *certtoken.Client, s settings) (status, bo
 	if s.http != nil {
 		base = s.http.Transport
 	}
-	api := &http.Client{Transport: client.Transport(base, s.scope), Timeout: 30 * time.Second}
+	target, err := url.Parse(s.api)
+	if err != nil {
+		return "", "", err
+	}
+	api := &http.Client{
+		Transport: &certtoken.Transport{
+			Client:  client,
+			Base:    base,
+			Request: certtoken.Request{Scopes: []string{s.scope}},
+			Hosts:   []string{target.Host}, // nobody else is given the token
+		},
+		Timeout: 30 * time.Second,
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.api, nil)
 	if err != nil {
 		return "", "", err

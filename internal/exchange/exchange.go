@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
 )
@@ -23,62 +24,20 @@ const (
 
 	// AttemptLimit bounds one request.
 	AttemptLimit = 10 * time.Second
-
-	maxHeaderBytes = 64 << 10
 )
 
 // Client sends token requests.
 type Client struct {
 	HTTP      *http.Client
 	userAgent string
-	limit     time.Duration   // for one attempt
-	own       *http.Transport // nil: the user's
+	limit     time.Duration // for one attempt
 }
 
-// New copies the user's client and lays our rules over it: a token
-// request follows no redirect, which could carry the assertion elsewhere, and
-// keeps no cookies.
-func New(user *http.Client, userAgent string) *Client {
-	client := Own(user)
+// New sends token requests by a client, each of at most limit, and lays our rule over
+// it: a token request follows no redirect, which could carry the assertion elsewhere.
+func New(client *http.Client, userAgent string, limit time.Duration) *Client {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	x := &Client{HTTP: client, userAgent: userAgent, limit: AttemptLimit}
-	if user == nil {
-		x.own, _ = client.Transport.(*http.Transport)
-	}
-	return x
-}
-
-// Limit sets how long one request may take and how many there are at once: where
-// the transport is our own, it keeps as many idle connections, so that a rush opens
-// no more. It must be called before the first request.
-func (x *Client) Limit(attempt time.Duration, requests int) {
-	x.limit = attempt
-	if x.own != nil {
-		x.own.MaxIdleConnsPerHost = requests
-		x.own.MaxIdleConns = max(x.own.MaxIdleConns, requests)
-	}
-}
-
-// Own copies the user's client, without its cookies, or makes one.
-func Own(user *http.Client) *http.Client {
-	client := http.Client{Transport: defaultTransport()}
-	if user != nil {
-		client = *user
-	}
-	client.Jar = nil
-	return &client
-}
-
-// defaultTransport is net/http's, with its proxies from the environment, and
-// limits of our own.
-func defaultTransport() *http.Transport {
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
-	if std, ok := http.DefaultTransport.(*http.Transport); ok { // some programs put another in its place
-		t = std.Clone()
-	}
-	t.MaxResponseHeaderBytes = maxHeaderBytes
-	t.MaxIdleConnsPerHost = 4
-	return t
+	return &Client{HTTP: client, userAgent: userAgent, limit: limit}
 }
 
 // Post sends one token request and reads the answer. Errors are a [*Refusal], one
@@ -101,9 +60,12 @@ func (x *Client) Post(ctx context.Context, over *http.Client, endpoint string, f
 	if over != nil {
 		client = over
 	}
+	failed := func(err error) error {
+		return connections.Explain(client.Transport, req.URL, connectionError(ctx, endpoint, form, err))
+	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return Answer{}, connectionError(ctx, endpoint, form, err)
+		return Answer{}, failed(err)
 	}
 	defer resp.Body.Close()
 	body, err := ReadAll(resp.Body, MaxBody)
@@ -113,7 +75,7 @@ func (x *Client) Post(ctx context.Context, over *http.Client, endpoint string, f
 	case errors.Is(err, ErrTooLong):
 		return Answer{}, badResponse(endpoint, resp, fmt.Sprintf("it is larger than %d bytes", MaxBody))
 	case err != nil:
-		return Answer{}, connectionError(ctx, endpoint, form, err)
+		return Answer{}, failed(err)
 	}
 	switch {
 	case resp.StatusCode == http.StatusOK:

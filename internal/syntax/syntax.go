@@ -5,7 +5,6 @@ package syntax
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -36,11 +35,6 @@ func CheckTenant(tenant string) error {
 	return fmt.Errorf("certtoken: tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL", redact.Short(tenant))
 }
 
-// IsHost tells whether a text is a host name, maybe with a port.
-func IsHost(host string) bool {
-	return host != "" && IsVisible(host) && !strings.ContainsAny(host, `/?#@\%`)
-}
-
 // CheckEndpoint accepts an https URL without user and fragment (RFC 6749 §3.2),
 // and plain http to this machine where that was asked for.
 func CheckEndpoint(what, raw string, loopbackHTTP bool) error {
@@ -65,14 +59,6 @@ func CheckEndpoint(what, raw string, loopbackHTTP bool) error {
 		return fmt.Errorf("certtoken: %s %q is plain http: for development on this machine, WithLoopbackHTTP allows it", what, redact.Short(raw))
 	}
 	return nil
-}
-
-func IsLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }
 
 func IsVisible(s string) bool {

@@ -46,7 +46,11 @@ func run(ctx context.Context, subject string, machine bool, tenant, clientID str
 	}
 	defer client.Close()
 
-	api := &http.Client{Transport: client.Transport(nil, "https://graph.microsoft.com/.default")}
+	api := &http.Client{Transport: &certtoken.Transport{
+		Client:  client,
+		Request: certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}},
+		Hosts:   []string{"graph.microsoft.com"},
+	}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://graph.microsoft.com/v1.0/organization", nil)
 	if err != nil {
 		return err

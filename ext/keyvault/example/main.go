@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"time"
@@ -88,7 +89,16 @@ func run(ctx context.Context, s settings, around surroundings, out io.Writer) er
 	}
 	fmt.Fprintln(out, "signed by", cert)
 
-	api := &http.Client{Transport: client.Transport(around.http.Transport, s.scope)}
+	target, err := url.Parse(s.api)
+	if err != nil {
+		return err
+	}
+	api := &http.Client{Transport: &certtoken.Transport{
+		Client:  client,
+		Base:    around.http.Transport,
+		Request: certtoken.Request{Scopes: []string{s.scope}},
+		Hosts:   []string{target.Host},
+	}}
 	return call(ctx, api, s.api, out)
 }
 

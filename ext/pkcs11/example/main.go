@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -75,7 +76,16 @@ func run(ctx context.Context, s settings, hc *http.Client, in io.Reader, out io.
 		return err
 	}
 	fmt.Fprintln(out, "signed by", cert)
-	api := &http.Client{Transport: client.Transport(hc.Transport, s.scope)}
+	target, err := url.Parse(s.api)
+	if err != nil {
+		return err
+	}
+	api := &http.Client{Transport: &certtoken.Transport{
+		Client:  client,
+		Base:    hc.Transport,
+		Request: certtoken.Request{Scopes: []string{s.scope}},
+		Hosts:   []string{target.Host},
+	}}
 	return call(ctx, api, s.api, out)
 }
 

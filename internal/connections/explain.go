@@ -1,0 +1,90 @@
+package connections
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/certtoken/certtoken/internal/redact"
+)
+
+// Explain adds to the error of a request what to do about it, where the error alone
+// doesn't say. The request went over a RoundTripper, nil for http.DefaultTransport, to a
+// server. The result wraps err.
+func Explain(over http.RoundTripper, server *url.URL, err error) error {
+	if over == nil {
+		over = http.DefaultTransport
+	}
+	transport, _ := over.(*http.Transport)
+	advice := distrusted(server, err)
+	if advice == "" && transport != nil {
+		advice = throughProxy(transport, server, err)
+	}
+	if advice == "" && errors.Is(err, context.DeadlineExceeded) {
+		advice = silence(transport)
+	}
+	if advice == "" {
+		return err
+	}
+	return &explained{err, advice}
+}
+
+// explained is an error with advice.
+type explained struct {
+	err    error
+	advice string
+}
+
+func (e *explained) Error() string { return e.err.Error() + "; " + e.advice }
+func (e *explained) Unwrap() error { return e.err }
+
+// distrusted is the advice for a certificate whose issuer this machine doesn't trust.
+func distrusted(server *url.URL, err error) string {
+	var unknown x509.UnknownAuthorityError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	leaf := unknown.Cert
+	if leaf == nil {
+		var verification *tls.CertificateVerificationError
+		if !errors.As(err, &verification) || len(verification.UnverifiedCertificates) == 0 {
+			return ""
+		}
+		leaf = verification.UnverifiedCertificates[0]
+	}
+	return fmt.Sprintf("the certificate that %s showed was issued by %q, which this machine doesn't trust: "+
+		"if a proxy of your organisation opens TLS connections, or the server has a CA of its own, add the root certificate of that CA "+
+		"to those of the system or to RootCAs in the transport of WithHTTPClient; otherwise somebody else may have answered",
+		redact.Short(server.Host), redact.Short(leaf.Issuer.String()))
+}
+
+// throughProxy is the advice for a request that failed on its way through a proxy.
+func throughProxy(transport *http.Transport, server *url.URL, err error) string {
+	var refusal *ProxyRefusal
+	if errors.As(err, &refusal) {
+		return "" // which says it all
+	}
+	proxy := proxyOf(transport, server)
+	if proxy == nil {
+		return ""
+	}
+	if refusal, ok := refusedBy(proxy, server, err); ok {
+		return refusal.Error()
+	}
+	return fmt.Sprintf("the request went through the proxy %s (HTTPS_PROXY, or the transport of WithHTTPClient): is it the right one, "+
+		"and does it let this server through?", proxyName(proxy))
+}
+
+// silence is the advice for a request that got no answer in time, over a transport that
+// doesn't find dead connections.
+func silence(transport *http.Transport) string {
+	if transport != nil && transport.HTTP2 != nil && transport.HTTP2.SendPingTimeout > 0 {
+		return ""
+	}
+	return "if it goes on, the connection may have died without a word: over HTTP/2 the transport of WithHTTPClient finds that out only " +
+		"with SendPingTimeout in its HTTP2Config (docs/performance.md)"
+}
