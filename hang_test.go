@@ -122,8 +122,12 @@ func newHangingRig(t *testing.T) *hangingRig {
 	r.store = &hangingStore{Locker: certtoken.NewMemoryStore().(certtoken.Locker), get: r.get, set: r.set, lock: r.lock}
 	r.rig = newRigOf(t, server, source, certtoken.WithHTTPClient(hc), certtoken.WithStore(r.store, storeSecret),
 		certtoken.WithHooks(r.diary.hooks()), certtoken.WithHooks(certtoken.Hooks{
-			RequestStart: func(context.Context, certtoken.Event) context.Context { r.start.call(); return nil },
-			RequestEnd:   func(context.Context, certtoken.Event) { r.end.call() },
+			// A context from elsewhere hides nothing of who hangs.
+			RequestStart: func(context.Context, certtoken.Event) context.Context {
+				r.start.call()
+				return context.Background()
+			},
+			RequestEnd: func(context.Context, certtoken.Event) { r.end.call() },
 			// The certificate is announced when it is first used.
 			CertificateLoaded: func(certtoken.Event) { r.loaded.call() },
 		}))

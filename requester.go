@@ -151,10 +151,10 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	r.sent++
 	event := r.proof.event()
 	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.Tenant, r.key.Scopes, r.sent, r.correlationID
-	ctx = r.started(ctx, event)
+	hooked := r.started(ctx, event)
 	asked := r.clock.Look()
 	leave := workers.Enter(ctx, partTransport)
-	answer, err := r.endpoint.Post(ctx, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
+	answer, err := r.endpoint.Post(hooked, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
 	leave()
 	if r.key.User == "" && !r.grant.once {
 		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
@@ -175,7 +175,7 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 		err = newTokenError(refused, r.proof.event())
 	}
 	event.Err, event.Elapsed = err, r.clock.Mono()-asked.Mono
-	r.ended(ctx, event)
+	r.ended(ctx, hooked, event)
 	return t, err
 }
 
@@ -193,11 +193,11 @@ func (r *requestRun) started(ctx context.Context, e Event) context.Context {
 	return next
 }
 
-// ended tells the hooks of the end of an attempt.
-func (r *requestRun) ended(ctx context.Context, e Event) {
+// ended tells the hooks of the end of an attempt, in the context that they made.
+func (r *requestRun) ended(ctx, hooked context.Context, e Event) {
 	if r.hooks.RequestEnd != nil {
 		leave := workers.Enter(ctx, partHook)
-		r.hooks.RequestEnd(ctx, e)
+		r.hooks.RequestEnd(hooked, e)
 		leave()
 	}
 }
