@@ -306,8 +306,13 @@ func isConnectionFailure(err error) bool {
 	if !errors.As(err, &failure) {
 		return false
 	}
+	return !isUntrusted(err)
+}
+
+// isUntrusted reports whether a server's certificate isn't trusted.
+func isUntrusted(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
-	return !errors.As(err, &verification) && !errors.As(err, &authority) && !errors.As(err, &host)
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host)
 }
