@@ -17,10 +17,13 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 )
 
+// reply is one answer of a server.
+type reply func() (*http.Response, error)
+
 // flaky answers each request at a place with the next of its answers, and with the
 // last one from then on.
 type flaky struct {
-	answers []func() (*http.Response, error)
+	answers []reply
 	asked   int
 }
 
@@ -36,7 +39,7 @@ func (f *flaky) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func answer(status int, body string, header ...string) func() (*http.Response, error) {
+func answer(status int, body string, header ...string) reply {
 	return func() (*http.Response, error) {
 		h := http.Header{}
 		for i := 0; i < len(header); i += 2 {
@@ -46,34 +49,48 @@ func answer(status int, body string, header ...string) func() (*http.Response, e
 	}
 }
 
-func failing(err error) func() (*http.Response, error) {
+func failing(err error) reply {
 	return func() (*http.Response, error) { return nil, err }
 }
 
 func TestDiscoverRepeatsWhatMayPass(t *testing.T) {
 	good := answer(200, `{"issuer":"https://as.example","token_endpoint":"https://as.example/token"}`)
 	for name, c := range map[string]struct {
-		answers []func() (*http.Response, error)
+		answers []reply
 		asked   int
 		ok      bool
 		least   time.Duration
 	}{
-		"at once":         {answers: []func() (*http.Response, error){good}, asked: 1, ok: true},
-		"503":             {answers: []func() (*http.Response, error){answer(503, ""), good}, asked: 2, ok: true},
-		"429 and a reset": {answers: []func() (*http.Response, error){answer(429, ""), failing(syscall.ECONNRESET), good}, asked: 3, ok: true},
-		"503, 5 s":        {answers: []func() (*http.Response, error){answer(503, "", "Retry-After", "5"), good}, asked: 2, ok: true, least: 5 * time.Second},
-		"503, an hour":    {answers: []func() (*http.Response, error){answer(503, "", "Retry-After", "3600"), good}, asked: 1},
-		"half an answer": {answers: []func() (*http.Response, error){func() (*http.Response, error) {
+		"at once": {answers: []reply{good}, asked: 1, ok: true},
+		"503":     {answers: []reply{answer(503, ""), good}, asked: 2, ok: true},
+		"429 and a reset": {
+			answers: []reply{answer(429, ""), failing(syscall.ECONNRESET), good}, asked: 3,
+			ok: true,
+		},
+		"503, 5 s": {
+			answers: []reply{answer(503, "", "Retry-After", "5"), good}, asked: 2, ok: true,
+			least: 5 * time.Second,
+		},
+		"503, an hour": {
+			answers: []reply{answer(503, "", "Retry-After", "3600"), good}, asked: 1,
+		},
+		"half an answer": {answers: []reply{func() (*http.Response, error) {
 			resp, _ := answer(200, "")()
 			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"iss`), resetReader{}))
 			return resp, nil
 		}, good}, asked: 2, ok: true},
-		"down":           {answers: []func() (*http.Response, error){answer(503, "")}, asked: 3},
-		"404":            {answers: []func() (*http.Response, error){answer(404, ""), good}, asked: 1},
-		"401":            {answers: []func() (*http.Response, error){answer(401, ""), good}, asked: 1},
-		"no metadata":    {answers: []func() (*http.Response, error){answer(200, "<html>"), good}, asked: 1},
-		"another issuer": {answers: []func() (*http.Response, error){answer(200, `{"issuer":"https://x.example","token_endpoint":"https://x.example/t"}`), good}, asked: 1},
-		"it redirects":   {answers: []func() (*http.Response, error){answer(302, "", "Location", "https://x.example/oauth-authorization-server"), good}, asked: 1},
+		"down":        {answers: []reply{answer(503, "")}, asked: 3},
+		"404":         {answers: []reply{answer(404, ""), good}, asked: 1},
+		"401":         {answers: []reply{answer(401, ""), good}, asked: 1},
+		"no metadata": {answers: []reply{answer(200, "<html>"), good}, asked: 1},
+		"another issuer": {
+			answers: []reply{answer(200, `{"issuer":"https://x.example"}`), good},
+			asked:   1,
+		},
+		"it redirects": {
+			answers: []reply{answer(302, "", "Location", "https://x.example/oauth-authorization-server"), good},
+			asked:   1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -97,7 +114,7 @@ func TestDiscoverPausesNoLongerThanItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		server := &flaky{answers: []func() (*http.Response, error){answer(503, "", "Retry-After", "9")}}
+		server := &flaky{answers: []reply{answer(503, "", "Retry-After", "9")}}
 		began := time.Now()
 		_, err := certtoken.Discover(ctx, "https://as.example", &http.Client{Transport: server})
 		require.Error(t, err)
@@ -109,6 +126,7 @@ func TestDiscoverPausesNoLongerThanItsContext(t *testing.T) {
 // SMART App Launch: the configuration below a FHIR base URL.
 func TestDiscoverSMART(t *testing.T) {
 	const base = "https://fhir.example/r4"
+	const endpoint = `{"token_endpoint":"https://auth.example/token"`
 	for name, c := range map[string]struct {
 		config string
 		opts   []certtoken.AuthorityOption
@@ -116,14 +134,30 @@ func TestDiscoverSMART(t *testing.T) {
 		aud    string
 		says   string // "" is an authority
 	}{
-		"as most have it": {config: `{"token_endpoint":"https://auth.example/token","token_endpoint_auth_methods_supported":["private_key_jwt"]}`, alg: "RS384", aud: "https://auth.example/token"},
-		"with algorithms": {config: `{"token_endpoint":"https://auth.example/token","token_endpoint_auth_signing_alg_values_supported":["ES384","RS384"]}`, alg: "RS384", aud: "https://auth.example/token"},
-		"another one":     {config: `{"token_endpoint":"https://auth.example/token","token_endpoint_auth_signing_alg_values_supported":["RS256"]}`, alg: "RS256", aud: "https://auth.example/token"},
-		"with its issuer": {config: `{"issuer":"https://auth.example","token_endpoint":"https://auth.example/token"}`, alg: "RS384", aud: "https://auth.example/token"},
-		"options win":     {config: `{"token_endpoint":"https://auth.example/token"}`, opts: []certtoken.AuthorityOption{certtoken.WithAudience("mine"), certtoken.WithAlgorithm(certtoken.PS256)}, alg: "PS256", aud: "mine"},
-		"no endpoint":     {config: `{"capabilities":["launch-ehr"]}`, says: "no token endpoint"},
-		"plain http":      {config: `{"token_endpoint":"http://auth.example/token"}`, says: "plain http"},
-		"none":            {says: "smart-configuration: it answered 404"},
+		"as most have it": {
+			config: endpoint + `,"token_endpoint_auth_methods_supported":["private_key_jwt"]}`,
+			alg:    "RS384", aud: "https://auth.example/token",
+		},
+		"with algorithms": {
+			config: endpoint + `,"token_endpoint_auth_signing_alg_values_supported":["ES384","RS384"]}`,
+			alg:    "RS384", aud: "https://auth.example/token",
+		},
+		"another one": {
+			config: endpoint + `,"token_endpoint_auth_signing_alg_values_supported":["RS256"]}`,
+			alg:    "RS256", aud: "https://auth.example/token",
+		},
+		"with its issuer": {
+			config: `{"issuer":"https://auth.example","token_endpoint":"https://auth.example/token"}`, alg: "RS384",
+			aud: "https://auth.example/token",
+		},
+		"options win": {
+			config: `{"token_endpoint":"https://auth.example/token"}`,
+			opts:   []certtoken.AuthorityOption{certtoken.WithAudience("mine"), certtoken.WithAlgorithm(certtoken.PS256)},
+			alg:    "PS256", aud: "mine",
+		},
+		"no endpoint": {config: `{"capabilities":["launch-ehr"]}`, says: "no token endpoint"},
+		"plain http":  {config: `{"token_endpoint":"http://auth.example/token"}`, says: "plain http"},
+		"none":        {says: "smart-configuration: it answered 404"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			place := metadataServer{}
@@ -137,7 +171,8 @@ func TestDiscoverSMART(t *testing.T) {
 			}
 			require.NoError(t, err)
 			var wire recorder
-			client, err := certtoken.NewClient(authority, clientID, certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
+			cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+			client, err := certtoken.NewClient(authority, clientID, cert,
 				certtoken.WithHTTPClient(&http.Client{Transport: &wire}))
 			require.NoError(t, err)
 			defer client.Close()
