@@ -65,7 +65,7 @@ type Assertion struct {
 
 	Algorithm  Algorithm      // default PS256
 	Lifetime   time.Duration  // from now to exp; 1 s to 1 h, default 5 min
-	Backdate   time.Duration  // from nbf and iat to now, against drifting clocks; up to 1 h, default 2 min, negative for none
+	Backdate   time.Duration  // from nbf and iat to now; up to 1 h, default 2 min, negative for none
 	Type       string         // typ; default "JWT"
 	Thumbprint Thumbprint     // default x5t#S256
 	KeyID      string         // kid; default none
@@ -296,7 +296,8 @@ func (m *signingMethod) Sign(signingString string, key any) ([]byte, error) {
 		return nil, err
 	}
 	if want := k.signer.Public().(*rsa.PublicKey).Size(); len(sig) != want {
-		return nil, fmt.Errorf("the signer returned %d bytes, a signature of this key has %d: it must be the raw RSA signature", len(sig), want)
+		return nil, fmt.Errorf("the signer returned %d bytes, a signature of this key has %d: "+
+			"it must be the raw RSA signature", len(sig), want)
 	}
 	return sig, nil
 }

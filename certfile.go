@@ -47,7 +47,8 @@ func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (
 	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
 		return nil, fmt.Errorf("certtoken: %w: the empty one was given; is the variable that holds it set?", err)
 	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(opts.Password) != opts.Password:
-		return nil, fmt.Errorf("certtoken: %w: the one given begins or ends with white space; is that of the file it was read from?", err)
+		return nil, fmt.Errorf("certtoken: %w: the one given begins or ends with white space; "+
+			"is that of the file it was read from?", err)
 	case err != nil:
 		return nil, fmt.Errorf("certtoken: %w", err)
 	}

@@ -22,10 +22,13 @@ import (
 )
 
 // issue makes a certificate that another one has signed, or its own key.
-func issue(t *testing.T, name string, key *rsa.PrivateKey, by *x509.Certificate, byKey *rsa.PrivateKey) *x509.Certificate {
+func issue(
+	t *testing.T, name string, key *rsa.PrivateKey, by *x509.Certificate, byKey *rsa.PrivateKey,
+) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	if by == nil {
@@ -105,7 +108,8 @@ func TestThumbprintsFollowTheLeaf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sum := sha256.Sum256(c.leaf.Raw)
 			assert.Contains(t, c.cert.String(), hex.EncodeToString(sum[:]))
-			jwt, err := certtoken.Assertion{ClientID: "c", Audience: "a", Thumbprint: certtoken.ThumbprintBoth}.Sign(t.Context(), c.cert)
+			assertion := certtoken.Assertion{ClientID: "c", Audience: "a", Thumbprint: certtoken.ThumbprintBoth}
+			jwt, err := assertion.Sign(t.Context(), c.cert)
 			require.NoError(t, err)
 			header, _ := decodedJWT(t, jwt)
 			var h map[string]string

@@ -75,22 +75,30 @@ func (s *strictServer) accepts(assertion string, now time.Time) bool {
 		now.Sub(exp) <= s.skew
 }
 
+var someIssuer = certtoken.Issuer("https://as.example", "https://as.example/token")
+
 const invalidClient = `{"error":"invalid_client","error_description":"Client authentication failed"}`
 
 // strictServers have the limits of servers that exist.
 var strictServers = map[string]strictServer{
-	"Keycloak":               {oldest: 60 * time.Second, newest: 15 * time.Second, skew: 15 * time.Second, status: 400, body: invalidClient},
-	"Keycloak without skew":  {oldest: 60 * time.Second, status: 400, body: invalidClient},
-	"exp within 300 s":       {oldest: 300 * time.Second, farthest: 300 * time.Second, status: 401, body: invalidClient},
-	"exp within 600 s":       {farthest: 600 * time.Second, status: 401, body: invalidClient},
-	"nbf up to 8 s ahead":    {newest: 8 * time.Second, farthest: 300 * time.Second, status: 400, body: invalidClient},
-	"an empty 403":           {farthest: 600 * time.Second, status: 403},
-	"an empty 401":           {farthest: 600 * time.Second, status: 401},
-	"500 for an iat ahead":   {farthest: 600 * time.Second, status: 500, body: `{"error":"error"}`},
-	"401 with its own code":  {farthest: 600 * time.Second, status: 401, body: `{"error":"jwt_expired"}`},
-	"slow to look":           {oldest: 60 * time.Second, takes: 4 * time.Second, status: 400, body: invalidClient},
-	"slow to answer":         {oldest: 60 * time.Second, answers: 9 * time.Second, status: 400, body: invalidClient},
-	"slow before and behind": {oldest: 60 * time.Second, takes: 4 * time.Second, answers: 5 * time.Second, status: 400, body: invalidClient},
+	"Keycloak": {
+		oldest: 60 * time.Second, newest: 15 * time.Second, skew: 15 * time.Second, status: 400, body: invalidClient,
+	},
+	"Keycloak without skew": {oldest: 60 * time.Second, status: 400, body: invalidClient},
+	"exp within 300 s": {
+		oldest: 300 * time.Second, farthest: 300 * time.Second, status: 401, body: invalidClient,
+	},
+	"exp within 600 s":      {farthest: 600 * time.Second, status: 401, body: invalidClient},
+	"nbf up to 8 s ahead":   {newest: 8 * time.Second, farthest: 300 * time.Second, status: 400, body: invalidClient},
+	"an empty 403":          {farthest: 600 * time.Second, status: 403},
+	"an empty 401":          {farthest: 600 * time.Second, status: 401},
+	"500 for an iat ahead":  {farthest: 600 * time.Second, status: 500, body: `{"error":"error"}`},
+	"401 with its own code": {farthest: 600 * time.Second, status: 401, body: `{"error":"jwt_expired"}`},
+	"slow to look":          {oldest: 60 * time.Second, takes: 4 * time.Second, status: 400, body: invalidClient},
+	"slow to answer":        {oldest: 60 * time.Second, answers: 9 * time.Second, status: 400, body: invalidClient},
+	"slow before and behind": {
+		oldest: 60 * time.Second, takes: 4 * time.Second, answers: 5 * time.Second, status: 400, body: invalidClient,
+	},
 }
 
 // A default client gets its token from each of them whatever this machine's clock
@@ -105,7 +113,7 @@ func TestClockSkewAtStrictServers(t *testing.T) {
 					bubble(t, func(t *testing.T) {
 						srv := server
 						srv.ahead = skew
-						client, err := certtoken.NewClient(certtoken.Issuer("https://as.example", "https://as.example/token"), clientID, cert,
+						client, err := certtoken.NewClient(someIssuer, clientID, cert,
 							certtoken.WithHTTPClient(&http.Client{Transport: &srv}))
 						require.NoError(t, err)
 						defer client.Close()
@@ -136,18 +144,20 @@ func TestClockIsNotCorrectedElsewhere(t *testing.T) {
 		body     string
 		requests int
 	}{
-		"the clocks agree":          {status: 401, body: invalidClient, requests: 1},
-		"nearly":                    {ahead: 4 * time.Second, status: 401, body: invalidClient, requests: 1},
-		"they differ":               {ahead: time.Minute, status: 401, body: invalidClient, requests: 2},
-		"by too much":               {ahead: 6 * time.Minute, status: 401, body: invalidClient, requests: 1},
-		"by too much, back":         {ahead: -6 * time.Minute, status: 401, body: invalidClient, requests: 1},
-		"another refusal":           {ahead: time.Minute, status: 400, body: `{"error":"invalid_scope"}`, requests: 1},
-		"a scope that is forbidden": {ahead: time.Minute, status: 403, body: `{"error":"unauthorized_client"}`, requests: 1},
+		"the clocks agree":  {status: 401, body: invalidClient, requests: 1},
+		"nearly":            {ahead: 4 * time.Second, status: 401, body: invalidClient, requests: 1},
+		"they differ":       {ahead: time.Minute, status: 401, body: invalidClient, requests: 2},
+		"by too much":       {ahead: 6 * time.Minute, status: 401, body: invalidClient, requests: 1},
+		"by too much, back": {ahead: -6 * time.Minute, status: 401, body: invalidClient, requests: 1},
+		"another refusal":   {ahead: time.Minute, status: 400, body: `{"error":"invalid_scope"}`, requests: 1},
+		"a scope that is forbidden": {
+			ahead: time.Minute, status: 403, body: `{"error":"unauthorized_client"}`, requests: 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := &strictServer{ahead: c.ahead, newest: -time.Hour, status: c.status, body: c.body} // refuses everything
-				client, err := certtoken.NewClient(certtoken.Issuer("https://as.example", "https://as.example/token"), clientID, cert,
+				client, err := certtoken.NewClient(someIssuer, clientID, cert,
 					certtoken.WithHTTPClient(&http.Client{Transport: srv}))
 				require.NoError(t, err)
 				defer client.Close()
@@ -169,15 +179,19 @@ func TestTimesOfAssertions(t *testing.T) {
 		authority   certtoken.Authority
 		back, lives time.Duration
 	}{
-		"Entra":        {certtoken.Entra(tenantID), 2 * time.Minute, 5 * time.Minute},
-		"elsewhere":    {certtoken.Issuer(issuer, endpoint), 30 * time.Second, time.Minute},
-		"as set":       {certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(10*time.Second), certtoken.WithLifetime(2*time.Minute)), 10 * time.Second, 2 * time.Minute},
+		"Entra":     {certtoken.Entra(tenantID), 2 * time.Minute, 5 * time.Minute},
+		"elsewhere": {certtoken.Issuer(issuer, endpoint), 30 * time.Second, time.Minute},
+		"as set": {
+			certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(10*time.Second), certtoken.WithLifetime(2*time.Minute)),
+			10 * time.Second, 2 * time.Minute,
+		},
 		"not set back": {certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(0)), 0, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var wire recorder
-				client, err := certtoken.NewClient(c.authority, clientID, cert, certtoken.WithHTTPClient(&http.Client{Transport: &wire}))
+				client, err := certtoken.NewClient(c.authority, clientID, cert,
+					certtoken.WithHTTPClient(&http.Client{Transport: &wire}))
 				require.NoError(t, err)
 				defer client.Close()
 				_, err = client.Token(t.Context(), "https://api.example/.default")

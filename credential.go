@@ -38,11 +38,11 @@ type credential interface {
 	// that another proof will be better.
 	followClock(authority Authority, refused proof, why *TokenError) bool
 
-	// name is that of what proved last, or "".
+	// name is the thumbprint of the certificate that signed last, or "".
 	name() string
 
-	// bound is the binding of the certificate in use, or nil where tokens are bound
-	// to none.
+	// bound returns the binding of the certificate in use, or nil where tokens are
+	// bound to no certificate.
 	bound(ctx context.Context) (*mtls.Binding, error)
 }
 
@@ -70,13 +70,13 @@ type certCredential struct {
 	source     CertSource
 	hooks      Hooks
 	clock      *clock.Clock
-	warnBefore time.Duration  // the certificate's end
-	bindings   *mtls.Bindings // nil: it isn't presented
+	warnBefore time.Duration  // how long before its end a certificate is announced
+	bindings   *mtls.Bindings // nil: no certificate is presented in TLS
 
 	offset  atomic.Int64           // how far the endpoint's clock is ahead of ours
-	noPSS   atomic.Bool            // the signer said so, and WithPSSFallback was given
-	last    atomic.Pointer[signed] // certificate
-	trouble atomic.Pointer[string] // of the source, as told to the hooks
+	noPSS   atomic.Bool            // the signer can't do PSS, and WithPSSFallback was given
+	last    atomic.Pointer[signed] // the certificate that signed last
+	trouble atomic.Pointer[string] // what the source's Health said last
 }
 
 // signed is the certificate that signed last.
@@ -137,17 +137,18 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 	if err := cert.check(); err != nil {
 		return nil, err
 	}
-	leave = workers.Enter(ctx, partHook)
-	k.announce(cert)
+	k.announce(ctx, cert)
 	if source, ok := k.source.(interface{ Health() error }); ok {
-		k.announceHealth(source.Health(), cert)
+		leave = workers.Enter(ctx, partCertSource)
+		trouble := source.Health()
+		leave()
+		k.announceHealth(ctx, trouble, cert)
 	}
-	leave()
 	return cert, nil
 }
 
-// renew tells the source that its certificate was refused, and signs with
-// another one if it has one now.
+// renew tells the source that its certificate was refused, and returns another one
+// if the source has one now.
 func (k *certCredential) renew(ctx context.Context, _ Authority, refused proof, why *TokenError) (proof, bool) {
 	source, ok := k.source.(Reloader)
 	if !ok {
@@ -178,7 +179,7 @@ func (k *certCredential) granted(ctx context.Context, p proof) {
 }
 
 // announce tells the hooks of a certificate that is new or ends soon.
-func (k *certCredential) announce(cert *Certificate) {
+func (k *certCredential) announce(ctx context.Context, cert *Certificate) {
 	now := time.Now()
 	next := signed{thumbprint: cert.thumbprintHex()}
 	ends := k.warnBefore > 0 && now.After(cert.Leaf.NotAfter.Add(-k.warnBefore))
@@ -191,42 +192,49 @@ func (k *certCredential) announce(cert *Certificate) {
 	if warn {
 		next.warned = now
 	}
-	if !isNew && !warn || !k.last.CompareAndSwap(last, &next) { // else another flight tells
+	if !isNew && !warn || !k.last.CompareAndSwap(last, &next) { // or another request announces it
 		return
 	}
 	event := eventOf(cert)
 	if isNew {
-		emit(k.hooks.CertificateLoaded, event)
+		emitIn(ctx, k.hooks.CertificateLoaded, event)
 	}
 	if warn {
-		emit(k.hooks.CertificateExpiring, event)
+		emitIn(ctx, k.hooks.CertificateExpiring, event)
 	}
 }
 
 // announceHealth tells the hooks, once, why the source goes on with an old
-// certificate: a renewal that nobody can use would be noticed at its end.
-func (k *certCredential) announceHealth(trouble error, cert *Certificate) {
+// certificate. A renewal that can't be used would otherwise be noticed only when the
+// old certificate ends.
+func (k *certCredential) announceHealth(ctx context.Context, trouble error, cert *Certificate) {
 	text := ""
 	if trouble != nil {
 		text = trouble.Error()
 	}
 	last := k.trouble.Load()
-	if last == nil && text == "" || last != nil && *last == text || !k.trouble.CompareAndSwap(last, &text) || text == "" {
+	if last == nil && text == "" || last != nil && *last == text {
+		return
+	}
+	if !k.trouble.CompareAndSwap(last, &text) || text == "" {
 		return
 	}
 	event := eventOf(cert)
 	event.Err = trouble
-	emit(k.hooks.CertificateUnusable, event)
+	emitIn(ctx, k.hooks.CertificateUnusable, event)
 }
 
-// sign makes the assertion that the authority wants, by its clock as far as that
-// is known, and returns the offset that it used.
-func (k *certCredential) sign(ctx context.Context, authority Authority, cert *Certificate) (jwt string, offset time.Duration, err error) {
+// sign makes the assertion that the authority wants, by the endpoint's clock as far
+// as that is known, and returns the offset that it used.
+func (k *certCredential) sign(
+	ctx context.Context, authority Authority, cert *Certificate,
+) (jwt string, offset time.Duration, err error) {
 	now := time.Now()
 	offset = time.Duration(k.offset.Load())
 	if offset != 0 && cert.Valid(now.Add(offset)) != nil && cert.Valid(now) == nil {
-		// The machine's clock was put right since: to sign by an offset that no
-		// longer holds would be refused here, and nobody would ever be asked.
+		// The offset makes the certificate invalid, so the machine's clock was put
+		// right since then. Signing would fail before the endpoint is asked, and
+		// then nobody would ever notice that the offset is wrong.
 		offset = 0
 	}
 	leave := workers.Enter(ctx, partSigner)
@@ -236,7 +244,9 @@ func (k *certCredential) sign(ctx context.Context, authority Authority, cert *Ce
 }
 
 // signAt falls back to an algorithm without PSS where that was allowed.
-func (k *certCredential) signAt(ctx context.Context, authority Authority, cert *Certificate, now time.Time) (string, error) {
+func (k *certCredential) signAt(
+	ctx context.Context, authority Authority, cert *Certificate, now time.Time,
+) (string, error) {
 	assertion := authority.assertionFor(k.clientID, cert)
 	plain, isPSS := withoutPSS[assertion.withDefaults().Algorithm]
 	if isPSS && (authority.noPSS || k.noPSS.Load()) {
@@ -256,8 +266,8 @@ func (k *certCredential) signAt(ctx context.Context, authority Authority, cert *
 // withoutPSS is what a signer that can't do PSS signs with instead.
 var withoutPSS = map[Algorithm]Algorithm{PS256: RS256, PS384: RS384, PS512: RS512}
 
-// followClock follows the endpoint's clock if a proof was off. A machine whose
-// clock is put right later is found out in the same way. Only the times of
+// followClock follows the endpoint's clock if a proof's times were wrong. In the same
+// way it notices later that the machine's clock was put right. Only the times of
 // assertions follow; how long a token lives is never measured by another's clock.
 func (k *certCredential) followClock(authority Authority, refused proof, why *TokenError) bool {
 	if refused.assertion == "" || why.date.IsZero() || !authority.mayBeClock(why) {
@@ -271,7 +281,9 @@ func (k *certCredential) followClock(authority Authority, refused proof, why *To
 	if offset.Abs() <= tolerance {
 		offset = 0
 	}
-	if known := k.offset.Load(); (offset-time.Duration(known)).Abs() > tolerance && k.offset.CompareAndSwap(known, int64(offset)) {
+	known := k.offset.Load()
+	moved := (offset - time.Duration(known)).Abs() > tolerance
+	if moved && k.offset.CompareAndSwap(known, int64(offset)) {
 		emit(k.hooks.ClockCorrected, Event{Offset: offset})
 	}
 	return (offset - refused.offset).Abs() > tolerance

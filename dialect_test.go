@@ -16,7 +16,8 @@ import (
 func TestParametersGivenTwice(t *testing.T) {
 	resource := func(value string) certtoken.AuthorityOption { return certtoken.WithParameter("resource", value) }
 	both := certtoken.Issuer("https://as.example", "https://as.example/token",
-		resource("https://a.example"), resource("https://b.example"), certtoken.WithQuery("p", "1"), certtoken.WithQuery("p", "2"))
+		resource("https://a.example"), resource("https://b.example"),
+		certtoken.WithQuery("p", "1"), certtoken.WithQuery("p", "2"))
 	var wire recorder
 	client, err := certtoken.NewClient(both, clientID, certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
 		certtoken.WithHTTPClient(&http.Client{Transport: &wire}))

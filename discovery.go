@@ -5,15 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
+	"github.com/certtoken/certtoken/internal/workers"
 )
 
 // maxMetadataRedirects is how many redirects within the issuer's host are followed.
@@ -27,18 +31,26 @@ type metadata struct {
 	Aliases       struct {
 		TokenEndpoint string `json:"token_endpoint"`
 	} `json:"mtls_endpoint_aliases"` // RFC 8705 §5
+
+	smart bool // it is a SMART configuration, which need not name an issuer
 }
 
 // Discover asks an authorization server for its metadata (RFC 8414, then OpenID
-// Connect Discovery) and returns it as [Issuer] would. The issuer in them must
-// be the given one to the letter, so that nobody else's token endpoint is
-// taken; redirects to another host are not followed. The algorithm is RS256, or
-// the first that the server names where it doesn't take that. A nil client is
-// one like [NewClient]'s own. For Entra ID use [Entra], which asks nothing.
+// Connect Discovery, then SMART App Launch) and returns it as [Issuer] would. The
+// issuer in them must be the given one to the letter, so that nobody else's token
+// endpoint is taken; redirects to another host are not followed. The algorithm is
+// RS256, or the first that the server names where it doesn't take that. A nil client
+// is one like [NewClient]'s own. For Entra ID use [Entra], which asks nothing.
 //
-// Each of the two places may take 10 s and answer 1 MiB. The error says for both
-// of them what was wrong: no connection, a status that isn't 200, no metadata,
-// another issuer, a token endpoint that isn't https.
+// For a SMART server give the base URL of its FHIR interface. Its configuration need
+// not name an issuer, so the assertion's audience is the token endpoint, which is of
+// no use elsewhere; its typ is JWT and the algorithm RS384. Such servers want a
+// [WithKeyID] too.
+//
+// Each of the three places may take 10 s and answer 1 MiB. What may pass (a 503, a
+// connection that is reset) is tried three times. The error says for all of them
+// what was wrong: no connection, a status that isn't 200, no metadata, another
+// issuer, a token endpoint that isn't https.
 //
 // It is asked once: keep the Authority, and make a new one to follow a change.
 func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...AuthorityOption) (Authority, error) {
@@ -63,14 +75,18 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 			errs = append(errs, fmt.Errorf("certtoken: discovery: %s: %w", syntax.EndpointName(place), err))
 			continue
 		}
-		a := Issuer(issuer, meta.TokenEndpoint, append([]AuthorityOption{WithAlgorithm(meta.algorithm())}, opts...)...)
+		a := Issuer(issuer, meta.TokenEndpoint, append(meta.dialect(), opts...)...)
 		a.mtlsURL = meta.Aliases.TokenEndpoint
 		return a, a.validate()
 	}
 	return Authority{}, errors.Join(errs...)
 }
 
-// metadataURLs are the places of RFC 8414 §3.1 and OpenID Connect Discovery §4.
+// smartPlace is where SMART App Launch puts its configuration, below the base URL.
+const smartPlace = "/.well-known/smart-configuration"
+
+// metadataURLs are the places of RFC 8414 §3.1, OpenID Connect Discovery §4 and
+// SMART App Launch.
 func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
 	if err := syntax.CheckEndpoint("issuer", issuer, loopbackHTTP); err != nil {
 		return nil, err
@@ -83,6 +99,7 @@ func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
 	return []string{
 		origin + "/.well-known/oauth-authorization-server" + path,
 		origin + path + "/.well-known/openid-configuration",
+		origin + path + smartPlace,
 	}, nil
 }
 
@@ -92,20 +109,68 @@ func metadataClient(lease *connections.Lease) *http.Client {
 	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		from := via[0].URL
 		if syntax.Origin(req.URL) != syntax.Origin(from) {
-			return fmt.Errorf("it redirects to %s, which is not the issuer's host", redact.Short(req.URL.Host))
+			return fmt.Errorf("%w to %s, which is not the issuer's host", errRedirects, redact.Short(req.URL.Host))
 		}
 		if len(via) > maxMetadataRedirects {
-			return errors.New("it redirects too often")
+			return fmt.Errorf("%w too often", errRedirects)
 		}
 		return nil
 	}
 	return client
 }
 
+var errRedirects = errors.New("it redirects")
+
+// statusError is an answer whose status isn't 200.
+type statusError struct {
+	status int
+	wait   time.Duration // that the server asks for before the next request
+}
+
+func (e statusError) Error() string { return fmt.Sprintf("it answered %d", e.status) }
+
+// unanswered is a request that got no answer, or half of one.
+type unanswered struct{ error }
+
+func (e unanswered) Unwrap() error { return e.error }
+
+// readMetadata reads the metadata at a place, with up to three attempts at what may
+// pass, which have a time limit together.
 func readMetadata(ctx context.Context, client *http.Client, place string) (metadata, error) {
-	var meta metadata
 	ctx, cancel := context.WithTimeoutCause(ctx, exchange.AttemptLimit, exchange.ErrAttemptLimit)
 	defer cancel()
+	for attempt := 1; ; attempt++ {
+		meta, err := fetchMetadata(ctx, client, place)
+		if err == nil && strings.HasSuffix(place, smartPlace) {
+			meta.smart = true
+		}
+		pause, again := metadataPause(err, attempt)
+		deadline, _ := ctx.Deadline()
+		if !again || time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
+			return meta, err
+		}
+	}
+}
+
+// metadataPause reports whether another attempt makes sense, and after what pause.
+func metadataPause(err error, attempt int) (time.Duration, bool) {
+	var status statusError
+	var none unanswered
+	switch {
+	case attempt >= maxAttempts:
+		return 0, false
+	case errors.As(err, &status):
+		if !exchange.IsTemporary(status.status) {
+			return 0, false
+		}
+	case !errors.As(err, &none) || errors.Is(err, errRedirects) || isUntrusted(err) || isTurnedAway(err):
+		return 0, false
+	}
+	return max(status.wait, rand.N(baseBackoff<<(attempt-1))), true
+}
+
+func fetchMetadata(ctx context.Context, client *http.Client, place string) (metadata, error) {
+	var meta metadata
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, place, nil)
 	if err != nil {
 		return meta, err
@@ -118,17 +183,19 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 		if errors.As(err, &urlErr) {
 			err = urlErr.Err
 		}
-		return meta, connections.Explain(client.Transport, req.URL, redact.Error(redact.WithoutJWT(err)))
+		err = connections.Explain(client.Transport, req.URL, redact.Error(redact.WithoutJWT(err)))
+		return meta, unanswered{err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return meta, fmt.Errorf("it answered %d", resp.StatusCode)
+		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		return meta, statusError{resp.StatusCode, time.Duration(min(max(seconds, 0), 3600)) * time.Second}
 	}
 	body, err := exchange.ReadAll(resp.Body, exchange.MaxBody)
 	if errors.Is(err, exchange.ErrTooLong) {
 		return meta, fmt.Errorf("it is larger than %d bytes", exchange.MaxBody)
 	} else if err != nil {
-		return meta, redact.Error(redact.WithoutJWT(err))
+		return meta, unanswered{redact.Error(redact.WithoutJWT(err))}
 	}
 	if json.Unmarshal(body, &meta) != nil {
 		return meta, fmt.Errorf("it is not metadata (%s)", exchange.ContentType(resp))
@@ -138,7 +205,7 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 
 // check pins the metadata to the issuer that was asked for.
 func (m metadata) check(issuer string, loopbackHTTP bool) error {
-	if m.Issuer != issuer {
+	if m.Issuer != issuer && !m.smart {
 		return fmt.Errorf("it is of issuer %q, not of %q", redact.Short(m.Issuer), redact.Short(issuer))
 	}
 	if m.TokenEndpoint == "" {
@@ -153,13 +220,26 @@ func (m metadata) check(issuer string, loopbackHTTP bool) error {
 	return nil
 }
 
+// dialect is what the metadata say about assertions.
+func (m metadata) dialect() []AuthorityOption {
+	opts := []AuthorityOption{WithAlgorithm(m.algorithm())}
+	if m.smart { // SMART App Launch, "Asymmetric authentication"
+		opts = append(opts, WithAudience(m.TokenEndpoint), WithAssertionType("JWT"))
+	}
+	return opts
+}
+
 // algorithm is the one to sign with: RS256, which RFC 7523 §5 asks every server
-// to take, unless the server names others only.
+// to take, unless the server names others only. With SMART it is RS384.
 func (m metadata) algorithm() Algorithm {
-	for _, alg := range []Algorithm{RS256, PS256, PS384, PS512, RS384, RS512} {
+	known := []Algorithm{RS256, PS256, PS384, PS512, RS384, RS512}
+	if m.smart {
+		known = append([]Algorithm{RS384}, known...)
+	}
+	for _, alg := range known {
 		if slices.Contains(m.Algorithms, string(alg)) {
 			return alg
 		}
 	}
-	return RS256
+	return known[0]
 }

@@ -38,7 +38,8 @@ func TestClientFromEnvironment(t *testing.T) {
 	server.Federate(appID, idp.Federation(pod, certtokentest.ExchangeAudience))
 
 	folder := t.TempDir()
-	plain, locked, token := filepath.Join(folder, "plain.pem"), filepath.Join(folder, "locked.pfx"), filepath.Join(folder, "token")
+	plain, locked := filepath.Join(folder, "plain.pem"), filepath.Join(folder, "locked.pfx")
+	token := filepath.Join(folder, "token")
 	data, err := selfsigned.EncodePEM(cert)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(plain, data, 0o600))
@@ -54,26 +55,76 @@ func TestClientFromEnvironment(t *testing.T) {
 		chain     bool
 		federated bool
 	}{
-		"certificate":                           {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain}},
-		"password":                              {env: map[string]string{"CLIENT_CERTIFICATE_PATH": locked, "CLIENT_CERTIFICATE_PASSWORD": "the password"}},
-		"chain":                                 {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "CLIENT_SEND_CERTIFICATE_CHAIN": "true"}, chain: true},
-		"no chain":                              {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "CLIENT_SEND_CERTIFICATE_CHAIN": "0"}},
-		"federated":                             {env: map[string]string{"FEDERATED_TOKEN_FILE": token}, federated: true},
-		"both":                                  {env: map[string]string{"FEDERATED_TOKEN_FILE": token, "CLIENT_CERTIFICATE_PATH": plain}},
-		"public cloud":                          {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.com/"}},
-		"government":                            {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.us"}, host: "login.microsoftonline.us"},
-		"China":                                 {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "login.partner.microsoftonline.cn"}, host: "login.partner.microsoftonline.cn"},
-		"China's older name":                    {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.chinacloudapi.cn/"}, host: "login.chinacloudapi.cn", check: "https://microsoftgraph.chinacloudapi.cn/.default"},
-		"US Government's other name":            {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.usgovcloudapi.net/"}, host: "login.usgovcloudapi.net", check: "https://graph.microsoft.us/.default"},
-		"the public cloud's other name":         {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.windows.net"}, host: "login.windows.net", check: "https://graph.microsoft.com/.default"},
-		"Bleu":                                  {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.sovcloud-identity.fr"}, host: "login.sovcloud-identity.fr"},
-		"Delos":                                 {env: map[string]string{"FEDERATED_TOKEN_FILE": token, "AUTHORITY_HOST": "https://login.sovcloud-identity.de"}, host: "login.sovcloud-identity.de", federated: true},
-		"GovSG":                                 {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.sovcloud-identity.sg"}, host: "login.sovcloud-identity.sg"},
-		"a region":                              {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "REGIONAL_AUTHORITY_NAME": "westeurope"}, host: "westeurope.login.microsoft.com"},
-		"a region as people write it":           {env: map[string]string{"FEDERATED_TOKEN_FILE": token, "REGIONAL_AUTHORITY_NAME": "West Europe"}, host: "westeurope.login.microsoft.com", federated: true},
-		"the region of here, which isn't known": {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "REGIONAL_AUTHORITY_NAME": "AutoDiscoverRegion"}},
-		"a certificate beside the proxy":        {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "KUBERNETES_SNI_NAME": "x"}},
-		"another":                               {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://Login.Private.Example/"}, host: "login.private.example"},
+		"certificate": {env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain}},
+		"password": {
+			env: map[string]string{"CLIENT_CERTIFICATE_PATH": locked, "CLIENT_CERTIFICATE_PASSWORD": "the password"},
+		},
+		"chain": {
+			env:   map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "CLIENT_SEND_CERTIFICATE_CHAIN": "true"},
+			chain: true,
+		},
+		"no chain": {
+			env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "CLIENT_SEND_CERTIFICATE_CHAIN": "0"},
+		},
+		"federated": {
+			env: map[string]string{"FEDERATED_TOKEN_FILE": token}, federated: true,
+		},
+		"both": {
+			env: map[string]string{"FEDERATED_TOKEN_FILE": token, "CLIENT_CERTIFICATE_PATH": plain},
+		},
+		"public cloud": {
+			env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.com/"},
+		},
+		"government": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.us"},
+			host: "login.microsoftonline.us",
+		},
+		"China": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "login.partner.microsoftonline.cn"},
+			host: "login.partner.microsoftonline.cn",
+		},
+		"China's older name": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.chinacloudapi.cn/"},
+			host: "login.chinacloudapi.cn", check: "https://microsoftgraph.chinacloudapi.cn/.default",
+		},
+		"US Government's other name": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.usgovcloudapi.net/"},
+			host: "login.usgovcloudapi.net", check: "https://graph.microsoft.us/.default",
+		},
+		"the public cloud's other name": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.windows.net"},
+			host: "login.windows.net", check: "https://graph.microsoft.com/.default",
+		},
+		"Bleu": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.sovcloud-identity.fr"},
+			host: "login.sovcloud-identity.fr",
+		},
+		"Delos": {
+			env:  map[string]string{"FEDERATED_TOKEN_FILE": token, "AUTHORITY_HOST": "https://login.sovcloud-identity.de"},
+			host: "login.sovcloud-identity.de", federated: true,
+		},
+		"GovSG": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.sovcloud-identity.sg"},
+			host: "login.sovcloud-identity.sg",
+		},
+		"a region": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "REGIONAL_AUTHORITY_NAME": "westeurope"},
+			host: "westeurope.login.microsoft.com",
+		},
+		"a region as people write it": {
+			env:  map[string]string{"FEDERATED_TOKEN_FILE": token, "REGIONAL_AUTHORITY_NAME": "West Europe"},
+			host: "westeurope.login.microsoft.com", federated: true,
+		},
+		"the region of here, which isn't known": {
+			env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "REGIONAL_AUTHORITY_NAME": "AutoDiscoverRegion"},
+		},
+		"a certificate beside the proxy": {
+			env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "KUBERNETES_SNI_NAME": "x"},
+		},
+		"another": {
+			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://Login.Private.Example/"},
+			host: "login.private.example",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -106,31 +157,50 @@ func TestClientFromEnvironmentSaysWhatIsMissing(t *testing.T) {
 		says []string
 		not  []string
 	}{
-		"nothing": {says: []string{"AZURE_TENANT_ID is not set", "AZURE_CLIENT_ID is not set", "neither AZURE_CLIENT_CERTIFICATE_PATH nor AZURE_FEDERATED_TOKEN_FILE"}},
+		"nothing": {
+			says: []string{
+				"AZURE_TENANT_ID is not set", "AZURE_CLIENT_ID is not set",
+				"neither AZURE_CLIENT_CERTIFICATE_PATH nor AZURE_FEDERATED_TOKEN_FILE",
+			},
+		},
 		"contradictions": {
-			env: map[string]string{"TENANT_ID": "common", "CLIENT_CERTIFICATE_PASSWORD": "the-secret", "FEDERATED_TOKEN_FILE": "x",
-				"CLIENT_SEND_CERTIFICATE_CHAIN": "true", "AUTHORITY_HOST": "http://login.microsoftonline.com"},
-			says: []string{"AZURE_CLIENT_ID is not set", "AZURE_CLIENT_CERTIFICATE_PASSWORD is set without", "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN is set without", "AZURE_AUTHORITY_HOST", "common"},
-			not:  []string{"AZURE_TENANT_ID is not set"},
+			env: map[string]string{
+				"TENANT_ID": "common", "CLIENT_CERTIFICATE_PASSWORD": "the-secret", "FEDERATED_TOKEN_FILE": "x",
+				"CLIENT_SEND_CERTIFICATE_CHAIN": "true", "AUTHORITY_HOST": "http://login.microsoftonline.com",
+			},
+			says: []string{
+				"AZURE_CLIENT_ID is not set", "AZURE_CLIENT_CERTIFICATE_PASSWORD is set without",
+				"AZURE_CLIENT_SEND_CERTIFICATE_CHAIN is set without", "AZURE_AUTHORITY_HOST", "common",
+			},
+			not: []string{"AZURE_TENANT_ID is not set"},
 		},
 		"not a truth": {
-			env:  map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "CLIENT_CERTIFICATE_PATH": "x", "CLIENT_SEND_CERTIFICATE_CHAIN": "the-secret"},
+			env: map[string]string{
+				"TENANT_ID": "contoso.com", "CLIENT_ID": appID,
+				"CLIENT_CERTIFICATE_PATH": "x", "CLIENT_SEND_CERTIFICATE_CHAIN": "the-secret"},
 			says: []string{"neither true nor false"},
 		},
 		"tenants and region": {
-			env: map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "CLIENT_CERTIFICATE_PATH": "x",
+			env: map[string]string{
+				"TENANT_ID": "contoso.com", "CLIENT_ID": appID,
+				"CLIENT_CERTIFICATE_PATH":      "x",
 				"ADDITIONALLY_ALLOWED_TENANTS": "fabrikam.com;not a tenant", "REGIONAL_AUTHORITY_NAME": "west/europe"},
 			says: []string{"AZURE_ADDITIONALLY_ALLOWED_TENANTS", "not a tenant", "west/europe"},
 		},
 		"region of another cloud": {
-			env: map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "CLIENT_CERTIFICATE_PATH": "x",
-				"AUTHORITY_HOST": "https://login.microsoftonline.us", "REGIONAL_AUTHORITY_NAME": "usgovvirginia"},
+			env: map[string]string{
+				"TENANT_ID": "contoso.com", "CLIENT_ID": appID,
+				"CLIENT_CERTIFICATE_PATH": "x",
+				"AUTHORITY_HOST":          "https://login.microsoftonline.us", "REGIONAL_AUTHORITY_NAME": "usgovvirginia"},
 			says: []string{"WithRegion"},
 		},
 		"half a proxy": {
 			env: map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "FEDERATED_TOKEN_FILE": "x",
 				"KUBERNETES_SNI_NAME": "x", "KUBERNETES_CA_FILE": "x"},
-			says: []string{"AZURE_KUBERNETES_SNI_NAME is set without AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_CA_FILE is set without"},
+			says: []string{
+				"AZURE_KUBERNETES_SNI_NAME is set without AZURE_KUBERNETES_TOKEN_PROXY",
+				"AZURE_KUBERNETES_CA_FILE is set without",
+			},
 		},
 		"a proxy over http": {
 			env: map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "FEDERATED_TOKEN_FILE": "x",
@@ -147,12 +217,17 @@ func TestClientFromEnvironmentSaysWhatIsMissing(t *testing.T) {
 			says: []string{"not a tenant"},
 		},
 	}
-	for _, host := range []string{"https://a:the-secret@x.example", "https://x.example/tenant", "https://x.example?q", "https://", "ftp://x.example", "https://x.example/#f"} {
+	for _, host := range []string{
+		"https://a:the-secret@x.example", "https://x.example/tenant", "https://x.example?q", "https://",
+		"ftp://x.example", "https://x.example/#f",
+	} {
 		cases[host] = struct {
 			env  map[string]string
 			says []string
 			not  []string
-		}{env: map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "CLIENT_CERTIFICATE_PATH": "x", "AUTHORITY_HOST": host}, says: []string{"AZURE_AUTHORITY_HOST"}}
+		}{env: map[string]string{
+			"TENANT_ID": "contoso.com", "CLIENT_ID": appID,
+			"CLIENT_CERTIFICATE_PATH": "x", "AUTHORITY_HOST": host}, says: []string{"AZURE_AUTHORITY_HOST"}}
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -170,7 +245,9 @@ func TestClientFromEnvironmentSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestRegionOfHere(t *testing.T) {
-	setEnvironment(t, map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "CLIENT_CERTIFICATE_PATH": "x", "REGIONAL_AUTHORITY_NAME": "AutoDiscoverRegion"})
+	setEnvironment(t, map[string]string{
+		"TENANT_ID": "contoso.com", "CLIENT_ID": appID,
+		"CLIENT_CERTIFICATE_PATH": "x", "REGIONAL_AUTHORITY_NAME": "AutoDiscoverRegion"})
 	t.Setenv("REGION_NAME", "West Europe")
 	client, err := certtoken.ClientFromEnvironment()
 	require.NoError(t, err)
@@ -190,7 +267,9 @@ func TestAdditionalTenants(t *testing.T) {
 		" fabrikam.com ;adatum.com;": {"fabrikam.com": true, "adatum.com": true, "a.example": false},
 		"*":                          {"a.example": true},
 	} {
-		setEnvironment(t, map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "CLIENT_CERTIFICATE_PATH": file, "ADDITIONALLY_ALLOWED_TENANTS": list})
+		setEnvironment(t, map[string]string{
+			"TENANT_ID": "contoso.com", "CLIENT_ID": appID,
+			"CLIENT_CERTIFICATE_PATH": file, "ADDITIONALLY_ALLOWED_TENANTS": list})
 		client, err := certtoken.ClientFromEnvironment(certtoken.WithHTTPClient(server.Client()))
 		require.NoError(t, err, list)
 		for tenant, ok := range works {

@@ -294,6 +294,11 @@ func TestDocumentedChallenge(t *testing.T) {
 	require.Equal(t, 2, srv.Count()) // a token, and the one that the challenge asked for
 }
 
+func Example_withoutRollback() {
+	source := certtoken.CertFile("/etc/my-app/private.pfx", certtoken.WithoutRollback())
+	_ = source
+}
+
 // The order of a rotation, step by step, as docs/rotation.md has it, and the
 // mistake that it forgives: a certificate deployed before it was registered.
 func TestDocumentedRotation(t *testing.T) {

@@ -78,7 +78,7 @@ type refresher interface {
 }
 
 func (k *federatedCredential) obtain(ctx context.Context, authority Authority) (proof, error) {
-	return k.ask(ctx, authority.federatedAudience())
+	return k.fetch(ctx, authority.federatedAudience())
 }
 
 // prove has nothing to add: the assertion from elsewhere is the proof.
@@ -86,9 +86,10 @@ func (k *federatedCredential) prove(_ context.Context, _ Authority, obtained pro
 	return obtained, nil
 }
 
-func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
+func (k *federatedCredential) fetch(ctx context.Context, audience string) (proof, error) {
 	if _, isFile := k.source.(*assertionFile); audience == "" && !isFile {
-		return proof{}, errors.New("certtoken: the audience of this cloud's federated credentials is not known: give it by WithAudience")
+		return proof{}, errors.New("certtoken: the audience of this cloud's federated credentials is not known: " +
+			"give it by WithAudience")
 	}
 	leave := workers.Enter(ctx, partAssertionSource)
 	assertion, err := k.source.Assertion(ctx, audience)
@@ -108,7 +109,7 @@ func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused pr
 		source.refresh(ctx, refused.assertion)
 		leave()
 	}
-	p, err := k.ask(ctx, refused.audience)
+	p, err := k.fetch(ctx, refused.audience)
 	return p, err == nil && p.assertion != refused.assertion
 }
 
@@ -118,7 +119,7 @@ func (k *federatedCredential) granted(context.Context, proof)                 {}
 func (k *federatedCredential) name() string                                   { return "" }
 func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error)   { return nil, nil }
 
-// checkAssertion tells whether a text is shaped like a signed JWT: three parts
+// checkAssertion reports whether a text is shaped like a signed JWT: three parts
 // in base64url, the first of them a JSON object that names its algorithm (RFC
 // 7515 §4.1.1). Its errors don't repeat it.
 func checkAssertion(assertion string) error {
@@ -129,7 +130,8 @@ func checkAssertion(assertion string) error {
 		return fmt.Errorf("the assertion has more than %d bytes", maxAssertion)
 	}
 	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 || slices.Contains(parts, "") || slices.ContainsFunc(parts, isNotBase64URL) || !isHeader(parts[0]) {
+	hasParts := len(parts) == 3 && !slices.Contains(parts, "") && !slices.ContainsFunc(parts, isNotBase64URL)
+	if !hasParts || !isHeader(parts[0]) {
 		return errors.New("the assertion is not a JWT: three parts in base64url, with dots between them")
 	}
 	return nil
@@ -140,7 +142,10 @@ func isHeader(part string) bool {
 	var header struct {
 		Algorithm *string `json:"alg"`
 	}
-	return err == nil && json.Unmarshal(data, &header) == nil && header.Algorithm != nil && strings.HasPrefix(part, "ey")
+	if err != nil || json.Unmarshal(data, &header) != nil || header.Algorithm == nil {
+		return false
+	}
+	return strings.HasPrefix(part, "ey")
 }
 
 func isNotBase64URL(part string) bool {
@@ -182,7 +187,7 @@ func (f *assertionFile) Assertion(ctx context.Context, _ string) (string, error)
 // AssertionSource makes this client's tokens the assertions of another client,
 // which trusts this one: the two legs of a federated credential. Without scopes
 // it asks for the cloud's exchange audience, api://AzureADTokenExchange/.default.
-// Tokens are cached as ever; one that is refused is renewed. It may be used from
+// Tokens are cached as those of every client; one that is refused is renewed. It may be used from
 // many goroutines.
 //
 // Entra ID documents that it takes its own tokens in this place from managed

@@ -58,9 +58,17 @@ func TestFederatedClient(t *testing.T) {
 		code   int // AADSTS; 0 is a token, below 0 an error before anything is sent
 		says   string
 	}{
-		"good":             {source: func(f *federation) certtoken.AssertionSource { return f.source(pod, audience, time.Hour) }},
-		"another subject":  {source: func(f *federation) certtoken.AssertionSource { return f.source("system:x", audience, time.Hour) }, code: 700213, says: "letter by letter"},
-		"another audience": {source: func(f *federation) certtoken.AssertionSource { return f.source(pod, "api://other", time.Hour) }, code: 700212, says: "audience"},
+		"good": {
+			source: func(f *federation) certtoken.AssertionSource { return f.source(pod, audience, time.Hour) },
+		},
+		"another subject": {
+			source: func(f *federation) certtoken.AssertionSource { return f.source("system:x", audience, time.Hour) },
+			code:   700213, says: "letter by letter",
+		},
+		"another audience": {
+			source: func(f *federation) certtoken.AssertionSource { return f.source(pod, "api://other", time.Hour) },
+			code:   700212, says: "audience",
+		},
 		"another issuer": {source: func(f *federation) certtoken.AssertionSource {
 			f.idp = certtokentest.NewIdentityProvider("https://other.example")
 			return f.source(pod, audience, time.Hour)
@@ -69,7 +77,10 @@ func TestFederatedClient(t *testing.T) {
 			f.idp = certtokentest.NewIdentityProvider(cluster)
 			return f.source(pod, audience, time.Hour)
 		}, code: 700027, says: "signature"},
-		"expired": {source: func(f *federation) certtoken.AssertionSource { return f.source(pod, audience, -time.Hour) }, code: 700024, says: "time range"},
+		"expired": {
+			source: func(f *federation) certtoken.AssertionSource { return f.source(pod, audience, -time.Hour) },
+			code:   700024, says: "time range",
+		},
 		"an error": {source: func(*federation) certtoken.AssertionSource {
 			return certtoken.AssertionSourceFunc(func(context.Context, string) (string, error) { return "", gone })
 		}, code: -1, says: "assertion source: no such workload"},
@@ -151,17 +162,22 @@ func TestFederatedAudience(t *testing.T) {
 		"Login.UsGovCloudApi.net":  {host("Login.UsGovCloudApi.net"), usGov},
 		"login.microsoftonline.us": {host("login.microsoftonline.us"), usGov},
 		"login.chinacloudapi.cn":   {host("login.chinacloudapi.cn"), china},
-		"public, from elsewhere":   {certtoken.EntraChina("contoso.com", certtoken.WithHost("login.microsoftonline.com")), public},
-		"a host of its own":        {host("login.private.example"), public},
-		"a region":                 {certtoken.Entra("contoso.com", certtoken.WithRegion("westeurope")), public},
-		"B2C":                      {certtoken.EntraB2C("contoso", "b2c_1"), public},
-		"Bleu":                     {host("login.sovcloud-identity.fr"), ""},
-		"Delos":                    {host("login.sovcloud-identity.de"), ""},
-		"GovSG":                    {host("login.sovcloud-identity.sg"), ""},
-		"Bleu, given":              {certtoken.Entra("contoso.com", certtoken.WithHost("login.sovcloud-identity.fr"), certtoken.WithAudience("mine")), "mine"},
-		"elsewhere":                {issuer, "https://as.example.com"},
-		"ADFS":                     {certtoken.ADFS("adfs.example.com"), "https://adfs.example.com/adfs/oauth2/token"},
-		"given":                    {certtoken.Entra("contoso.com", certtoken.WithAudience("mine")), "mine"},
+		"public, from elsewhere": {
+			certtoken.EntraChina("contoso.com", certtoken.WithHost("login.microsoftonline.com")), public,
+		},
+		"a host of its own": {host("login.private.example"), public},
+		"a region":          {certtoken.Entra("contoso.com", certtoken.WithRegion("westeurope")), public},
+		"B2C":               {certtoken.EntraB2C("contoso", "b2c_1"), public},
+		"Bleu":              {host("login.sovcloud-identity.fr"), ""},
+		"Delos":             {host("login.sovcloud-identity.de"), ""},
+		"GovSG":             {host("login.sovcloud-identity.sg"), ""},
+		"Bleu, given": {
+			certtoken.Entra("contoso.com", certtoken.WithHost("login.sovcloud-identity.fr"), certtoken.WithAudience("mine")),
+			"mine",
+		},
+		"elsewhere": {issuer, "https://as.example.com"},
+		"ADFS":      {certtoken.ADFS("adfs.example.com"), "https://adfs.example.com/adfs/oauth2/token"},
+		"given":     {certtoken.Entra("contoso.com", certtoken.WithAudience("mine")), "mine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got string

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// settleTime is how long a file's time stamp is distrusted after a change:
+	// distrustTime is how long a file's time stamp is distrusted after a change:
 	// a second write within the stamp's grain can't be seen by it.
-	settleTime = 2 * time.Second
+	distrustTime = 2 * time.Second
 
 	// loadTries is how often a pair of files is read until they hold still.
 	loadTries = 3
@@ -48,13 +48,13 @@ type FileSource struct {
 	loading *fileLoad
 }
 
-// fileState is what a look at the files found.
+// fileState is what was found in the files.
 type fileState struct {
-	stamp fileStamp
-	sure  bool         // the stamp can't hide a later write
-	cert  *Certificate // last good pair; nil: none yet
-	next  *Certificate // read, but not valid yet
-	err   error        // why the files as they are aren't in use
+	stamp    fileStamp
+	reliable bool         // the stamp can't hide a later write
+	cert     *Certificate // last good pair; nil: none yet
+	next     *Certificate // read, but not valid yet
+	err      error        // why the files as they are aren't in use
 }
 
 // fileLoad is a reading under way.
@@ -86,7 +86,7 @@ func CertFile(path string, opts ...CertOption) *FileSource {
 // those of [ParseCertificate] and of the file system, and come only as long as
 // no good pair was ever read. Safe for concurrent use.
 func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
-	state, err := s.look(ctx, false)
+	state, err := s.refresh(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 // refused pair, the one before it signs from now on. The error says why the files
 // aren't in use as they are; the last good pair goes on.
 func (s *FileSource) Reload(ctx context.Context, refused *Certificate) error {
-	state, err := s.look(ctx, true)
+	state, err := s.refresh(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (s *FileSource) Granted(cert *Certificate) { s.back.granted(cert) }
 // [ParseCertificate] and of the file system, [ErrExpired] and [ErrNotYetValid].
 // Safe for concurrent use.
 func (s *FileSource) Health() error {
-	state, err := s.look(context.Background(), false)
+	state, err := s.refresh(context.Background(), false)
 	switch {
 	case err != nil:
 		return err
@@ -136,13 +136,13 @@ func (s *FileSource) Health() error {
 	return s.back.health(s.name(), state.cert, time.Now())
 }
 
-// look returns the state of the files, which it reads if they changed. One
+// refresh returns the state of the files, which it reads if they changed. One
 // caller reads; others go on with the last good pair, or wait if there is none.
 // Its only error is the end of the context.
-func (s *FileSource) look(ctx context.Context, force bool) (*fileState, error) {
+func (s *FileSource) refresh(ctx context.Context, force bool) (*fileState, error) {
 	for {
 		old := s.state.Load()
-		if !force && old != nil && old.sure && !old.ripe(time.Now()) && old.stamp.same(s.stat(ctx)) {
+		if !force && old != nil && old.reliable && !old.nextIsValid(time.Now()) && old.stamp.same(s.stat(ctx)) {
 			return old, nil
 		}
 		load, mine := s.begin()
@@ -205,8 +205,8 @@ func (s *FileSource) load(ctx context.Context) *fileState {
 		if try < loadTries && !before.same(after) {
 			continue
 		}
-		sure := before.same(after) && before.settled(time.Now()) && !isFileError(err)
-		return &fileState{stamp: before, sure: sure, next: cert, err: err}
+		reliable := before.same(after) && before.trusted(time.Now()) && !isFileError(err)
+		return &fileState{stamp: before, reliable: reliable, next: cert, err: err}
 	}
 }
 
@@ -256,8 +256,8 @@ func (f *fileState) after(old *fileState, now time.Time) *fileState {
 	return f
 }
 
-// ripe reports whether a certificate that was read before its time is valid now.
-func (f *fileState) ripe(now time.Time) bool {
+// nextIsValid reports whether a certificate that was read before its time is valid now.
+func (f *fileState) nextIsValid(now time.Time) bool {
 	return f.next != nil && f.next.Valid(now) == nil
 }
 
@@ -288,11 +288,11 @@ func (a fileStamp) same(b fileStamp) bool {
 	return true
 }
 
-// settled reports whether the files' last change is so long ago that another one
+// trusted reports whether the files' last change is so long ago that another one
 // would have another time stamp.
-func (a fileStamp) settled(now time.Time) bool {
+func (a fileStamp) trusted(now time.Time) bool {
 	for _, x := range a.files {
-		if x != nil && now.Sub(x.ModTime()) < settleTime {
+		if x != nil && now.Sub(x.ModTime()) < distrustTime {
 			return false
 		}
 	}

@@ -33,7 +33,9 @@ func TestFileSourceWithAStrangerInItsPlace(t *testing.T) {
 	a, b := certOf(t, newKey(t), now, 24*time.Hour), certOf(t, newKey(t), now, 24*time.Hour)
 	layouts := map[string]func(crt, key string) certtoken.CertSource{
 		"of the certificate": func(crt, _ string) certtoken.CertSource { return certtoken.CertFile(crt) },
-		"of the key":         func(crt, key string) certtoken.CertSource { return certtoken.CertFile(crt, certtoken.WithKeyFile(key)) },
+		"of the key": func(crt, key string) certtoken.CertSource {
+			return certtoken.CertFile(crt, certtoken.WithKeyFile(key))
+		},
 	}
 	for place, source := range layouts {
 		for name, put := range strangers {

@@ -49,7 +49,7 @@ func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
 	}
 	asked := make([]*question, len(n.members))
 	for i, m := range n.members {
-		asked[i] = m.ask(ctx)
+		asked[i] = m.begin(ctx)
 	}
 	// Each round waits longer for those that haven't answered, until there is a good
 	// certificate. In this way a source that hangs doesn't hide one that is slow.

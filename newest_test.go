@@ -136,7 +136,9 @@ func TestNewestValidWithASlowSource(t *testing.T) {
 		"with another": {slow: 3 * time.Second, other: old, first: old, takes: 2 * time.Second, then: recent},
 		"alone":        {slow: 3 * time.Second, first: recent, takes: 3 * time.Second, then: recent},
 		"with one that fails": {slow: 12 * time.Second, first: recent, takes: 12 * time.Second, then: recent,
-			other: certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, errors.New("sealed") })},
+			other: certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+				return nil, errors.New("sealed")
+			})},
 		"too slow": {slow: time.Minute, takes: 16 * time.Second, then: recent},
 	} {
 		t.Run(name, func(t *testing.T) {

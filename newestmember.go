@@ -92,8 +92,8 @@ type question struct {
 	err      error        // why there is none
 }
 
-// ask begins to ask the member, or joins whoever asks it.
-func (m *member) ask(ctx context.Context) *question {
+// begin asks the member, or joins whoever asks it already.
+func (m *member) begin(ctx context.Context) *question {
 	q := &question{member: m, ctx: ctx}
 	q.start()
 	return q

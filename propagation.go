@@ -21,7 +21,10 @@ const (
 // isSpreading reports whether a refusal may pass when a registration has spread.
 func isSpreading(err error) bool {
 	var te *TokenError
-	return errors.As(err, &te) && slices.ContainsFunc(te.AADSTS, func(code int) bool { return slices.Contains(spreading, code) })
+	if !errors.As(err, &te) {
+		return false
+	}
+	return slices.ContainsFunc(te.AADSTS, func(code int) bool { return slices.Contains(spreading, code) })
 }
 
 // spreadPause is how long to wait after so many attempts: half of it at least, so

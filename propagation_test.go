@@ -21,13 +21,27 @@ func TestPropagationRetry(t *testing.T) {
 		least  time.Duration // what the call takes
 		most   time.Duration
 	}{
-		"off":                     {code: 700016, spread: time.Second},
-		"an app":                  {retry: 3 * time.Minute, code: 700016, spread: 2 * time.Minute, ok: true, least: 2 * time.Minute, most: 2*time.Minute + 10*time.Second},
-		"a certificate":           {retry: 3 * time.Minute, code: 700027, spread: 2 * time.Minute, ok: true, least: 2 * time.Minute, most: 2*time.Minute + 10*time.Second},
-		"a federated credential":  {retry: 3 * time.Minute, code: 700213, spread: 3 * time.Second, ok: true, least: 3 * time.Second, most: 10 * time.Second},
-		"not in the time":         {retry: 3 * time.Minute, code: 700016, spread: time.Hour, least: 2*time.Minute + 45*time.Second, most: 3 * time.Minute},
-		"less than a request has": {retry: 5 * time.Second, code: 700016, spread: time.Hour, least: 2 * time.Second, most: 5 * time.Second},
-		"another refusal":         {retry: 3 * time.Minute, code: 7000112, spread: time.Second},
+		"off": {code: 700016, spread: time.Second},
+		"an app": {
+			retry: 3 * time.Minute, code: 700016, spread: 2 * time.Minute, ok: true, least: 2 * time.Minute,
+			most: 2*time.Minute + 10*time.Second,
+		},
+		"a certificate": {
+			retry: 3 * time.Minute, code: 700027, spread: 2 * time.Minute, ok: true, least: 2 * time.Minute,
+			most: 2*time.Minute + 10*time.Second,
+		},
+		"a federated credential": {
+			retry: 3 * time.Minute, code: 700213, spread: 3 * time.Second, ok: true, least: 3 * time.Second,
+			most: 10 * time.Second,
+		},
+		"not in the time": {
+			retry: 3 * time.Minute, code: 700016, spread: time.Hour, least: 2*time.Minute + 45*time.Second,
+			most: 3 * time.Minute,
+		},
+		"less than a request has": {
+			retry: 5 * time.Second, code: 700016, spread: time.Hour, least: 2 * time.Second, most: 5 * time.Second,
+		},
+		"another refusal": {retry: 3 * time.Minute, code: 7000112, spread: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

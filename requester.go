@@ -307,12 +307,20 @@ func isConnectionFailure(err error) bool {
 	if !errors.As(err, &failure) {
 		return false
 	}
+	return !isUntrusted(err) && !isTurnedAway(err)
+}
+
+// isTurnedAway reports whether a proxy doesn't let the request through, for a reason
+// that won't pass.
+func isTurnedAway(err error) bool {
+	var proxy *connections.ProxyRefusal
+	return errors.As(err, &proxy) && !exchange.IsTemporary(proxy.StatusCode)
+}
+
+// isUntrusted reports whether a server's certificate isn't trusted.
+func isUntrusted(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
-	var proxy *connections.ProxyRefusal
-	if errors.As(err, &proxy) && !exchange.IsTemporary(proxy.StatusCode) {
-		return false
-	}
-	return !errors.As(err, &verification) && !errors.As(err, &authority) && !errors.As(err, &host)
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host)
 }

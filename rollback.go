@@ -47,7 +47,8 @@ func (r *rollback) health(name string, inFiles *Certificate, now time.Time) erro
 	if !r.isBack(now) {
 		return nil
 	}
-	return fmt.Errorf("certtoken: %s: the token endpoint refused this certificate, SHA-256 %s; the one before it, SHA-256 %s, signs until %s at the latest: register the new one",
+	return fmt.Errorf("certtoken: %s: the token endpoint refused this certificate, SHA-256 %s; "+
+		"the one before it, SHA-256 %s, signs until %s at the latest: register the new one",
 		name, r.current.thumbprintHex(), r.before.thumbprintHex(), r.until.UTC().Format(time.RFC3339))
 }
 

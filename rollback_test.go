@@ -26,7 +26,9 @@ type rollbackRig struct {
 	unusable []certtoken.Event
 }
 
-func newRollbackRig(t *testing.T, server *certtokentest.Server, lifetime time.Duration, opts ...certtoken.CertOption) *rollbackRig {
+func newRollbackRig(
+	t *testing.T, server *certtokentest.Server, lifetime time.Duration, opts ...certtoken.CertOption,
+) *rollbackRig {
 	r := &rollbackRig{server: server, file: filepath.Join(t.TempDir(), "cert.pem")}
 	now := time.Now()
 	for i, cert := range []**certtoken.Certificate{&r.a, &r.b, &r.c} {
@@ -181,7 +183,8 @@ func TestRollbackHasItsLimits(t *testing.T) {
 				if c.lifetime == 0 {
 					c.lifetime = 90 * 24 * time.Hour
 				}
-				r := newRollbackRig(t, certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithIssuer("https://as.example")), c.lifetime, c.opts...)
+				server := certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithIssuer("https://as.example"))
+				r := newRollbackRig(t, server, c.lifetime, c.opts...)
 				r.server.Register(appID, r.a.Leaf)
 				r.install(t, r.a)
 				c.meets(t, r)
@@ -222,7 +225,8 @@ func TestRollbackWithinNewestValid(t *testing.T) {
 		r := newRollbackRig(t, certtokentest.New(certtokentest.WithOpaqueTokens()), 90*24*time.Hour)
 		r.server.Register(appID, r.a.Leaf)
 		r.install(t, r.a)
-		client, err := certtoken.NewClient(r.server.Authority(), appID, certtoken.NewestValid(r.source), certtoken.WithHTTPClient(r.server.Client()))
+		client, err := certtoken.NewClient(r.server.Authority(), appID, certtoken.NewestValid(r.source),
+			certtoken.WithHTTPClient(r.server.Client()))
 		require.NoError(t, err)
 		defer client.Close()
 		_, err = client.Token(t.Context(), graph)

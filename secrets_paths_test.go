@@ -119,19 +119,21 @@ func TestDiscoveryShowsNoSecret(t *testing.T) {
 			return resp, nil
 		},
 	} {
-		w := new(watch)
-		w.assertion(jwt)
-		_, err := certtoken.Discover(t.Context(), issuer, &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
-			resp, err := answer()
-			if resp != nil {
-				resp.Request = req
-			}
-			return resp, err
-		})})
-		require.Error(t, err, name)
-		fmt.Fprintf(w, "%s %v %+v %#v\n", name, err, err, err)
-		dump(w, err)
-		w.check(t)
+		bubble(t, func(t *testing.T) {
+			w := new(watch)
+			w.assertion(jwt)
+			_, err := certtoken.Discover(t.Context(), issuer, &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				resp, err := answer()
+				if resp != nil {
+					resp.Request = req
+				}
+				return resp, err
+			})})
+			require.Error(t, err, name)
+			fmt.Fprintf(w, "%s %v %+v %#v\n", name, err, err, err)
+			dump(w, err)
+			w.check(t)
+		})
 	}
 }
 
