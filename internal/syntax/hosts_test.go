@@ -9,7 +9,9 @@ import (
 )
 
 func TestHosts(t *testing.T) {
-	set, err := ParseHosts([]string{"Graph.Example.com", "*.share.example.com", "api.example.com:8443", "*.x.example.com:8443", "[::1]:8443", "127.0.0.1"})
+	set, err := ParseHosts([]string{
+		"Graph.Example.com", "*.share.example.com", "api.example.com:8443", "*.x.example.com:8443", "[::1]:8443", "127.0.0.1",
+	})
 	require.NoError(t, err)
 	assert.False(t, set.Empty())
 	for raw, want := range map[string]bool{
@@ -53,8 +55,9 @@ func TestHosts(t *testing.T) {
 
 func TestHostsThatAreRefused(t *testing.T) {
 	for _, name := range []string{
-		"", "*", "*.", "*.com", "*.com:443", "*.1.2.3", "*.[::1]", "*.*.example.com", "a.*.example.com", "a*.example.com",
-		"https://graph.example.com", "graph.example.com/", "user@graph.example.com", `"graph.example.com"`, "::1", ".example.com",
+		"", "*", "*.", "*.com", "*.com:443", "*.1.2.3", "*.[::1]", "*.*.example.com", "a.*.example.com",
+		"a*.example.com", "https://graph.example.com", "graph.example.com/", "user@graph.example.com",
+		`"graph.example.com"`, "::1", ".example.com",
 	} {
 		_, err := ParseHosts([]string{"fine.example.com", name})
 		assert.Error(t, err, name)
