@@ -141,7 +141,7 @@ func boundBase(base http.RoundTripper) http.RoundTripper {
 	if base != nil {
 		return base
 	}
-	if std, ok := connections.Standard(); ok {
+	if std, ok := connections.Standard(connections.DefaultHealth); ok {
 		return std
 	}
 	return http.DefaultTransport // of which no such connections can be made
