@@ -168,10 +168,10 @@ func TestBoundConnectionsPassTheProxyBy(t *testing.T) {
 	server.Register(appID, cert.Leaf)
 	api := server.Resource("read", nil)
 	server.Handle("127.0.0.1/things", api)
-	std := http.DefaultTransport
-	defer func() { http.DefaultTransport = std }()
-	http.DefaultTransport = server.Transport()
+	trusting := server.Transport().(*http.Transport).Clone()
 	withProxy(t, "http://proxy.invalid:3128")
+	trusting.Proxy = http.DefaultTransport.(*http.Transport).Proxy
+	http.DefaultTransport = trusting // until the end of withProxy
 	client, err := certtoken.NewClient(server.Authority(certtoken.WithTLSClientAuth()), appID, cert)
 	require.NoError(t, err)
 	defer client.Close()

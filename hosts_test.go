@@ -96,6 +96,7 @@ func TestTransportsThatCannotBe(t *testing.T) {
 		t.Error("a request was sent")
 		return httptest.NewRecorder().Result(), nil
 	})
+	code := certtoken.AuthorizationCode("c0de", "", "")
 	of := func(req certtoken.Request, hosts ...string) *certtoken.Transport {
 		req.Scopes = []string{apiScope}
 		return &certtoken.Transport{Client: r.client, Request: req, Hosts: hosts}
@@ -107,7 +108,7 @@ func TestTransportsThatCannotBe(t *testing.T) {
 		"zero value":         {new(certtoken.Transport), "no Client"},
 		"a client not made":  {&certtoken.Transport{Client: new(certtoken.Client)}, "NewClient"},
 		"no scope":           {&certtoken.Transport{Client: r.client}, "no scope"},
-		"a code":             {of(certtoken.Request{Grant: certtoken.AuthorizationCode("c0de", "", "")}), "redeemed once"},
+		"a code":             {of(certtoken.Request{Grant: code}), "redeemed once"},
 		"a refresh token":    {of(certtoken.Request{Grant: certtoken.RefreshToken("r3fresh")}), "redeemed once"},
 		"a broken assertion": {of(certtoken.Request{Grant: certtoken.OnBehalfOf("")}), "empty"},
 		"fresh":              {of(certtoken.Request{Fresh: true}), "Fresh"},

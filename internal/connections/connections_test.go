@@ -36,13 +36,13 @@ func TestDefaults(t *testing.T) {
 			assert.Equal(t, 32, made.MaxIdleConnsPerHost)
 			assert.EqualValues(t, 64<<10, made.MaxResponseHeaderBytes)
 			assert.Equal(t, 5*time.Second, made.HTTP2.SendPingTimeout)
-			assert.Equal(t, 5*time.Second, made.HTTP2.PingTimeout)
+			assert.Equal(t, 4*time.Second, made.HTTP2.PingTimeout)
 			assert.True(t, made.MaxIdleConns == 0 || made.MaxIdleConns >= 64, "the limit for all hosts leaves room")
 			assert.True(t, made.TLSClientConfig == nil || !made.TLSClientConfig.InsecureSkipVerify)
 			assert.False(t, std == http.RoundTripper(made), "it is a copy")
 		})
 	}
-	assert.Less(t, DefaultHealth.Silence+DefaultHealth.Answer, 15*time.Second, "a dead connection is found within 15 s")
+	assert.Less(t, DefaultHealth.Silence+DefaultHealth.Answer, 10*time.Second, "found within one attempt")
 	assert.Nil(t, http.DefaultTransport.(*http.Transport).HTTP2, "the standard transport is left alone")
 }
 
