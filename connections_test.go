@@ -161,6 +161,28 @@ func TestLoopbackPassesTheProxyBy(t *testing.T) {
 	assert.Zero(t, proxied.Load())
 }
 
+// The same holds for connections that present a certificate.
+func TestBoundConnectionsPassTheProxyBy(t *testing.T) {
+	server := certtokentest.NewServer(t, certtokentest.WithIssuer(""))
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	server.Register(appID, cert.Leaf)
+	api := server.Resource("read", nil)
+	server.Handle("127.0.0.1/things", api)
+	trusting := server.Transport().(*http.Transport).Clone()
+	withProxy(t, "http://proxy.invalid:3128")
+	trusting.Proxy = http.DefaultTransport.(*http.Transport).Proxy
+	http.DefaultTransport = trusting // until the end of withProxy
+	client, err := certtoken.NewClient(server.Authority(certtoken.WithTLSClientAuth()), appID, cert)
+	require.NoError(t, err)
+	defer client.Close()
+	hc := &http.Client{Transport: client.Transport(nil, "read")}
+	defer hc.CloseIdleConnections()
+	resp, err := hc.Get(server.Issuer() + "/things")
+	assert.Equal(t, 200, status(t, resp, err))
+	allowed, _ := api.Counts()
+	assert.Equal(t, 1, allowed)
+}
+
 // A proxy that refuses isn't taken for the token endpoint, and isn't asked again.
 func TestTheProxyRefuses(t *testing.T) {
 	var asked atomic.Int32

@@ -364,7 +364,7 @@ func Example_deadConnections() {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.HTTP2 = &http.HTTP2Config{
 		SendPingTimeout: 5 * time.Second, // without a frame, after which a ping is sent
-		PingTimeout:     5 * time.Second, // without its answer, after which the connection is closed
+		PingTimeout:     4 * time.Second, // without its answer, after which the connection is closed
 	}
 	transport.MaxIdleConnsPerHost = 32 // net/http keeps 2
 	client, err := certtoken.NewClient(authority, "client-id", cert,

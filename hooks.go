@@ -39,7 +39,7 @@ type Hooks struct {
 	CertificateUnusable func(Event) // what is in the file now can't be used; the last good one signs
 	CertificateRefused  func(Event) // the endpoint refused it; the source was asked to reload
 
-	ChallengeUnanswered func(Event) // a [Client.Transport] has no other token: a resource's 401 stands
+	ChallengeUnanswered func(Event) // a [Transport] got no other token: its caller is given the resource's 401
 
 	ClockCorrected    func(Event) // the endpoint's clock is followed from now on
 	AlgorithmFallback func(Event) // the signer can't do PSS: RSASSA-PKCS1-v1_5 from now on
@@ -47,7 +47,7 @@ type Hooks struct {
 }
 
 // Event is what a hook is told. Fields that don't belong to the event are zero.
-// Scopes is only read.
+// A hook must not change Scopes.
 type Event struct {
 	Tenant  string // "" is the authority's
 	Scopes  []string
@@ -81,8 +81,8 @@ func eventOf(c *Certificate) Event {
 // eventAbout starts an event about a key.
 func eventAbout(k *cache.Key) Event { return Event{Tenant: k.Tenant, Scopes: k.Scopes} }
 
-// joinHooks joins several Hooks. Those that nobody set stay nil, so that an event
-// which nobody hears costs a comparison.
+// joinHooks makes of several Hooks one that calls them all. A function that none of them
+// has stays nil, so that its event costs a comparison.
 func joinHooks(all []Hooks) Hooks {
 	var h Hooks
 	for _, next := range all {
@@ -105,20 +105,18 @@ func joinHooks(all []Hooks) Hooks {
 	return h
 }
 
+// both calls a, then b. Either may be nil.
 func both(a, b func(Event)) func(Event) {
-	if a == nil || b == nil {
-		return either(a, b)
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
 	}
 	return func(e Event) { a(e); b(e) }
 }
 
-func either(a, b func(Event)) func(Event) {
-	if a == nil {
-		return b
-	}
-	return a
-}
-
+// bothStart is both for the start of a request. The context that a returns goes to b.
 func bothStart(a, b func(context.Context, Event) context.Context) func(context.Context, Event) context.Context {
 	switch {
 	case a == nil:
@@ -137,6 +135,8 @@ func bothStart(a, b func(context.Context, Event) context.Context) func(context.C
 	}
 }
 
+// bothEnd is both for the end of a request, in the reverse order: spans are nested, so
+// what started last ends first.
 func bothEnd(a, b func(context.Context, Event)) func(context.Context, Event) {
 	switch {
 	case a == nil:
@@ -144,7 +144,6 @@ func bothEnd(a, b func(context.Context, Event)) func(context.Context, Event) {
 	case b == nil:
 		return a
 	}
-	// The other way round than they started, as spans nest.
 	return func(ctx context.Context, e Event) { b(ctx, e); a(ctx, e) }
 }
 
@@ -166,7 +165,7 @@ func emitIn(ctx context.Context, hook func(Event), e Event) {
 
 // logHooks writes events to a logger.
 func logHooks(log *slog.Logger) Hooks {
-	say := func(level slog.Level, msg string, attrs func(Event) []slog.Attr) func(Event) {
+	entry := func(level slog.Level, msg string, attrs func(Event) []slog.Attr) func(Event) {
 		return func(e Event) {
 			ctx := context.Background()
 			if log.Enabled(ctx, level) {
@@ -181,7 +180,7 @@ func logHooks(log *slog.Logger) Hooks {
 	return Hooks{
 		RequestEnd: func(ctx context.Context, e Event) {
 			level, msg := slog.LevelInfo, "certtoken: token acquired"
-			attrs := append(request(e), slog.Int("attempt", e.Attempt), slog.Duration("elapsed", e.Elapsed),
+			attrs := append(wanted(e), slog.Int("attempt", e.Attempt), slog.Duration("elapsed", e.Elapsed),
 				slog.String("correlation_id", e.CorrelationID))
 			if e.Err != nil {
 				level, msg = slog.LevelWarn, "certtoken: token request failed"
@@ -190,33 +189,36 @@ func logHooks(log *slog.Logger) Hooks {
 			}
 			log.LogAttrs(ctx, level, msg, attrs...)
 		},
-		RenewalFailed: say(slog.LevelWarn, "certtoken: renewal failed, the token is still valid", func(e Event) []slog.Attr {
-			return append(request(e), slog.Time("expires_at", e.ExpiresAt), slog.Duration("retry_in", e.RetryIn))
-		}),
-		RequestAbandoned: say(slog.LevelError,
+		RenewalFailed: entry(slog.LevelWarn, "certtoken: renewal failed, the token is still valid",
+			func(e Event) []slog.Attr {
+				return append(wanted(e), slog.Time("expires_at", e.ExpiresAt), slog.Duration("retry_in", e.RetryIn))
+			}),
+		RequestAbandoned: entry(slog.LevelError,
 			"certtoken: token request given up, a part of the program hangs", abandoned),
-		RequestReturned: say(slog.LevelWarn,
+		RequestReturned: entry(slog.LevelWarn,
 			"certtoken: a part of the program that hung has returned, its token was dropped", abandoned),
-		CertificateLoaded:   say(slog.LevelInfo, "certtoken: certificate in use", certificate),
-		CertificateExpiring: say(slog.LevelWarn, "certtoken: certificate ends soon", certificate),
-		CertificateUnusable: say(slog.LevelWarn, "certtoken: certificate source can't use what it finds, the last good one stays in use", certificate),
-		CertificateRefused: say(slog.LevelWarn, "certtoken: certificate refused, source asked for another", func(e Event) []slog.Attr {
-			e.Err = nil // the failed request's line has it
-			return certificate(e)
-		}),
-		ChallengeUnanswered: say(slog.LevelWarn, "certtoken: the API's 401 stands, no other token was acquired", request),
-		ClockCorrected: say(slog.LevelWarn, "certtoken: this machine's clock is off, following the endpoint's", func(e Event) []slog.Attr {
-			return []slog.Attr{slog.Duration("offset", e.Offset)}
-		}),
-		AlgorithmFallback: say(slog.LevelWarn, "certtoken: the signer can't do PSS", func(e Event) []slog.Attr {
+		CertificateLoaded:   entry(slog.LevelInfo, "certtoken: certificate in use", certificate),
+		CertificateExpiring: entry(slog.LevelWarn, "certtoken: certificate ends soon", certificate),
+		CertificateUnusable: entry(slog.LevelWarn,
+			"certtoken: certificate source can't use what it finds, the last good one stays in use", certificate),
+		CertificateRefused: entry(slog.LevelWarn, "certtoken: certificate refused, source asked for another",
+			func(e Event) []slog.Attr {
+				e.Err = nil // the failed request's line has it
+				return certificate(e)
+			}),
+		ChallengeUnanswered: entry(slog.LevelWarn,
+			"certtoken: the API's 401 stands, no other token was acquired", wanted),
+		ClockCorrected: entry(slog.LevelWarn, "certtoken: this machine's clock is off, following the endpoint's",
+			func(e Event) []slog.Attr { return []slog.Attr{slog.Duration("offset", e.Offset)} }),
+		AlgorithmFallback: entry(slog.LevelWarn, "certtoken: the signer can't do PSS", func(e Event) []slog.Attr {
 			return append(errAttr(e), slog.String("algorithm", string(e.Algorithm)))
 		}),
-		StoreFailed: say(slog.LevelWarn, "certtoken: shared store failed, going on without", request),
+		StoreFailed: entry(slog.LevelWarn, "certtoken: shared store failed, going on without", wanted),
 	}
 }
 
-// request is what most events have: what was asked for and what went wrong.
-func request(e Event) []slog.Attr {
+// wanted are the attributes of most events: what was asked for, and what went wrong.
+func wanted(e Event) []slog.Attr {
 	attrs := errAttr(e)
 	if e.Tenant != "" {
 		attrs = append(attrs, slog.String("tenant", e.Tenant))
@@ -226,10 +228,11 @@ func request(e Event) []slog.Attr {
 
 // abandoned is what is said of a request that was given up.
 func abandoned(e Event) []slog.Attr {
-	return append(request(e),
+	return append(wanted(e),
 		slog.String("part", e.Part), slog.Duration("elapsed", e.Elapsed), slog.Int("abandoned", e.Abandoned))
 }
 
+// errAttr is the attribute of an event's error, or nothing.
 func errAttr(e Event) []slog.Attr {
 	if e.Err == nil {
 		return nil

@@ -58,7 +58,7 @@ func TestHostsBindTheToken(t *testing.T) {
 			assert.Positive(t, body.closed.Load())
 			assert.Zero(t, r.server.Count(), "a token was asked for")
 			if strings.HasPrefix(target, "https:") {
-				assert.ErrorContains(t, err, "Transport.Hosts has orders.example.com, *.share.example.com, other.example.com:8443")
+				assert.ErrorContains(t, err, "Transport.Hosts has "+strings.Join(hosts, ", "))
 			}
 		})
 	}
@@ -96,7 +96,11 @@ func TestTransportsThatCannotBe(t *testing.T) {
 		t.Error("a request was sent")
 		return httptest.NewRecorder().Result(), nil
 	})
-	scopes := []string{apiScope}
+	code := certtoken.AuthorizationCode("c0de", "", "")
+	of := func(req certtoken.Request, hosts ...string) *certtoken.Transport {
+		req.Scopes = []string{apiScope}
+		return &certtoken.Transport{Client: r.client, Request: req, Hosts: hosts}
+	}
 	for name, c := range map[string]struct {
 		transport *certtoken.Transport
 		says      string
@@ -104,19 +108,16 @@ func TestTransportsThatCannotBe(t *testing.T) {
 		"zero value":         {new(certtoken.Transport), "no Client"},
 		"a client not made":  {&certtoken.Transport{Client: new(certtoken.Client)}, "NewClient"},
 		"no scope":           {&certtoken.Transport{Client: r.client}, "no scope"},
-		"a code":             {&certtoken.Transport{Request: certtoken.Request{Scopes: scopes, Grant: certtoken.AuthorizationCode("c0de", "", "")}}, "redeemed once"},
-		"a refresh token":    {&certtoken.Transport{Request: certtoken.Request{Scopes: scopes, Grant: certtoken.RefreshToken("r3fresh")}}, "redeemed once"},
-		"a broken assertion": {&certtoken.Transport{Request: certtoken.Request{Scopes: scopes, Grant: certtoken.OnBehalfOf("")}}, "empty"},
-		"fresh":              {&certtoken.Transport{Request: certtoken.Request{Scopes: scopes, Fresh: true}}, "Fresh"},
-		"claims":             {&certtoken.Transport{Request: certtoken.Request{Scopes: scopes, Claims: "{}"}}, "Claims"},
-		"another tenant":     {&certtoken.Transport{Request: certtoken.Request{Scopes: scopes, Tenant: "fabrikam.com"}}, "WithTenants"},
-		"a URL in Hosts":     {&certtoken.Transport{Request: certtoken.Request{Scopes: scopes}, Hosts: []string{"https://x.example/"}}, "Hosts"},
-		"a star in Hosts":    {&certtoken.Transport{Request: certtoken.Request{Scopes: scopes}, Hosts: []string{"*"}}, "Hosts"},
+		"a code":             {of(certtoken.Request{Grant: code}), "redeemed once"},
+		"a refresh token":    {of(certtoken.Request{Grant: certtoken.RefreshToken("r3fresh")}), "redeemed once"},
+		"a broken assertion": {of(certtoken.Request{Grant: certtoken.OnBehalfOf("")}), "empty"},
+		"fresh":              {of(certtoken.Request{Fresh: true}), "Fresh"},
+		"claims":             {of(certtoken.Request{Claims: "{}"}), "Claims"},
+		"another tenant":     {of(certtoken.Request{Tenant: "fabrikam.com"}), "WithTenants"},
+		"a URL in Hosts":     {of(certtoken.Request{}, "https://x.example/"), "Hosts"},
+		"a star in Hosts":    {of(certtoken.Request{}, "*"), "Hosts"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.transport.Request.Scopes != nil {
-				c.transport.Client = r.client
-			}
 			c.transport.Base = sent
 			for range 2 {
 				body := &closeCounter{Reader: strings.NewReader("body")}

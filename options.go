@@ -69,7 +69,8 @@ func (c *config) validate() error { return errors.Join(c.errs...) }
 
 // WithHTTPClient sends token requests through a copy of client: for a proxy,
 // other root certificates, tracing. The copy follows no redirects and keeps no
-// cookies. A RoundTripper that retries would send an assertion twice, which
+// cookies. Its Transport is used as it is; where that is nil, the connections are those
+// that clients without this option share. A RoundTripper that retries would send an assertion twice, which
 // servers refuse: the Client retries by itself, with a new assertion.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) {

@@ -24,7 +24,7 @@ type route struct {
 	names        []string // the hosts as they were given
 	loopbackHTTP bool
 	given        http.RoundTripper // nil: http.DefaultTransport
-	bound        *mtls.Presenter   // nil: tokens are bound to no certificate
+	presenter    *mtls.Presenter   // nil: tokens are bound to no certificate
 
 	ctx      context.Context    // of the client, at whose end the connections end
 	loopback sync.Once          // guards the making of
@@ -52,7 +52,7 @@ func newRoute(c *Client, base http.RoundTripper, wanted Request, names []string)
 		loopbackHTTP: c.authority.loopbackHTTP, given: base, ctx: c.work.Context(),
 	}
 	if c.bindings != nil {
-		r.bound = mtls.NewPresenter(r.ctx, boundBase(base))
+		r.presenter = mtls.NewPresenter(r.ctx, boundBase(base))
 	}
 	return r, nil
 }
@@ -65,11 +65,14 @@ func checkReusable(c *Client, req Request) error {
 	switch grant := req.Grant.show(); {
 	case grant.once:
 		return fmt.Errorf("%s is redeemed once, for one token, and a Transport needs one for each request: "+
-			"acquire the token with Client.Acquire and set the header Authorization, or act on behalf of a user with OnBehalfOf", grant.name)
+			"acquire the token with Client.Acquire and set the header Authorization, "+
+			"or act for a user with OnBehalfOf", grant.name)
 	case req.Fresh:
-		return errors.New("Fresh would ask the token endpoint at every request: leave it out, a token that was refused is renewed anyway")
+		return errors.New("Fresh would ask the token endpoint at every request: " +
+			"leave it out, a token that was refused is renewed anyway")
 	case req.Claims != "":
-		return errors.New("Claims would ask the token endpoint at every request: leave them out, challenges are answered anyway")
+		return errors.New("Claims would ask the token endpoint at every request: " +
+			"leave them out, challenges are answered anyway")
 	}
 	return nil
 }
@@ -85,11 +88,13 @@ func (r *route) check(u *url.URL) error {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && r.loopbackHTTP && syntax.IsLoopback(u.Hostname()):
 	default:
-		return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s", redact.Short(u.Scheme), redact.Short(u.Host))
+		return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s",
+			redact.Short(u.Scheme), redact.Short(u.Host))
 	}
 	if !r.hosts.Empty() && !r.hosts.Has(u) {
-		return fmt.Errorf("certtoken: the token is not for %s: Transport.Hosts has %s; add it there if it is to be given the token, "+
-			"or send the request without this Transport", redact.Short(syntax.HostOf(u)), redact.Text(strings.Join(r.names, ", "), redact.MaxText))
+		return fmt.Errorf("certtoken: the token is not for %s: Transport.Hosts has %s; "+
+			"add it there if it is to be given the token, or send the request without this Transport",
+			redact.Short(syntax.HostOf(u)), redact.Text(strings.Join(r.names, ", "), redact.MaxText))
 	}
 	return nil
 }
@@ -97,9 +102,9 @@ func (r *route) check(u *url.URL) error {
 // send sends a request with a token.
 func (r *route) send(req *http.Request, token *Token) (*http.Response, error) {
 	over := r.base(req)
-	if r.bound != nil {
+	if r.presenter != nil {
 		var err error
-		if over, err = r.bound.Of(token.secret().user().binding); err != nil {
+		if over, err = r.presenter.Of(token.secret().user().binding); err != nil {
 			closeBody(req)
 			return nil, err
 		}
@@ -136,7 +141,7 @@ func boundBase(base http.RoundTripper) http.RoundTripper {
 	if base != nil {
 		return base
 	}
-	if std, ok := connections.Standard(); ok {
+	if std, ok := connections.Standard(connections.DefaultHealth); ok {
 		return std
 	}
 	return http.DefaultTransport // of which no such connections can be made

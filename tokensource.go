@@ -15,7 +15,7 @@ import (
 	"github.com/certtoken/certtoken/internal/cache"
 )
 
-// TokenSource is a [Client] bound to scopes, as an [oauth2.TokenSource]. It is
+// TokenSource is a [Client] with fixed scopes, as an [oauth2.TokenSource]. It is
 // the fastest way to a cached token. It may be used from many goroutines.
 //
 // Use it as oauth2.Transport{Source: ts}. [oauth2.NewClient] and
@@ -27,12 +27,12 @@ import (
 type TokenSource struct {
 	client *Client
 	scopes []string
-	bound  atomic.Pointer[bound]
+	last   atomic.Pointer[converted]
 }
 
-// bound is the slot that a TokenSource found, and its token in the form that
-// x/oauth2 wants.
-type bound struct {
+// converted is the token of a slot of the cache, and the same token in x/oauth2's form. A
+// TokenSource keeps the last one, so that a hit neither searches the cache nor converts.
+type converted struct {
 	slot  *cache.Slot[Token]
 	token *Token
 	oauth *oauth2.Token
@@ -62,23 +62,23 @@ func (s *TokenSource) TokenContext(ctx context.Context) (*oauth2.Token, error) {
 	return s.acquire(ctx)
 }
 
-// cached is the token of the slot that s is bound to, or nil.
+// cached returns the valid token of the slot that was used last, or nil.
 func (s *TokenSource) cached() *oauth2.Token {
-	b := s.bound.Load()
-	if b == nil {
+	last := s.last.Load()
+	if last == nil {
 		return nil
 	}
-	t := s.client.own.At(b.slot, Grant{})
+	t := s.client.own.At(last.slot, Grant{})
 	if t == nil {
 		return nil
 	}
-	if t != b.token {
-		b = s.bind(b.slot, t)
+	if t != last.token { // it was renewed
+		last = s.keep(last.slot, t)
 	}
-	return b.oauth
+	return last.oauth
 }
 
-// acquire gets a token and binds s to its slot.
+// acquire gets a token through the client, and keeps the slot in which the cache has it.
 func (s *TokenSource) acquire(ctx context.Context) (*oauth2.Token, error) {
 	if s.client == nil {
 		return nil, errNotMade
@@ -87,19 +87,21 @@ func (s *TokenSource) acquire(ctx context.Context) (*oauth2.Token, error) {
 	if err != nil {
 		return nil, oauthError(err)
 	}
-	if found := s.client.slotOf(s.scopes); found != nil {
-		return s.bind(found, t).oauth, nil
+	if slot := s.client.slotOf(s.scopes); slot != nil {
+		return s.keep(slot, t).oauth, nil
 	}
 	return oauthToken(t), nil
 }
 
-func (s *TokenSource) bind(to *cache.Slot[Token], t *Token) *bound {
-	b := &bound{slot: to, token: t, oauth: oauthToken(t)}
-	s.bound.Store(b)
-	return b
+// keep converts the token of a slot and keeps both for the next call.
+func (s *TokenSource) keep(slot *cache.Slot[Token], t *Token) *converted {
+	last := &converted{slot: slot, token: t, oauth: oauthToken(t)}
+	s.last.Store(last)
+	return last
 }
 
-// slotOf finds the slot of scopes as a user spells them, or nil.
+// slotOf returns the cache's slot for scopes that are spelt as a user may spell them, or
+// nil if there is none.
 func (c *Client) slotOf(scopes []string) *cache.Slot[Token] {
 	k, err := c.key(Request{Scopes: scopes})
 	if err != nil {
@@ -108,30 +110,34 @@ func (c *Client) slotOf(scopes []string) *cache.Slot[Token] {
 	return c.own.Find(k)
 }
 
+// oauthToken is a token in x/oauth2's form.
 func oauthToken(t *Token) *oauth2.Token {
 	s := t.secret()
 	token := &oauth2.Token{AccessToken: s.access, TokenType: t.typ, Expiry: t.ExpiresAt()}
 	fields := map[string]any{"scope": strings.Join(t.scopes, " ")}
 	if s.extra != "" {
-		_ = json.Unmarshal([]byte(s.extra), &fields) // was checked when it came
+		_ = json.Unmarshal([]byte(s.extra), &fields) // is JSON: it was checked with the answer
 	}
 	return token.WithExtra(fields)
 }
 
-// oauthError lets a refusal be found as x/oauth2's error too.
+// oauthError makes an error that errors.As also finds as x/oauth2's, where the token
+// endpoint refused.
 func oauthError(err error) error {
 	var te *TokenError
 	if !errors.As(err, &te) {
 		return err
 	}
+	status := fmt.Sprintf("%d %s", te.StatusCode, http.StatusText(te.StatusCode))
 	return &retrieveError{error: err, as: &oauth2.RetrieveError{
-		Response:         &http.Response{StatusCode: te.StatusCode, Status: fmt.Sprintf("%d %s", te.StatusCode, http.StatusText(te.StatusCode))},
+		Response:         &http.Response{StatusCode: te.StatusCode, Status: status},
 		ErrorCode:        te.Code,
 		ErrorDescription: te.Description,
 		ErrorURI:         te.URI,
 	}}
 }
 
+// retrieveError is an error of ours and, for errors.As, one of x/oauth2.
 type retrieveError struct {
 	error
 	as *oauth2.RetrieveError

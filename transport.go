@@ -91,8 +91,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.answer(req, resp, token)
 }
 
-// answer deals with a 401: it gets a token as the resource wants it, and
-// repeats the request. Where that can't be, the 401 is the answer.
+// answer deals with a 401. It acquires a token as the resource wants it and repeats the
+// request. Where one of the two isn't possible, the caller is given the 401.
 func (t *Transport) answer(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
 	challenge := claims.Read(resp.Header.Values("WWW-Authenticate"))
 	if challenge.Claims == "" && !challenge.InvalidToken && !t.RenewOn401 {
@@ -120,8 +120,8 @@ func (t *Transport) answer(req *http.Request, resp *http.Response, token *Token)
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.
 func (t *Transport) CloseIdleConnections() {
-	if r, err := t.prepare(); err == nil && r.bound != nil {
-		r.bound.CloseIdle()
+	if r, err := t.prepare(); err == nil && r.presenter != nil {
+		r.presenter.CloseIdle()
 	}
 	base := t.Base
 	if base == nil {
@@ -157,7 +157,8 @@ func leftOrigin(req *http.Request) bool {
 	return false
 }
 
-// repeatable returns the request with its body from the start.
+// repeatable returns the request with its body from the start, and false if its body can
+// be read only once.
 func repeatable(req *http.Request) (*http.Request, bool) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return req, true

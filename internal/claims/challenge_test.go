@@ -16,7 +16,7 @@ func TestClaimsOf(t *testing.T) {
 	std := base64.StdEncoding.EncodeToString([]byte(wanted))
 	raw := base64.RawURLEncoding.EncodeToString([]byte(wanted))
 	asks := `Bearer error="insufficient_claims", claims="` + std + `"`
-	other := base64.StdEncoding.EncodeToString([]byte(`{"other":1}`))
+	second := `Bearer error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString([]byte(`{"x":1}`)) + `"`
 	graph := `Bearer realm="", authorization_uri="https://login.example/common/oauth2/authorize", client_id="x", `
 	arm := `Bearer authorization_uri="https://login.example/x", error="invalid_token", error_description="The user's ` +
 		`session, \"x\", changed.", claims="` + std + `"`
@@ -39,13 +39,13 @@ func TestClaimsOf(t *testing.T) {
 		"after a token68":            {[]string{`Negotiate YII+abc/def==, ` + asks}, claims},
 		"before others":              {[]string{asks + `, Basic realm="x", Negotiate abc==, PoP nonce="x"`}, claims},
 		"second of Bearer":           {[]string{`Bearer realm="x", ` + asks}, claims},
-		"two of Bearer with claims":  {[]string{asks, `Bearer error="insufficient_claims", claims="` + other + `"`}, claims},
+		"two of Bearer with claims":  {[]string{asks, second}, claims},
 		"the first has broken ones":  {[]string{`Bearer error="insufficient_claims", claims="%"`, asks}, claims},
 		"empty list elements":        {[]string{`, ,` + asks + `, ,`}, claims},
 		"sixteenth":                  {[]string{strings.Repeat(`Basic realm="x", `, 15) + asks}, claims},
 		"a scheme like a parameter":  {[]string{`error="insufficient_claims", claims="` + std + `"`}, Challenge{}},
 		"another scheme":             {[]string{`PoP error="insufficient_claims", claims="` + std + `"`}, Challenge{}},
-		"another error":              {[]string{`Bearer error="insufficient_scope", claims="` + std + `"`}, Challenge{}},
+		"another error":              {[]string{`Bearer error="x", claims="` + std + `"`}, Challenge{}},
 		"an error of another scheme": {[]string{`Bearer, PoP error="invalid_token"`}, Challenge{}},
 		"no claims":                  {[]string{`Bearer error="insufficient_claims"`}, Challenge{}},
 		"no base64":                  {[]string{`Bearer error="insufficient_claims", claims="%%%"`}, Challenge{}},
@@ -54,7 +54,7 @@ func TestClaimsOf(t *testing.T) {
 		"open escape":                {[]string{`Bearer error="invalid_token\`}, Challenge{}},
 		"nothing":                    {nil, Challenge{}},
 		"scheme alone":               {[]string{`Bearer`}, Challenge{}},
-		"invalid token":              {[]string{`Bearer realm="x", error="invalid_token", error_description="It expired"`}, invalid},
+		"invalid token":              {[]string{`Bearer realm="x", error="invalid_token"`}, invalid},
 		"invalid, with broken ones":  {[]string{`Bearer error="invalid_token", claims="%"`}, invalid},
 		"invalid, and asks":          {[]string{`Bearer error="invalid_token", ` + asks}, Challenge{wanted, true}},
 		"the first of two errors":    {[]string{`Bearer error="x", error="invalid_token"`}, Challenge{}},
@@ -169,7 +169,8 @@ func FuzzChallenges(f *testing.F) {
 		`Bearer realm="", error="insufficient_claims", claims="eyJhIjoxfQ=="`,
 		`Bearer authorization_uri="https://x/", error="invalid_token", claims="eyJhIjoxfQ=="`,
 		`Negotiate YII+abc/def==, Basic realm="a, \"b\"", Bearer error=invalid_token`,
-		`Bearer`, `,,,`, `a=b`, `Bearer claims="`, `Bearer a=b c=d`, `Negotiate a==b, Bearer x`, `Bearer =`, `Bearer a = "b\`,
+		`Bearer`, `,,,`, `a=b`, `Bearer claims="`, `Bearer a=b c=d`, `Negotiate a==b, Bearer x`, `Bearer =`,
+		`Bearer a = "b\`,
 	} {
 		f.Add(seed, seed)
 	}

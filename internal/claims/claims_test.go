@@ -17,9 +17,12 @@ func TestMergeCapabilities(t *testing.T) {
 		"nothing":           {},
 		"claims only":       {claims: `{"a":1}`, want: `{"a":1}`},
 		"capabilities only": {capabilities: cp1, want: `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
-		"both": {claims: `{"access_token":{"nbf":{"value":"1"}},"id_token":{"x":null},"big":12345678901234567890}`, capabilities: cp1,
-			want: `{"access_token":{"nbf":{"value":"1"},"xms_cc":{"values":["cp1"]}},"id_token":{"x":null},"big":12345678901234567890}`},
-		"null":        {claims: `{"access_token":null}`, capabilities: cp1, want: `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
+		"both": {capabilities: cp1,
+			claims: `{"access_token":{"nbf":{"value":"1"}},"id_token":{"x":null},"big":12345678901234567890}`,
+			want: `{"access_token":{"nbf":{"value":"1"},"xms_cc":{"values":["cp1"]}},` +
+				`"id_token":{"x":null},"big":12345678901234567890}`},
+		"null": {claims: `{"access_token":null}`, capabilities: cp1,
+			want: `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
 		"not objects": {claims: `{"access_token":[1]}`, capabilities: cp1, err: "JSON object"},
 	}
 	for name, c := range cases {
@@ -40,7 +43,9 @@ func TestMergeCapabilities(t *testing.T) {
 }
 
 func FuzzMergeClaims(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"access_token":{"nbf":{"essential":true}}}`, `{"access_token":null}`, `[]`, `{"access_token":17}`} {
+	for _, seed := range []string{
+		`{}`, `{"access_token":{"nbf":{"essential":true}}}`, `{"access_token":null}`, `[]`, `{"access_token":17}`,
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, claims string) {

@@ -35,13 +35,14 @@ func TestDefaults(t *testing.T) {
 			made := New(32, DefaultHealth)
 			assert.Equal(t, 32, made.MaxIdleConnsPerHost)
 			assert.EqualValues(t, 64<<10, made.MaxResponseHeaderBytes)
-			assert.Equal(t, http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second}, *made.HTTP2)
+			assert.Equal(t, 5*time.Second, made.HTTP2.SendPingTimeout)
+			assert.Equal(t, 4*time.Second, made.HTTP2.PingTimeout)
 			assert.True(t, made.MaxIdleConns == 0 || made.MaxIdleConns >= 64, "the limit for all hosts leaves room")
 			assert.True(t, made.TLSClientConfig == nil || !made.TLSClientConfig.InsecureSkipVerify)
 			assert.False(t, std == http.RoundTripper(made), "it is a copy")
 		})
 	}
-	assert.Less(t, DefaultHealth.Silence+DefaultHealth.Answer, 15*time.Second, "a dead connection is found within 15 s")
+	assert.Less(t, DefaultHealth.Silence+DefaultHealth.Answer, 10*time.Second, "found within one attempt")
 	assert.Nil(t, http.DefaultTransport.(*http.Transport).HTTP2, "the standard transport is left alone")
 }
 
@@ -50,7 +51,7 @@ func TestSettingsOfTheProgram(t *testing.T) {
 	refuses := errors.New("not this one")
 	std := &http.Transport{
 		MaxIdleConns: 10,
-		HTTP2:        &http.HTTP2Config{SendPingTimeout: time.Minute, PingTimeout: time.Second, MaxConcurrentStreams: 7},
+		HTTP2:        &http.HTTP2Config{SendPingTimeout: time.Minute, PingTimeout: time.Second},
 		OnProxyConnectResponse: func(context.Context, *url.URL, *http.Request, *http.Response) error {
 			return refuses
 		},

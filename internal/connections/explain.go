@@ -57,8 +57,9 @@ func distrusted(server *url.URL, err error) string {
 		leaf = verification.UnverifiedCertificates[0]
 	}
 	return fmt.Sprintf("the certificate that %s showed was issued by %q, which this machine doesn't trust: "+
-		"if a proxy of your organisation opens TLS connections, or the server has a CA of its own, add the root certificate of that CA "+
-		"to those of the system or to RootCAs in the transport of WithHTTPClient; otherwise somebody else may have answered",
+		"if a proxy of your organisation opens TLS connections, or the server has a CA of its own, "+
+		"add the root certificate of that CA to those of the system or to RootCAs in the transport of WithHTTPClient; "+
+		"otherwise somebody else may have answered",
 		redact.Short(server.Host), redact.Short(leaf.Issuer.String()))
 }
 
@@ -75,8 +76,8 @@ func throughProxy(transport *http.Transport, server *url.URL, err error) string 
 	if refusal, ok := refusedBy(proxy, server, err); ok {
 		return refusal.Error()
 	}
-	return fmt.Sprintf("the request went through the proxy %s (HTTPS_PROXY, or the transport of WithHTTPClient): is it the right one, "+
-		"and does it let this server through?", proxyName(proxy))
+	return fmt.Sprintf("the request went through the proxy %s (HTTPS_PROXY, or the transport of WithHTTPClient): "+
+		"is it the right one, and does it let this server through?", proxyName(proxy))
 }
 
 // silence is the advice for a request that got no answer in time, over a transport that
@@ -85,6 +86,6 @@ func silence(transport *http.Transport) string {
 	if transport != nil && transport.HTTP2 != nil && transport.HTTP2.SendPingTimeout > 0 {
 		return ""
 	}
-	return "if it goes on, the connection may have died without a word: over HTTP/2 the transport of WithHTTPClient finds that out only " +
-		"with SendPingTimeout in its HTTP2Config (docs/performance.md)"
+	return "if it goes on, the connection may have died without a word: over HTTP/2 the transport of WithHTTPClient " +
+		"finds that out only with SendPingTimeout in its HTTP2Config (docs/performance.md)"
 }

@@ -181,7 +181,9 @@ func request(t *testing.T, transport http.RoundTripper, to string) error {
 
 // The server said nothing: the error names the proxy, and what to do.
 func TestAProxyThatRefuses(t *testing.T) {
-	for status, advice := range map[int]string{403: "NO_PROXY", 407: "user and password", 502: "can't reach the server", 504: "can't reach"} {
+	for status, advice := range map[int]string{
+		403: "NO_PROXY", 407: "user and password", 502: "can't reach the server", 504: "can't reach the server",
+	} {
 		at := proxy(t, status)
 		user := &http.Transport{Proxy: http.ProxyURL(at)}
 		withStandard(t, user.Clone())

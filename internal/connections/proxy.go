@@ -20,7 +20,8 @@ type ProxyRefusal struct {
 }
 
 func (e *ProxyRefusal) Error() string {
-	return fmt.Sprintf("the proxy %s refused to connect to %s: %s; %s", e.Proxy, e.Server, e.Status, proxyAdvice(e.StatusCode))
+	return fmt.Sprintf("the proxy %s refused to connect to %s: %s; %s",
+		e.Proxy, e.Server, e.Status, proxyAdvice(e.StatusCode))
 }
 
 // proxyAdvice says what to do about a proxy's answer to CONNECT.
@@ -51,7 +52,8 @@ func reportRefusal(first answerOfProxy) answerOfProxy {
 			return nil
 		}
 		return &ProxyRefusal{
-			Proxy: proxyName(proxy), Server: redact.Short(req.Host), StatusCode: resp.StatusCode, Status: redact.Short(resp.Status),
+			Proxy: proxyName(proxy), Server: redact.Short(req.Host),
+			StatusCode: resp.StatusCode, Status: redact.Short(resp.Status),
 		}
 	}
 }
@@ -82,7 +84,9 @@ func refusedBy(proxy *url.URL, server *url.URL, err error) (*ProxyRefusal, bool)
 	for _, status := range []int{400, 401, 403, 404, 405, 407, 429, 500, 501, 502, 503, 504} {
 		if server.Scheme == "https" && err.Error() == http.StatusText(status) {
 			text := fmt.Sprintf("%d %s", status, http.StatusText(status))
-			return &ProxyRefusal{Proxy: proxyName(proxy), Server: redact.Short(server.Host), StatusCode: status, Status: text}, true
+			return &ProxyRefusal{
+				Proxy: proxyName(proxy), Server: redact.Short(server.Host), StatusCode: status, Status: text,
+			}, true
 		}
 	}
 	return nil, false

@@ -29,22 +29,23 @@ type Health struct {
 	Answer  time.Duration // that the server has for it before the connection is closed
 }
 
-// DefaultHealth finds a dead connection within 10 s. That is one attempt of a token
-// request, so the second attempt has a new connection.
-var DefaultHealth = Health{Silence: 5 * time.Second, Answer: 5 * time.Second}
+// DefaultHealth finds a dead connection within 9 s, before the 10 s of one attempt of a
+// token request are over. The second attempt then has a new connection.
+var DefaultHealth = Health{Silence: 5 * time.Second, Answer: 4 * time.Second}
 
 // New makes a transport with the settings of http.DefaultTransport, among them the proxies
 // of the environment, and with bounds of our own. It keeps up to idle unused connections
 // to each host.
 func New(idle int, health Health) *http.Transport {
-	t := &http.Transport{
-		Proxy:               exceptLoopback(http.ProxyFromEnvironment),
-		ForceAttemptHTTP2:   true,
-		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     idleLimit,
-	}
-	if std, ok := Standard(); ok {
-		t = std
+	t, ok := Standard(health)
+	if !ok {
+		t = &http.Transport{
+			Proxy:               exceptLoopback(http.ProxyFromEnvironment),
+			HTTP2:               health.settings(nil),
+			ForceAttemptHTTP2:   true,
+			TLSHandshakeTimeout: 10 * time.Second,
+			IdleConnTimeout:     idleLimit,
+		}
 	}
 	t.OnProxyConnectResponse = reportRefusal(t.OnProxyConnectResponse)
 	t.MaxResponseHeaderBytes = maxHeaderBytes
@@ -52,25 +53,32 @@ func New(idle int, health Health) *http.Transport {
 	if t.MaxIdleConns != 0 { // 0 is no limit
 		t.MaxIdleConns = max(t.MaxIdleConns, 2*idle)
 	}
-	if t.HTTP2 == nil {
-		t.HTTP2 = new(http.HTTP2Config)
-	}
-	if t.HTTP2.SendPingTimeout == 0 {
-		t.HTTP2.SendPingTimeout, t.HTTP2.PingTimeout = health.Silence, health.Answer
-	}
 	return t
 }
 
 // Standard returns a copy of http.DefaultTransport that uses no proxy for requests to this
-// machine, and false where a program has put another type in its place.
-func Standard() (*http.Transport, bool) {
+// machine and finds dead connections. It returns false where a program has put another
+// type in its place.
+func Standard(health Health) (*http.Transport, bool) {
 	std, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return nil, false
 	}
 	t := std.Clone()
 	t.Proxy = exceptLoopback(t.Proxy)
+	t.HTTP2 = health.settings(t.HTTP2)
 	return t, true
+}
+
+// settings adds the checks to the settings of HTTP/2 unless these have checks of their own.
+func (h Health) settings(given *http.HTTP2Config) *http.HTTP2Config {
+	if given == nil {
+		given = new(http.HTTP2Config)
+	}
+	if given.SendPingTimeout == 0 {
+		given.SendPingTimeout, given.PingTimeout = h.Silence, h.Answer
+	}
+	return given
 }
 
 // exceptLoopback leaves out requests to this machine. The proxy is another machine as a

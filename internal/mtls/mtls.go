@@ -1,5 +1,9 @@
-// Package mtls makes connections that present a certificate, and knows which
-// certificate is the one in use while it rotates.
+// Package mtls makes connections that present a certificate in the TLS handshake (RFC
+// 8705), and knows which certificate is in use while it is being replaced. It knows
+// neither tokens nor where certificates come from.
+//
+//	mtls.go       certificates that tokens are bound to, and connections to the token endpoint
+//	presenter.go  connections to resources
 package mtls
 
 import (
@@ -24,7 +28,7 @@ type Pair struct {
 	Leaf   *x509.Certificate
 	Chain  []*x509.Certificate
 	Signer crypto.Signer
-	Usable func(time.Time) error // whether it may be presented
+	Usable func(time.Time) error // why it may not be presented at that time, or nil
 }
 
 // contextSigner is a signer whose work can be cancelled.
@@ -36,9 +40,9 @@ type contextSigner interface {
 // present it to the token endpoint.
 type Binding struct {
 	sum   [sha256.Size]byte
-	age   int // greater is newer
+	age   int // a newer binding has a greater one
 	noPSS bool
-	pair  atomic.Pointer[Pair] // the last of this sum: its signer is the one that works
+	pair  atomic.Pointer[Pair] // the last one with this sum: a source may have renewed its signer
 	http  *http.Client
 }
 
@@ -48,7 +52,7 @@ func (b *Binding) Sum() [sha256.Size]byte { return b.sum }
 // NotAfter is the certificate's end.
 func (b *Binding) NotAfter() time.Time { return b.pair.Load().Leaf.NotAfter }
 
-// Client has the connections to the token endpoint; nil of no binding.
+// Client has the connections to the token endpoint. Of a nil binding it is nil.
 func (b *Binding) Client() *http.Client {
 	if b == nil {
 		return nil
@@ -56,8 +60,8 @@ func (b *Binding) Client() *http.Client {
 	return b.http
 }
 
-// Bindings are those of a client: the one in use, and one that no token was
-// granted to yet.
+// Bindings are those of one client: the one in use, and the next one, which no token was
+// granted with yet. It may be used from many goroutines.
 type Bindings struct {
 	base    *http.Client
 	noPSS   bool
@@ -65,11 +69,11 @@ type Bindings struct {
 
 	mu   sync.Mutex // guards the rest, and changes of current
 	next *Binding
-	made int
+	made int // how many bindings were made
 }
 
-// New makes bindings whose connections are made as those of base, without
-// RSASSA-PSS if noPSS.
+// New makes bindings whose connections are made like those of base. With noPSS they do
+// without RSASSA-PSS, which some signers can't do.
 func New(base *http.Client, noPSS bool) *Bindings { return &Bindings{base: base, noPSS: noPSS} }
 
 // Bind returns the binding of a certificate.
@@ -98,7 +102,8 @@ func (s *Bindings) Bind(p *Pair) (*Binding, error) {
 	return b, nil
 }
 
-// Adopt makes the binding of a token that was granted the one in use.
+// Adopt makes a binding the one in use. It is called with the binding of each token that
+// was granted: only then is it known that the server takes the certificate.
 func (s *Bindings) Adopt(b *Binding) {
 	if b == nil || b == s.current.Load() {
 		return
@@ -107,7 +112,7 @@ func (s *Bindings) Adopt(b *Binding) {
 	defer s.mu.Unlock()
 	old := s.current.Load()
 	if old != nil && b.age <= old.age {
-		return // a slow answer to the certificate before
+		return // a late answer to a request with an older certificate
 	}
 	s.current.Store(b)
 	if s.next == b {
@@ -119,7 +124,7 @@ func (s *Bindings) Adopt(b *Binding) {
 // InUse reports whether tokens of a binding are handed out.
 func (s *Bindings) InUse(b *Binding) bool { return b == s.current.Load() }
 
-// Close closes what is left at the client's end.
+// Close closes the connections of all bindings, each as soon as it is unused.
 func (s *Bindings) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,11 +139,12 @@ func (b *Binding) drain() {
 	}
 }
 
-// idleLimit is how long an idle connection is kept where the base transport
-// keeps it for ever: one with an old certificate must end.
+// idleLimit is how long an unused connection is kept where the base transport would keep
+// it for ever. A connection with an old certificate must end at some time.
 const idleLimit = 90 * time.Second
 
-// transport makes a copy of base whose connections present the certificate.
+// transport makes a copy of base whose connections present the certificate. Everything
+// else is as the base has it, above all how the server's certificate is verified.
 func (b *Binding) transport(base http.RoundTripper) (*http.Transport, error) {
 	if err := CheckBase(base); err != nil {
 		return nil, err
@@ -152,9 +158,11 @@ func (b *Binding) transport(base http.RoundTripper) (*http.Transport, error) {
 	}
 	t.TLSClientConfig.Certificates = nil
 	t.TLSClientConfig.GetClientCertificate = b.present
-	t.TLSClientConfig.ClientSessionCache = nil // a session remembers the certificate that it began with
+	// A session remembers the certificate that its first connection presented, and a resumed
+	// connection presents none: it would stand for an old certificate after a renewal.
+	t.TLSClientConfig.ClientSessionCache = nil
 	if b.noPSS {
-		t.TLSClientConfig.MaxVersion = tls.VersionTLS12 // 1.3 has nothing but PSS for RSA
+		t.TLSClientConfig.MaxVersion = tls.VersionTLS12 // 1.3 signs with RSA by PSS only
 	}
 	if t.IdleConnTimeout == 0 {
 		t.IdleConnTimeout = idleLimit
@@ -170,18 +178,20 @@ func CheckBase(base http.RoundTripper) error {
 	t, ok := base.(*http.Transport)
 	switch {
 	case !ok:
-		return fmt.Errorf("certtoken: to present the certificate in TLS, the transport must be an *http.Transport, not %T", base)
+		return fmt.Errorf("certtoken: to present the certificate in TLS, "+
+			"the transport must be an *http.Transport, not %T", base)
 	case t == nil:
 		return errors.New("certtoken: the *http.Transport is nil")
 	//lint:ignore SA1019 it is still obeyed
 	case t.DialTLSContext != nil || t.DialTLS != nil:
-		return errors.New("certtoken: to present the certificate in TLS, the *http.Transport must not have a DialTLS of its own")
+		return errors.New("certtoken: to present the certificate in TLS, " +
+			"the *http.Transport must not have a DialTLS of its own")
 	}
 	return nil
 }
 
-// present is a tls.Config's GetClientCertificate. The certificate is sent
-// whatever issuers the server names: it may be self-signed and registered.
+// present is a tls.Config's GetClientCertificate. The issuers that the server names are
+// not looked at: a self-signed certificate may be registered there all the same.
 func (b *Binding) present(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	p := b.pair.Load()
 	if err := p.Usable(time.Now()); err != nil {
@@ -196,12 +206,15 @@ func (b *Binding) present(info *tls.CertificateRequestInfo) (*tls.Certificate, e
 		shown.Certificate = append(shown.Certificate, issuer.Raw)
 	}
 	if b.noPSS {
-		shown.SupportedSignatureAlgorithms = []tls.SignatureScheme{tls.PKCS1WithSHA256, tls.PKCS1WithSHA384, tls.PKCS1WithSHA512}
+		shown.SupportedSignatureAlgorithms = []tls.SignatureScheme{
+			tls.PKCS1WithSHA256, tls.PKCS1WithSHA384, tls.PKCS1WithSHA512,
+		}
 	}
 	return shown, nil
 }
 
-// handshakeSigner gives a contextSigner the context of the handshake.
+// handshakeSigner is the signer of one handshake. It passes the handshake's context on, so
+// that a remote signature ends with it.
 type handshakeSigner struct {
 	ctx    context.Context
 	signer crypto.Signer
@@ -209,8 +222,8 @@ type handshakeSigner struct {
 
 func (s handshakeSigner) Public() crypto.PublicKey { return s.signer.Public() }
 
-// Sign survives a signer that panics: it runs in a goroutine of net/http, where
-// nobody else would.
+// Sign makes of a panic of the signer an error. Handshakes run in goroutines of net/http,
+// where a panic would end the program.
 func (s handshakeSigner) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -9,8 +9,8 @@ import (
 	"weak"
 )
 
-// Presenter makes connections to resources with the certificate that a token is
-// bound to: those of the newest certificate are kept.
+// Presenter makes connections to resources that present the certificate which a token is
+// bound to. It keeps those of the newest certificate. It may be used from many goroutines.
 type Presenter struct {
 	base http.RoundTripper
 	ctx  context.Context // at whose end the connections end
@@ -20,12 +20,12 @@ type Presenter struct {
 	kept    *http.Transport
 }
 
-// NewPresenter makes connections as base does, until the context ends.
+// NewPresenter makes connections like those of base. They are closed when the context ends.
 func NewPresenter(ctx context.Context, base http.RoundTripper) *Presenter {
 	return &Presenter{base: base, ctx: ctx}
 }
 
-// Of returns connections with a binding's certificate.
+// Of returns the connections that present a binding's certificate.
 func (p *Presenter) Of(b *Binding) (http.RoundTripper, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,7 +39,7 @@ func (p *Presenter) Of(b *Binding) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.binding != nil && b.age < p.binding.age { // a last request with the old certificate
+	if p.binding != nil && b.age < p.binding.age { // a last request with an older certificate
 		t.DisableKeepAlives = true
 		return t, nil
 	}
@@ -51,7 +51,7 @@ func (p *Presenter) Of(b *Binding) (http.RoundTripper, error) {
 	return t, nil
 }
 
-// CloseIdle closes idle connections.
+// CloseIdle closes the connections that are not in use.
 func (p *Presenter) CloseIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,8 +60,8 @@ func (p *Presenter) CloseIdle() {
 	}
 }
 
-// closeWith closes a transport's connections, as they fall idle, when ctx ends. A
-// transport that was forgotten before isn't held.
+// closeWith closes a transport's connections when ctx ends, each as soon as it is unused.
+// It holds the transport weakly, so one that is forgotten before is collected.
 func closeWith(ctx context.Context, t *http.Transport) {
 	held := weak.Make(t)
 	stop := context.AfterFunc(ctx, func() {

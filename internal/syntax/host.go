@@ -5,9 +5,15 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
+
+var labelPattern = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?$`)
+
+// IsLabel reports whether a name is one label of a host name.
+func IsLabel(name string) bool { return labelPattern.MatchString(name) }
 
 // defaultPorts are those that a URL of the scheme may leave out.
 var defaultPorts = map[string]string{"https": "443", "http": "80"}

@@ -63,7 +63,9 @@ func TestHost(t *testing.T) {
 
 // What Host accepts is the host of the URL that is made of it, and nothing more.
 func FuzzHost(f *testing.F) {
-	for _, seed := range []string{"login.example.com:443", "[::1]:8443", `"x"`, "a..b", "x.example.", "[::1%25lo]", "a:b:c"} {
+	for _, seed := range []string{
+		"login.example.com:443", "[::1]:8443", `"x"`, "a..b", "x.example.", "[::1%25lo]", "a:b:c",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, given string) {

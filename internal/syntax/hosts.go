@@ -27,9 +27,11 @@ func ParseHosts(names []string) (Hosts, error) {
 		host, err := Host(parent)
 		switch {
 		case err != nil:
-			errs = append(errs, fmt.Errorf("host %q: %w: give a name alone, such as graph.microsoft.com or *.sharepoint.com", redact.Short(name), err))
+			errs = append(errs, fmt.Errorf("host %q: %w: give a name alone, "+
+				"such as graph.microsoft.com or *.sharepoint.com", redact.Short(name), err))
 		case isPattern && !isParent(host):
-			errs = append(errs, fmt.Errorf("host %q stands for too many: *. needs a domain of two labels or more", redact.Short(name)))
+			errs = append(errs, fmt.Errorf("host %q stands for too many: "+
+				"*. needs a domain of two labels or more", redact.Short(name)))
 		case isPattern:
 			set.below[host] = true
 		default:

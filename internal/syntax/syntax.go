@@ -13,7 +13,6 @@ import (
 )
 
 var (
-	labelPattern  = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?$`)
 	policyPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
 	regionPattern = regexp.MustCompile(`^[0-9a-z]{2,40}$`)
 	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
@@ -82,9 +81,6 @@ func EndpointName(endpoint string) string {
 	}
 	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
-
-// IsLabel reports whether a name is one label of a host name.
-func IsLabel(name string) bool { return labelPattern.MatchString(name) }
 
 // IsPolicy reports whether a name can be that of a B2C user flow.
 func IsPolicy(name string) bool { return policyPattern.MatchString(name) }
