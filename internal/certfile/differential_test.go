@@ -270,8 +270,8 @@ func FuzzOracles(f *testing.F) {
 // given the file. Where our reader doesn't get to the end, any number in the
 // file could be a count for an oracle.
 func affordable(data []byte, password string, rounds int64) bool {
-	r := newReader(withPassword(password), rounds)
-	err := r.readFile(data)
+	r := newReader(newPasswords(password, true), rounds)
+	err := readFile(r, data)
 	if err == nil {
 		err = r.openKeys()
 	}

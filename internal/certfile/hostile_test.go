@@ -164,7 +164,7 @@ func TestMillionRounds(t *testing.T) {
 // The alternatives of a password are paid for too, but a file that exhausts
 // them with a wrong password is one with a wrong password.
 func TestBudgetEndsAlternatives(t *testing.T) {
-	r := newReader(withPassword("ä"), 25)
+	r := newReader(newPasswords("ä", true), 25)
 	opened := 0
 	s := scheme{rounds: 10, blockSize: 1, open: func(_, _ []byte) ([]byte, error) {
 		opened++

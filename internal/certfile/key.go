@@ -23,21 +23,12 @@ type privateKey struct {
 
 const algorithmRSA = "RSA"
 
-// addKey adds an unencrypted private key.
-func (r *reader) addKey(raw []byte) error {
+// parseKey reads an unencrypted private key of any kind, in DER or BER.
+func parseKey(raw []byte) (privateKey, error) {
 	der, _, err := derOf(raw)
 	if err != nil {
-		return r.problem(formatError("the private key is broken"))
+		return privateKey{}, errKey
 	}
-	key, err := parseKey(der)
-	if err != nil {
-		return r.problem(err)
-	}
-	r.keys = append(r.keys, key)
-	return nil
-}
-
-func parseKey(der []byte) (privateKey, error) {
 	switch classify(der) {
 	case kindPKCS1:
 		return parsePKCS1(der)

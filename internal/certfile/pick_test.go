@@ -248,10 +248,10 @@ func TestPSSCertificate(t *testing.T) {
 	public, pssOnly := publicKeyOf(&cert)
 	require.True(t, pssOnly)
 	assert.True(t, k.key.PublicKey.Equal(public))
-	r := newReader(Options{}, maxTotalRounds)
+	r := newReader(passwords{}, maxTotalRounds)
 	r.certs = append(r.certs, &cert)
 	require.NoError(t, r.addKey(k.pkcs8))
-	_, err := r.pick(nil)
+	_, err := pick(r, nil)
 	assert.ErrorIs(t, err, ErrUnsupported)
 }
 

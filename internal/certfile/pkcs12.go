@@ -26,16 +26,16 @@ type encryptedSafe struct {
 
 // readPFX adds what is in a PFX. Its errors are final: nothing is used of a
 // file whose MAC is wrong.
-func (r *reader) readPFX(der []byte) error {
+func readPFX(r *reader, der []byte) error {
 	p, err := parsePFX(der)
 	if err != nil {
 		return err
 	}
-	locked, err := r.readSafes(p.content)
+	locked, err := readSafes(r, p.content)
 	if err != nil {
 		return err
 	}
-	if err := r.planPFX(p.mac, locked); err != nil {
+	if err := planPFX(r, p.mac, locked); err != nil {
 		return err
 	}
 	if p.mac != nil {
@@ -44,7 +44,7 @@ func (r *reader) readPFX(der []byte) error {
 		}
 	}
 	for _, safe := range locked {
-		if err := r.openSafe(safe); err != nil {
+		if err := openSafe(r, safe); err != nil {
 			return err
 		}
 	}
@@ -52,7 +52,7 @@ func (r *reader) readPFX(der []byte) error {
 }
 
 // planPFX adds up the work that is in sight before any of it is done.
-func (r *reader) planPFX(mac *macData, locked []encryptedSafe) error {
+func planPFX(r *reader, mac *macData, locked []encryptedSafe) error {
 	sum := r.lockedRounds()
 	if mac != nil {
 		sum += mac.rounds
@@ -130,7 +130,7 @@ func (c contentInfo) octets() ([]byte, error) {
 
 // readSafes reads the plain safes and returns the encrypted ones. It is done
 // before the MAC is verified, so that the work for the file is known.
-func (r *reader) readSafes(content []byte) ([]encryptedSafe, error) {
+func readSafes(r *reader, content []byte) ([]encryptedSafe, error) {
 	seq, err := readSequence(content)
 	if err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (r *reader) readSafes(content []byte) ([]encryptedSafe, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := r.readBags(plain, maxSafeDepth); err != nil {
+			if err := readBags(r, plain, maxSafeDepth); err != nil {
 				return nil, err
 			}
 		case oidEncryptedData:
@@ -192,12 +192,12 @@ func readEncryptedData(content cryptobyte.String) (encryptedSafe, error) {
 }
 
 // openSafe decrypts a safe and reads its bags.
-func (r *reader) openSafe(safe encryptedSafe) error {
+func openSafe(r *reader, safe encryptedSafe) error {
 	plain, err := r.decrypt(safe.scheme, safe.ciphertext, true, isSafeContents)
 	if err != nil {
 		return r.problem(err)
 	}
-	return r.readBags(plain, maxSafeDepth)
+	return readBags(r, plain, maxSafeDepth)
 }
 
 // isSafeContents recognises a decrypted safe: a sequence of bags that is as
@@ -227,7 +227,7 @@ func nextBag(seq *cryptobyte.String) (oid string, value cryptobyte.String, err e
 }
 
 // readBags reads SafeContents.
-func (r *reader) readBags(content []byte, depth int) error {
+func readBags(r *reader, content []byte, depth int) error {
 	if depth == 0 {
 		return fmt.Errorf("%w: more than %d safes in each other", ErrTooLarge, maxSafeDepth)
 	}
@@ -243,7 +243,7 @@ func (r *reader) readBags(content []byte, depth int) error {
 		if err != nil {
 			return err
 		}
-		if err := r.readBag(oid, value, depth); err != nil {
+		if err := readBag(r, oid, value, depth); err != nil {
 			return err
 		}
 	}
@@ -252,21 +252,21 @@ func (r *reader) readBags(content []byte, depth int) error {
 
 // readBag reads one bag; those with revocation lists, secrets or what nobody
 // knows are passed over.
-func (r *reader) readBag(oid string, value cryptobyte.String, depth int) error {
+func readBag(r *reader, oid string, value cryptobyte.String, depth int) error {
 	switch oid {
 	case oidKeyBag:
 		return r.addKey(value)
 	case oidShroudedKeyBag:
-		return r.addEncryptedKey(value, true)
+		return addEncryptedKey(r, value, true)
 	case oidCertBag:
-		return r.readCertBag(value)
+		return readCertBag(r, value)
 	case oidSafeContentsBag:
-		return r.readBags(value, depth-1)
+		return readBags(r, value, depth-1)
 	}
 	return nil
 }
 
-func (r *reader) readCertBag(value cryptobyte.String) error {
+func readCertBag(r *reader, value cryptobyte.String) error {
 	var bag, wrapped, cert cryptobyte.String
 	if !value.ReadASN1(&bag, cbasn1.SEQUENCE) {
 		return errPFX

@@ -27,22 +27,22 @@ type Public struct {
 //
 // Errors wrap [ErrNoCertificate], [ErrFormat] or [ErrTooLarge].
 func ParsePublic(data []byte) (*Public, error) {
-	r := newReader(Options{}, 0)
+	r := newReader(passwords{}, 0)
 	r.publicOnly = true
-	if err := r.readFile(data); err != nil {
+	if err := readFile(r, data); err != nil {
 		return nil, err
 	}
 	switch {
 	case len(r.problems) > 0:
 		return nil, r.problems[0]
 	case len(r.certs) == 0:
-		return nil, r.noCertificates()
+		return nil, noCertificates(r)
 	}
 	return &Public{Certificates: r.certs, Format: r.format}, nil
 }
 
 // noCertificates is the error for a file without certificates.
-func (r *reader) noCertificates() error {
+func noCertificates(r *reader) error {
 	if len(r.notes) > 0 {
 		return &detailError{
 			fmt.Sprintf("%v: it is %s", ErrNoCertificate, strings.Join(r.notes, "; and ")),
