@@ -62,6 +62,12 @@ const (
 	// time that grows faster than its size.
 	maxKeyDER = 16 << 10
 
+	// maxFactorBits bounds the modulus of a key that comes without its primes.
+	// They are calculated, which takes time that grows with the third power of
+	// the size: at this one two seconds for a hostile key and a fifth of one for
+	// a real key.
+	maxFactorBits = 4096
+
 	// maxSignatureChecks bounds the signatures verified to sort a chain, so
 	// that hundreds of issuers of the same name don't cost a verification each.
 	maxSignatureChecks = 64

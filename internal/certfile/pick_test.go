@@ -7,7 +7,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
 	"math/big"
@@ -281,44 +280,6 @@ func TestNegativeSerial(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, raw, pair.Leaf.Raw)
 	assert.Negative(t, pair.Leaf.SerialNumber.Sign())
-}
-
-// A key whose CRT values are 0 has them calculated, and is checked like any.
-func TestKeyWithoutCRTValues(t *testing.T) {
-	k := testKeys(t)
-	key := k.key
-	write := func(d, p, q, dp, dq, qInv *big.Int) []byte {
-		der, err := asn1.Marshal(rsaPrivateKey{0, key.N, big.NewInt(int64(key.E)), d, p, q, dp, dq, qInv})
-		require.NoError(t, err)
-		return der
-	}
-	zero, pre := new(big.Int), key.Precomputed
-	p, q := key.Primes[0], key.Primes[1]
-	for name, der := range map[string][]byte{
-		"all 0":       write(key.D, p, q, zero, zero, zero),
-		"dP 0":        write(key.D, p, q, zero, pre.Dq, pre.Qinv),
-		"qInv 0":      write(key.D, p, q, pre.Dp, pre.Dq, zero),
-		"other order": write(key.D, q, p, zero, zero, zero),
-	} {
-		pair, err := Parse(k.leaf.Raw, Options{Key: der})
-		require.NoError(t, err, name)
-		assert.True(t, key.Equal(pair.Key) || name == "other order", name)
-		require.NoError(t, pair.Key.Validate(), name)
-	}
-	for name, der := range map[string][]byte{
-		"no primes":       write(key.D, zero, zero, zero, zero, zero),
-		"primes of 1":     write(key.D, one, one, zero, zero, zero),
-		"equal primes":    write(key.D, p, p, zero, zero, zero),
-		"another key's d": write(new(big.Int).Add(key.D, big.NewInt(2)), p, q, zero, zero, zero),
-		"wrong prime":     write(key.D, p, new(big.Int).Add(q, big.NewInt(2)), zero, zero, zero),
-		"negative":        write(key.D, p, new(big.Int).Neg(q), zero, zero, zero),
-		"no d":            write(zero, p, q, zero, zero, zero),
-	} {
-		pair, err := Parse(k.leaf.Raw, Options{Key: der})
-		assert.Nil(t, pair, name)
-		assert.ErrorIs(t, err, ErrFormat, name)
-		assert.ErrorContains(t, err, "damaged", name)
-	}
 }
 
 // A key file that is a pair of its own doesn't take the place of the
