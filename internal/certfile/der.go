@@ -37,7 +37,7 @@ func addDER(r *reader, raw, der []byte) error {
 	case kindCertificate:
 		return r.addCertificate(raw)
 	case kindEncryptedPKCS8:
-		return addEncryptedKey(r, der, false)
+		return r.addLocked(newLockedKey(&r.unlocker, der, false))
 	case kindPKCS7:
 		return addPKCS7(r, der)
 	case kindPublicKey:

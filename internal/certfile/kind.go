@@ -96,13 +96,10 @@ func (k kind) isPlainKey() bool {
 	return false
 }
 
-// isKey recognises a decrypted private key.
+// isKey recognises a decrypted private key. Some writers leave bytes behind it.
 func isKey(plain []byte) bool {
-	der, rest, err := derOf(plain)
-	if err != nil || len(rest) > 0 {
-		return false
-	}
-	return classify(der).isPlainKey()
+	der, _, err := derOf(plain)
+	return err == nil && classify(der).isPlainKey()
 }
 
 // isWholeDER reports whether data is one DER or BER value and nothing else but

@@ -19,7 +19,9 @@ const (
 	oidKeyBag          = "1.2.840.113549.1.12.10.1.1"
 	oidShroudedKeyBag  = "1.2.840.113549.1.12.10.1.2"
 	oidCertBag         = "1.2.840.113549.1.12.10.1.3"
+	oidSecretBag       = "1.2.840.113549.1.12.10.1.5"
 	oidSafeContentsBag = "1.2.840.113549.1.12.10.1.6"
+	oidGroupSecret     = "1.3.6.1.4.1.311.17.4" // szOID_PKCS_12_PROTECTED_PASSWORD_SECRET_BAG_TYPE_ID
 	oidX509Certificate = "1.2.840.113549.1.9.22.1"
 
 	oidRSA    = "1.2.840.113549.1.1.1"

@@ -265,8 +265,8 @@ func TestTraditionalPEMErrors(t *testing.T) {
 		want error
 		text string
 	}{
-		"RC2":        {block("RSA PRIVATE KEY", "RC2-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported, "RC2-CBC"},
-		"Camellia":   {block("RSA PRIVATE KEY", "CAMELLIA-256-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported, "CAMELLIA"},
+		"RC2":        {block("RSA PRIVATE KEY", "RC2-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported, "RC2-CBC\"; convert it with \"openssl rsa -provider legacy -provider default -in FILE"},
+		"Camellia":   {block("RSA PRIVATE KEY", "CAMELLIA-256-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported, "openssl rsa -in FILE -out NEW.pem"},
 		"short IV":   {block("RSA PRIVATE KEY", "AES-256-CBC,0102", make([]byte, 16)), ErrFormat, "IV"},
 		"no IV":      {block("RSA PRIVATE KEY", "AES-256-CBC", make([]byte, 16)), ErrFormat, ""},
 		"no hex":     {block("RSA PRIVATE KEY", "AES-256-CBC,zz", make([]byte, 16)), ErrFormat, ""},

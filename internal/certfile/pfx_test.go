@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -232,7 +233,12 @@ func TestPFXErrors(t *testing.T) {
 		{"mismatch", pfxFile(mac, plainSafe(key), encryptedSafeOf(e, certBag(k.other.Raw))), ErrKeyMismatch, "Other"},
 		{"two pairs", pfxFile(mac, plainSafe(key, shroudedBag(e, k.otherPKCS8)), encryptedSafeOf(e, leaf, certBag(k.other.Raw))), ErrSeveralKeys, "Other"},
 		{"EC", pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8)), encryptedSafeOf(e, certBag(k.intermediate.Raw))), ErrNotRSA, "P-256"},
-		{"key of another password", pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)), encryptedSafeOf(e, leaf)), ErrWrongPassword, "private key"},
+		{"key of another password", pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)), encryptedSafeOf(e, leaf)),
+			ErrFormat, "private key: not a certificate file with its key: the password is that of the PFX"},
+		{"safe of another password", pfxFile(mac, plainSafe(key), encryptedSafeOf(modern("other", 2), leaf)),
+			ErrFormat, "the password is that of the PFX"},
+		{"key of another password, no MAC", pfxFile(nil, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)), encryptedSafeOf(e, leaf)),
+			ErrWrongPassword, "private key"},
 		{"unknown encryption of the key", pfxFile(mac, plainSafe(shroudedBag(alg("1.2.3.4"), k.pkcs8)), encryptedSafeOf(e, leaf)), ErrUnsupported, "1.2.3.4"},
 		{"MD2", pfxFile(mac, plainSafe(key), encryptedSafeOf(alg(oidPBEMD2DES))), ErrUnsupported, "pbeWithMD2AndDES-CBC"},
 		{"GCM", pfxFile(mac, plainSafe(shroudedBag(gcm, nil)), encryptedSafeOf(e, leaf)), ErrUnsupported, "AES-256-GCM"},
@@ -245,7 +251,8 @@ func TestPFXErrors(t *testing.T) {
 		{"MAC without content", seq(number(3), seq(oid(oidData), explicit0(octets(seq()))), seq()), ErrFormat, ""},
 		{"PBMAC1 without key length", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 0), oidHMACSHA256, 32), plainSafe(key)), ErrFormat, "length of its key"},
 		{"PBMAC1 with short key", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 19), oidHMACSHA256, 19), plainSafe(key)), ErrUnsupported, "19 bytes"},
-		{"key length of another cipher", pfxFile(mac, plainSafe(shroudedBag(pbes2(pbkdf2Recipe(oidHMACSHA256, nil, 1, 16), oidAES256CBC), k.pkcs8)), encryptedSafeOf(e, leaf)), ErrFormat, "16 bytes"},
+		{"key length of another cipher", pfxFile(mac, plainSafe(shroudedBag(pbes2(pbkdf2Recipe(oidHMACSHA256, nil, 1, 16), oid3DESCBC), k.pkcs8)), encryptedSafeOf(e, leaf)),
+			ErrFormat, "16 bytes"},
 		{"cut", good[:len(good)-20], ErrFormat, "part of it"},
 		{"cut to a half", good[:len(good)/2], ErrFormat, "part of it"},
 		{"cut inside", pfxOf(mac, seq(plainSafe(key))[:100]), ErrFormat, ""},
@@ -296,4 +303,96 @@ func TestPFXBuilderAgreesWithOpenSSL(t *testing.T) {
 			assert.Equal(t, "PEM", pair.Format)
 		})
 	}
+}
+
+// misnamed writes a cipher by the name of another one, as old NSS does.
+func misnamed(kdf kdfRecipe, named, used string) encryption {
+	e := pbes2(kdf, used)
+	e.alg = seq(oid(oidPBES2), seq(kdf.alg, seq(oid(named), octets([]byte("0123456789abcdef")))))
+	return e
+}
+
+// wrappedTwice writes parameters as Java did before JDK-8202837 was mended.
+func wrappedTwice(e encryption) encryption {
+	inner, _, err := derOf(e.alg)
+	if err != nil {
+		panic(err)
+	}
+	e.alg = seq(oid(oidPBES2), inner)
+	return e
+}
+
+// longer puts bytes behind what is encrypted.
+func longer(e encryption, behind ...byte) encryption {
+	encrypt := e.encrypt
+	e.encrypt = func(plain []byte) []byte { return encrypt(append(bytes.Clone(plain), behind...)) }
+	return e
+}
+
+// What other programs write and read although it isn't right.
+func TestStrangeEncryptions(t *testing.T) {
+	k := testKeys(t)
+	utf8, bmp := []byte(testPassword), bmpString(testPassword)
+	kdf := func(password []byte, keyLen int) kdfRecipe { return pbkdf2Recipe(oidHMACSHA256, password, 2, keyLen) }
+	for name, e := range map[string]encryption{
+		"AES-256 by the name of AES-128":     misnamed(kdf(utf8, 32), oidAES128CBC, oidAES256CBC),
+		"AES-256 by the name of AES-192":     misnamed(kdf(utf8, 32), oidAES192CBC, oidAES256CBC),
+		"AES-192 by the name of AES-128":     misnamed(kdf(utf8, 24), oidAES128CBC, oidAES192CBC),
+		"AES-128 by the name of AES-256":     misnamed(kdf(utf8, 16), oidAES256CBC, oidAES128CBC),
+		"misnamed, password in UTF-16":       misnamed(kdf(bmp, 32), oidAES128CBC, oidAES256CBC),
+		"wrapped twice":                      wrappedTwice(modern(testPassword, 2)),
+		"wrapped twice, AES-128":             wrappedTwice(pbes2(kdf(utf8, 16), oidAES128CBC)),
+		"wrapped twice and misnamed":         wrappedTwice(misnamed(kdf(utf8, 32), oidAES128CBC, oidAES256CBC)),
+		"a byte behind":                      longer(modern(testPassword, 2), 0),
+		"a block behind":                     longer(modern(testPassword, 2), make([]byte, 16)...),
+		"bytes that could be padding behind": longer(modern(testPassword, 2), 3, 3, 3),
+	} {
+		t.Run(name, func(t *testing.T) {
+			mac := modernMAC(testPassword, 2)
+			safes := [][]byte{encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))}
+			for form, data := range map[string][]byte{
+				"PFX":     pfxFile(mac, safes...),
+				"no MAC":  pfxFile(nil, safes...),
+				"BER":     toBER(pfxFile(nil, safes...)),
+				"nested":  pfxFile(mac, encryptedSafeOf(e, nestedBag(certBag(k.leaf.Raw), shroudedBag(e, k.pkcs8)))),
+				"one bag": pfxFile(mac, encryptedSafeOf(e, certBag(k.leaf.Raw), keyBag(k.pkcs8))),
+			} {
+				requirePair(t, k, data, withPassword(testPassword))
+				_, err := Parse(data, withPassword("wrong"))
+				require.ErrorIs(t, err, ErrWrongPassword, form)
+				_, err = Parse(data, Options{})
+				require.ErrorIs(t, err, ErrPasswordRequired, form)
+			}
+			if strings.Contains(name, "UTF-16") {
+				return // inside PFX only
+			}
+			key := Options{Key: e.shroud(k.pkcs8), Password: testPassword, HasPassword: true}
+			requirePair(t, k, k.leaf.Raw, key)
+		})
+	}
+	twice := wrappedTwice(wrappedTwice(modern(testPassword, 2)))
+	_, err := Parse(pfxFile(nil, encryptedSafeOf(twice, certBag(k.leaf.Raw))), withPassword(testPassword))
+	assert.ErrorIs(t, err, ErrFormat, "wrapped three times")
+}
+
+// A PFX that Windows protects to accounts has its password in a secret bag.
+func TestPFXProtectedToGroup(t *testing.T) {
+	k := testKeys(t)
+	e := modern("random", 2)
+	secret := bag(oidSecretBag, seq(oid(oidGroupSecret), explicit0(octets([]byte("DPAPI-NG")))))
+	safes := [][]byte{plainSafe(secret), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))}
+	for name, mac := range map[string]macRecipe{"MAC": modernMAC("random", 2), "no MAC": nil} {
+		data := pfxFile(mac, safes...)
+		_, err := Parse(data, Options{})
+		require.ErrorIs(t, err, ErrPasswordRequired, name)
+		assert.ErrorContains(t, err, "-ProtectTo", name)
+		_, err = Parse(data, withPassword("mine"))
+		require.ErrorIs(t, err, ErrWrongPassword, name)
+		assert.ErrorContains(t, err, "-ProtectTo", name)
+		requirePair(t, k, data, withPassword("random"))
+	}
+	other := bag(oidSecretBag, seq(oid("1.2.3"), explicit0(octets(nil))))
+	_, err := Parse(pfxFile(modernMAC("random", 2), plainSafe(other)), Options{})
+	require.ErrorIs(t, err, ErrPasswordRequired)
+	assert.NotContains(t, err.Error(), "-ProtectTo")
 }

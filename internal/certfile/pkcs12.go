@@ -1,6 +1,7 @@
 package certfile
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -12,10 +13,13 @@ import (
 // localKeyID aren't looked at: they are missing or wrong too often, and the
 // keys themselves say what belongs together.
 
-// pfx is the outer structure, nothing of it decrypted.
+// pfx is the outer structure, and what became known of it while it was read.
 type pfx struct {
 	content []byte // what the MAC protects: the safes
 	mac     *macData
+
+	verified bool // the MAC is right, and with it the password
+	toGroup  bool // protected to accounts of Active Directory
 }
 
 // encryptedSafe is a safe that needs the password.
@@ -31,7 +35,7 @@ func readPFX(r *reader, der []byte) error {
 	if err != nil {
 		return err
 	}
-	locked, err := readSafes(r, p.content)
+	locked, err := readSafes(r, p)
 	if err != nil {
 		return err
 	}
@@ -40,16 +44,39 @@ func readPFX(r *reader, der []byte) error {
 	}
 	if p.mac != nil {
 		if err := r.verifyMAC(p.mac, p.content); err != nil {
-			return err
+			return p.explain(err)
 		}
+		p.verified = true
 	}
 	for _, safe := range locked {
-		if err := openSafe(r, safe); err != nil {
+		if err := openSafe(r, p, safe); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// explain says of a password that didn't open a part of the PFX what is known
+// about it.
+func (p *pfx) explain(err error) error {
+	refused := errors.Is(err, ErrWrongPassword)
+	switch {
+	case refused && p.verified:
+		return errOtherPassword
+	case p.toGroup && (refused || errors.Is(err, ErrPasswordRequired)):
+		return fmt.Errorf("%w; %s", err, toGroupAdvice)
+	}
+	return err
+}
+
+// toGroupAdvice: Windows encrypts a random password for the accounts and puts it
+// into the file.
+const toGroupAdvice = "the file is protected to users or groups of Active Directory (Export-PfxCertificate -ProtectTo), " +
+	"which only they can open, on Windows: import it there and export it again with -Password"
+
+// errOtherPassword: Java lets a key have a password of its own.
+var errOtherPassword = formatError("the password is that of the PFX, as its integrity check shows, " +
+	"but this part of it does not open with it: it has another password, or is written in a form that is not known here")
 
 // planPFX adds up the work that is in sight before any of it is done.
 func planPFX(r *reader, mac *macData, locked []encryptedSafe) error {
@@ -130,8 +157,8 @@ func (c contentInfo) octets() ([]byte, error) {
 
 // readSafes reads the plain safes and returns the encrypted ones. It is done
 // before the MAC is verified, so that the work for the file is known.
-func readSafes(r *reader, content []byte) ([]encryptedSafe, error) {
-	seq, err := readSequence(content)
+func readSafes(r *reader, p *pfx) ([]encryptedSafe, error) {
+	seq, err := readSequence(p.content)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +177,7 @@ func readSafes(r *reader, content []byte) ([]encryptedSafe, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := readBags(r, plain, maxSafeDepth); err != nil {
+			if err := readBags(r, p, plain, maxSafeDepth); err != nil {
 				return nil, err
 			}
 		case oidEncryptedData:
@@ -192,21 +219,26 @@ func readEncryptedData(content cryptobyte.String) (encryptedSafe, error) {
 }
 
 // openSafe decrypts a safe and reads its bags.
-func openSafe(r *reader, safe encryptedSafe) error {
+func openSafe(r *reader, p *pfx, safe encryptedSafe) error {
 	plain, err := r.decrypt(safe.scheme, safe.ciphertext, true, isSafeContents)
 	if err != nil {
-		return r.problem(err)
+		return r.problem(p.explain(err))
 	}
-	return readBags(r, plain, maxSafeDepth)
+	return readBags(r, p, plain, maxSafeDepth)
 }
 
-// isSafeContents recognises a decrypted safe: a sequence of bags that is as
-// long as what was decrypted.
+// isSafeContents recognises a decrypted safe: a sequence of bags. Some writers
+// leave bytes behind it; an empty sequence with bytes behind it could come of a
+// wrong password.
 func isSafeContents(plain []byte) bool {
-	if _, rest, err := derOf(plain); err != nil || len(rest) > 0 {
+	_, rest, err := derOf(plain)
+	if err != nil {
 		return false
 	}
 	seq, err := readSequence(plain)
+	if err == nil && seq.Empty() && len(rest) > 0 {
+		return false
+	}
 	for err == nil && !seq.Empty() {
 		_, _, err = nextBag(&seq)
 	}
@@ -227,7 +259,7 @@ func nextBag(seq *cryptobyte.String) (oid string, value cryptobyte.String, err e
 }
 
 // readBags reads SafeContents.
-func readBags(r *reader, content []byte, depth int) error {
+func readBags(r *reader, p *pfx, content []byte, depth int) error {
 	if depth == 0 {
 		return fmt.Errorf("%w: more than %d safes in each other", ErrTooLarge, maxSafeDepth)
 	}
@@ -243,7 +275,7 @@ func readBags(r *reader, content []byte, depth int) error {
 		if err != nil {
 			return err
 		}
-		if err := readBag(r, oid, value, depth); err != nil {
+		if err := readBag(r, p, oid, value, depth); err != nil {
 			return err
 		}
 	}
@@ -252,18 +284,42 @@ func readBags(r *reader, content []byte, depth int) error {
 
 // readBag reads one bag; those with revocation lists, secrets or what nobody
 // knows are passed over.
-func readBag(r *reader, oid string, value cryptobyte.String, depth int) error {
+func readBag(r *reader, p *pfx, oid string, value cryptobyte.String, depth int) error {
 	switch oid {
 	case oidKeyBag:
 		return r.addKey(value)
 	case oidShroudedKeyBag:
-		return addEncryptedKey(r, value, true)
+		return addShroudedKey(r, p, value)
 	case oidCertBag:
 		return readCertBag(r, value)
+	case oidSecretBag:
+		p.toGroup = p.toGroup || isGroupSecret(value)
 	case oidSafeContentsBag:
-		return readBags(r, value, depth-1)
+		return readBags(r, p, value, depth-1)
 	}
 	return nil
+}
+
+// addShroudedKey adds an encrypted key of the PFX.
+func addShroudedKey(r *reader, p *pfx, der []byte) error {
+	key, err := newLockedKey(&r.unlocker, der, true)
+	open := key.open
+	key.open = func() ([]byte, error) {
+		plain, err := open()
+		return plain, p.explain(err)
+	}
+	return r.addLocked(key, err)
+}
+
+// isGroupSecret recognises the bag with the password of a PFX that is protected
+// to accounts.
+func isGroupSecret(value cryptobyte.String) bool {
+	var bag cryptobyte.String
+	if !value.ReadASN1(&bag, cbasn1.SEQUENCE) {
+		return false
+	}
+	oid, _ := readOID(&bag)
+	return oid == oidGroupSecret
 }
 
 func readCertBag(r *reader, value cryptobyte.String) error {

@@ -102,11 +102,16 @@ func (r *reader) addKey(raw []byte) error {
 	return nil
 }
 
-// addLocked adds an encrypted private key.
-func (r *reader) addLocked(key lockedKey) {
-	if !r.publicOnly {
-		r.locked = append(r.locked, key)
+// addLocked adds an encrypted private key, or the reason why it can't be one.
+func (r *reader) addLocked(key lockedKey, err error) error {
+	switch {
+	case r.publicOnly:
+		return nil
+	case err != nil:
+		return r.problem(err)
 	}
+	r.locked = append(r.locked, key)
+	return nil
 }
 
 // lockedRounds is what opening all keys will cost at least.

@@ -93,10 +93,13 @@ func publicExponent(e *big.Int) (int, bool) {
 
 // complete calculates what is absent or wrong.
 func (k rsaNumbers) complete() (*rsa.PrivateKey, error) {
-	if !k.hasPrimes() {
+	if k.p.Cmp(one) <= 0 && k.q.Cmp(one) <= 0 {
 		if err := k.findPrimes(); err != nil {
 			return nil, err
 		}
+	}
+	if k.p.Cmp(one) <= 0 || k.q.Cmp(one) <= 0 || new(big.Int).Mul(k.p, k.q).Cmp(k.n) != 0 {
+		return nil, errNotCompleted // a wrong prime is damage
 	}
 	p1, q1 := new(big.Int).Sub(k.p, one), new(big.Int).Sub(k.q, one)
 	lambda := new(big.Int).Mul(p1, q1)
@@ -117,10 +120,6 @@ func (k rsaNumbers) complete() (*rsa.PrivateKey, error) {
 }
 
 var one = big.NewInt(1)
-
-func (k rsaNumbers) hasPrimes() bool {
-	return k.p.Cmp(one) > 0 && k.q.Cmp(one) > 0 && new(big.Int).Mul(k.p, k.q).Cmp(k.n) == 0
-}
 
 // findPrimes factors the modulus with the help of the private exponent (NIST SP
 // 800-56B rev. 2 appendix C). Each base finds the factors of a real key at least
