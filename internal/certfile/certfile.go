@@ -13,6 +13,9 @@
 //	der.go        one DER value → a certificate, a key, or something foreign
 //	pkcs12.go     PFX → its bags, once its MAC is verified (mac.go)
 //	pkcs8.go      an encrypted key → what opens it, with pbe.go underneath
+//	certificate.go  a certificate as crypto/x509 reads it or, if it is our own
+//	              and crypto/x509 refuses it, as others do (lenient.go)
+//	key.go        a private key, and rsakey.go what openssl takes for one
 //	reader.go     what was found so far, and what is still locked
 //	unlock.go     what the password opens, paid for from one budget (budget.go)
 //

@@ -5,19 +5,24 @@ import (
 	"strings"
 )
 
-// parseCertificate reads one certificate. Its thumbprint is that of its bytes as
-// they are, so these never went through another encoder.
-func parseCertificate(raw []byte) (*x509.Certificate, error) {
-	cert, err := x509.ParseCertificate(raw)
+// parseCertificate reads one certificate; deviations say what crypto/x509 refuses
+// about it. Where strict is set, that is an error.
+func parseCertificate(raw []byte, strict bool) (cert *x509.Certificate, deviations []string, err error) {
+	cert, err = x509.ParseCertificate(raw)
 	if err == nil {
-		return cert, nil
+		return cert, nil, nil
+	}
+	if !strict {
+		if cert, deviations, lenientErr := parseLenient(raw); lenientErr == nil {
+			return cert, deviations, nil
+		}
 	}
 	advice := ""
 	if strings.Contains(err.Error(), "negative serial number") { // crypto/x509 has no type for it
 		advice = "; GODEBUG=x509negativeserial=1 in the environment allows it, " +
 			"a certificate made anew is better (RFC 5280 §4.1.2.2)"
 	}
-	return nil, formatError("a certificate in it can't be read: %v%s", err, advice)
+	return nil, nil, formatError("a certificate in it can't be read: %v%s", err, advice)
 }
 
 // signedNote tells the signed structures apart that aren't certificates. It is

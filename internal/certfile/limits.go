@@ -68,6 +68,14 @@ const (
 	// a real key.
 	maxFactorBits = 4096
 
+	// maxExtensions bounds the extensions of a certificate that are tried one by
+	// one. Real certificates have about ten.
+	maxExtensions = 100
+
+	// maxDeviation bounds what is said about one part of a certificate, in
+	// characters.
+	maxDeviation = 300
+
 	// maxSignatureChecks bounds the signatures verified to sort a chain, so
 	// that hundreds of issuers of the same name don't cost a verification each.
 	maxSignatureChecks = 64

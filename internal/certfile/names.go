@@ -189,3 +189,29 @@ func algorithmName(oid string) string {
 	}
 	return "algorithm " + oid
 }
+
+// extensionName is what people call an extension of a certificate, with its
+// identifier.
+func extensionName(oid string) string {
+	names := map[string]string{
+		"2.5.29.14":               "subjectKeyIdentifier",
+		"2.5.29.15":               "keyUsage",
+		"2.5.29.17":               "subjectAltName",
+		"2.5.29.18":               "issuerAltName",
+		"2.5.29.19":               "basicConstraints",
+		"2.5.29.30":               "nameConstraints",
+		"2.5.29.31":               "cRLDistributionPoints",
+		"2.5.29.32":               "certificatePolicies",
+		"2.5.29.33":               "policyMappings",
+		"2.5.29.35":               "authorityKeyIdentifier",
+		"2.5.29.36":               "policyConstraints",
+		"2.5.29.37":               "extKeyUsage",
+		"2.5.29.54":               "inhibitAnyPolicy",
+		"1.3.6.1.5.5.7.1.1":       "authorityInfoAccess",
+		"1.3.6.1.4.1.11129.2.4.2": "signed certificate timestamps",
+	}
+	if name, ok := names[oid]; ok {
+		return name + " (" + oid + ")"
+	}
+	return oid
+}

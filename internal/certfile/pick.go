@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Pair is what a file held.
@@ -13,6 +14,11 @@ type Pair struct {
 	Chain  []*x509.Certificate // issuers of Leaf, nearest first, as far as the file holds them
 	Key    *rsa.PrivateKey
 	Format string // "PFX" or "PEM" or "DER", for people
+
+	// Deviations says what crypto/x509 refuses about Leaf and Chain, whose
+	// fields are zero as far as they can't be read, and what else in the files
+	// could not be read and was left out: an issuer, perhaps.
+	Deviations []string
 }
 
 // includes reports whether the leaf or its chain has one of certs.
@@ -90,7 +96,9 @@ func pair(r *reader, c candidate) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pair{Leaf: c.cert, Chain: SortChain(c.cert, r.certs), Key: key}, nil
+	pair := &Pair{Leaf: c.cert, Chain: SortChain(c.cert, r.certs), Key: key}
+	pair.Deviations = deviationsOf(r, pair)
+	return pair, nil
 }
 
 // pickSelected finds the certificate with a thumbprint, and its key.
@@ -115,4 +123,21 @@ func pickSelected(r *reader, selected thumbprint) (*Pair, error) {
 		return nil, explain(r)
 	}
 	return nil, fmt.Errorf("%w for the selected certificate %s", ErrNoPrivateKey, nameOf(cert))
+}
+
+// deviationsOf collects what is to be said about a pair and its files.
+func deviationsOf(r *reader, pair *Pair) []string {
+	var out []string
+	for _, text := range r.odd[pair.Leaf] {
+		out = append(out, "leaf: "+text)
+	}
+	for i, issuer := range pair.Chain {
+		for _, text := range r.odd[issuer] {
+			out = append(out, fmt.Sprintf("issuer %d: %s", i+1, text))
+		}
+	}
+	for _, err := range r.problems {
+		out = append(out, "left out: "+strings.Replace(err.Error(), ErrFormat.Error()+": ", "", 1))
+	}
+	return out
 }

@@ -1,7 +1,6 @@
 package certfile
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -10,7 +9,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -263,23 +261,6 @@ func TestMultiPrimeKey(t *testing.T) {
 	pair, err := Parse(cert.Raw, Options{Key: x509.MarshalPKCS1PrivateKey(key)})
 	require.NoError(t, err)
 	assert.True(t, key.Equal(pair.Key))
-}
-
-// crypto/x509 reads a negative serial number, as MakeCert wrote them, on request
-// only; the error says how.
-func TestNegativeSerial(t *testing.T) {
-	k := testKeys(t)
-	raw := slices.Clone(k.leaf.Raw)
-	raw[bytes.Index(raw, k.leaf.SerialNumber.Bytes())] |= 0x80
-	_, err := Parse(raw, Options{Key: k.pkcs8})
-	require.ErrorIs(t, err, ErrFormat)
-	require.ErrorContains(t, err, "GODEBUG=x509negativeserial=1")
-
-	t.Setenv("GODEBUG", os.Getenv("GODEBUG")+",x509negativeserial=1")
-	pair, err := Parse(raw, Options{Key: k.pkcs8})
-	require.NoError(t, err)
-	assert.Equal(t, raw, pair.Leaf.Raw)
-	assert.Negative(t, pair.Leaf.SerialNumber.Sign())
 }
 
 // A key file that is a pair of its own doesn't take the place of the

@@ -28,17 +28,26 @@ type Public struct {
 // Errors wrap [ErrNoCertificate], [ErrFormat] or [ErrTooLarge].
 func ParsePublic(data []byte) (*Public, error) {
 	r := newReader(passwords{}, 0)
-	r.publicOnly = true
-	if err := readFile(r, data); err != nil {
+	r.publicOnly, r.strict = true, true
+	if err := readCertificates(r, data); err != nil {
 		return nil, err
+	}
+	return &Public{Certificates: r.certs, Format: r.format}, nil
+}
+
+// readCertificates reads a file of which nothing may be missing: without a key
+// nothing shows which certificate the unreadable part was.
+func readCertificates(r *reader, data []byte) error {
+	if err := readFile(r, data); err != nil {
+		return err
 	}
 	switch {
 	case len(r.problems) > 0:
-		return nil, r.problems[0]
+		return r.problems[0]
 	case len(r.certs) == 0:
-		return nil, noCertificates(r)
+		return noCertificates(r)
 	}
-	return &Public{Certificates: r.certs, Format: r.format}, nil
+	return nil
 }
 
 // noCertificates is the error for a file without certificates.
@@ -54,7 +63,8 @@ func noCertificates(r *reader) error {
 
 // ParseWithoutKey reads our own certificate from a file that holds it without
 // its private key, such as the .cer that was registered; [Pair.Key] is nil. It
-// reads what ParsePublic does. The leaf is the certificate with the thumbprint
+// reads what ParsePublic does, and as it is our own, also certificates that
+// crypto/x509 refuses: see [Pair.Deviations]. The leaf is the certificate with the thumbprint
 // (see [Options]), or, if that is empty, the one that issued none of the others.
 // Where one key has several certificates, that is the one that ends last.
 //
@@ -64,15 +74,18 @@ func ParseWithoutKey(data []byte, thumbprint string) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	public, err := ParsePublic(data)
+	r := newReader(passwords{}, 0)
+	r.publicOnly = true
+	if err := readCertificates(r, data); err != nil {
+		return nil, err
+	}
+	leaf, err := pickLeaf(r.certs, selected)
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := pickLeaf(public.Certificates, selected)
-	if err != nil {
-		return nil, err
-	}
-	return &Pair{Leaf: leaf, Chain: SortChain(leaf, public.Certificates), Format: public.Format}, nil
+	pair := &Pair{Leaf: leaf, Chain: SortChain(leaf, r.certs), Format: r.format}
+	pair.Deviations = deviationsOf(r, pair)
+	return pair, nil
 }
 
 // pickLeaf finds the certificate that is meant where no key shows it.
@@ -80,7 +93,8 @@ func pickLeaf(certs []*x509.Certificate, selected thumbprint) (*x509.Certificate
 	if selected != nil {
 		i := slices.IndexFunc(certs, selected.matches)
 		if i < 0 {
-			return nil, fmt.Errorf("%w with thumbprint %X; there are %s", ErrNoCertificate, []byte(selected), namesOf(certs))
+			return nil, fmt.Errorf("%w with thumbprint %X; there are %s",
+				ErrNoCertificate, []byte(selected), namesOf(certs))
 		}
 		return certs[i], nil
 	}

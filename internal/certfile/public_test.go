@@ -18,16 +18,19 @@ func TestParsePublic(t *testing.T) {
 	k := testKeys(t)
 	text := pems(k.root, k.leaf, k.root, k.intermediate)
 	der := slices.Concat(k.root.Raw, k.leaf.Raw, k.intermediate.Raw)
-	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, der), tlv(0x31))))
-	legacy := "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: BF-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"
+	signed := seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, der), tlv(0x31))
+	p7 := seq(oid(oidSignedData), explicit0(signed))
+	legacy := "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: BF-CBC,00\n\n" +
+		"AAAA\n-----END RSA PRIVATE KEY-----\n"
+	encrypted := func(e encryption) []byte { return pemOf("ENCRYPTED PRIVATE KEY", e.shroud(k.pkcs8)) }
 	cases := map[string][]byte{
 		"DER":                     der,
 		"P7B":                     p7,
 		"P7B in PEM":              pemOf("PKCS7", p7),
 		"a key beside":            slices.Concat(pemOf("RSA PRIVATE KEY", k.pkcs1), text, pemOf("PRIVATE KEY", k.ecPKCS8)),
-		"an encrypted key beside": slices.Concat(pemOf("ENCRYPTED PRIVATE KEY", modern("x", 2048).shroud(k.pkcs8)), text),
+		"an encrypted key beside": slices.Concat(encrypted(modern("x", 2048)), text),
 		"a key of an old cipher":  slices.Concat([]byte(legacy), text),
-		"a key that costs much":   slices.Concat(pemOf("ENCRYPTED PRIVATE KEY", claimPBKDF2(1<<40).shroud(k.pkcs8)), text),
+		"a key that costs much":   slices.Concat(encrypted(claimPBKDF2(1<<40)), text),
 	}
 	for name, data := range textForms(text) {
 		cases[name] = data
@@ -91,7 +94,8 @@ func TestParsePublicRefuses(t *testing.T) {
 func TestParseWithoutKeyPicksTheLeaf(t *testing.T) {
 	k := testKeys(t)
 	renewed := mustCert(t, certRecipe{
-		subject: "Leaf", public: k.key.Public(), issuer: &k.intermediate, signer: k.caKey, notAfter: testStart.AddDate(2, 0, 0),
+		subject: "Leaf", public: k.key.Public(), notAfter: testStart.AddDate(2, 0, 0),
+		issuer: &k.intermediate, signer: k.caKey,
 	})
 	for _, tt := range []struct {
 		name, selected string

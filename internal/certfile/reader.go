@@ -20,7 +20,12 @@ type reader struct {
 	// is refused.
 	publicOnly bool
 
-	certs  []*x509.Certificate // in file order, without duplicates
+	// strict: the certificates may be anybody's, so what crypto/x509 refuses is
+	// an error.
+	strict bool
+
+	certs  []*x509.Certificate            // in file order, without duplicates
+	odd    map[*x509.Certificate][]string // what crypto/x509 refuses about some of them
 	keys   []privateKey
 	locked []lockedKey // encrypted keys that openKeys has still to open
 
@@ -41,7 +46,10 @@ type lockedKey struct {
 }
 
 func newReader(p passwords, rounds int64) *reader {
-	return &reader{unlocker: unlocker{passwords: p, budget: budget{left: rounds}}}
+	return &reader{
+		unlocker: unlocker{passwords: p, budget: budget{left: rounds}},
+		odd:      map[*x509.Certificate][]string{},
+	}
 }
 
 // count refuses the file that holds too many things.
@@ -72,7 +80,7 @@ func (r *reader) note(text string) {
 
 // addCertificate adds a certificate, or notes what else it is.
 func (r *reader) addCertificate(raw []byte) error {
-	cert, err := parseCertificate(raw)
+	cert, deviations, err := parseCertificate(raw, r.strict)
 	if err != nil {
 		if note := signedNote(raw); note != "" {
 			r.note(note)
@@ -86,6 +94,9 @@ func (r *reader) addCertificate(raw []byte) error {
 		}
 	}
 	r.certs = append(r.certs, cert)
+	if len(deviations) > 0 {
+		r.odd[cert] = deviations
+	}
 	return nil
 }
 
