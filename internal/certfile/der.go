@@ -43,8 +43,16 @@ func addDER(r *reader, raw, der []byte) error {
 	case kindPublicKey:
 		r.note(notePublicKey)
 		return nil
+	case kindPkiPath:
+		return addPkiPath(r, der)
 	case kindOtherCMS:
 		r.note(noteCMS)
+		return nil
+	case kindTPMKey:
+		r.note(noteTPM)
+		return nil
+	case kindBCFKS:
+		r.note(noteBCFKS)
 		return nil
 	default:
 		return r.addKey(der)

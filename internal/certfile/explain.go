@@ -25,7 +25,8 @@ func explain(r *reader) error {
 	}
 	rsaKeys := slices.DeleteFunc(slices.Clone(r.keys), func(k privateKey) bool { return k.algorithm != algorithmRSA })
 	if len(r.keys) > 0 && len(rsaKeys) == 0 {
-		return fmt.Errorf("%w: the private key is of the kind %s; client certificates for OAuth need RSA", ErrNotRSA, r.keys[0].algorithm)
+		return fmt.Errorf("%w: the private key is of the kind %s; Entra ID takes RSA only",
+			ErrNotRSA, r.keys[0].algorithm)
 	}
 	if len(r.problems) > 0 {
 		return r.problems[0]
@@ -48,20 +49,25 @@ func missing(r *reader) error {
 		if also != "" {
 			text = "it is " + also
 		}
-		return &detailError{fmt.Sprintf("%v: %s", ErrFormat, text), []error{ErrFormat, ErrNoPrivateKey, ErrNoCertificate}}
+		kinds := []error{ErrFormat, ErrNoPrivateKey, ErrNoCertificate}
+		return &detailError{fmt.Sprintf("%v: %s", ErrFormat, text), kinds}
 	}
-	e := &detailError{}
+	e := &detailError{kinds: []error{ErrNoPrivateKey}}
+	advice := "; use the PFX, or give the file with the key too"
 	if len(r.certs) > 0 {
-		e.kinds = []error{ErrNoPrivateKey}
-		e.text = fmt.Sprintf("%v: only the certificate %s; use the PFX, or give the file with the key too", ErrNoPrivateKey, nameOf(likelyLeaf(r)))
+		e.text = fmt.Sprintf("%v: only the certificate %s", ErrNoPrivateKey, nameOf(likelyLeaf(r)))
 	} else {
 		e.kinds = []error{ErrNoCertificate}
-		e.text = fmt.Sprintf("%v: only a private key; give the file with the certificate too", ErrNoCertificate)
+		e.text = fmt.Sprintf("%v: only a private key", ErrNoCertificate)
+		advice = "; give the file with the certificate too"
 	}
-	if also != "" {
-		e.kinds = append(e.kinds, ErrFormat)
-		e.text += "; there is also " + also
+	if also == "" {
+		e.text += advice
+		return e
 	}
+	// What else there is comes with its own advice.
+	e.kinds = append(e.kinds, ErrFormat)
+	e.text += "; there is also " + also
 	return e
 }
 

@@ -22,6 +22,11 @@ func TestForeignFiles(t *testing.T) {
 	require.NoError(t, err)
 	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, k.leaf.Raw), tlv(0x31))))
 	pfx := pfxFile(nil, plainSafe(certBag(k.leaf.Raw), keyBag(k.pkcs8)))
+	tpm := seq(oid(oidTPMKey), number(1), octets(make([]byte, 300)))
+	bcfks := seq(seq(seq(oid(oidPBES2), seq()), octets(make([]byte, 300))), seq(seq(oid(oidHMACSHA256)), octets(nil)))
+	bksHead := func(version byte) []byte {
+		return slices.Concat([]byte{0, 0, 0, version, 0, 0, 0, 20}, make([]byte, 20), []byte{0, 0, 5, 7})
+	}
 	for _, tt := range []struct {
 		name string
 		data []byte
@@ -83,7 +88,23 @@ func TestForeignFiles(t *testing.T) {
 		{"a password in quotes", []byte(`"abc`), []error{ErrFormat}, "neither"},
 		{"binary junk", []byte{1, 2, 3, 0x80, 0xff}, []error{ErrFormat}, "neither"},
 		{"other DER", seq(number(7), number(8), number(9), tlv(0x0c, make([]byte, 200))), []error{ErrFormat}, "neither"},
-		{"certificate of version 9", bytes.Replace(k.leaf.Raw, []byte{0xa0, 3, 2, 1, 2}, []byte{0xa0, 3, 2, 1, 8}, 1), []error{ErrFormat}, "can't be read"},
+		{"certificate without dates", bytes.Replace(k.leaf.Raw, []byte("\x17\x0d"), []byte("\x18\x0d"), 1), []error{ErrFormat}, "can't be read"},
+		{"PkiPath", seq(k.root.Raw, k.leaf.Raw), []error{ErrFormat, ErrNoPrivateKey}, "PkiPath"},
+		{"BCFKS", bcfks, []error{ErrFormat}, "BCFKS"},
+		{"UBER", slices.Concat(bksHead(1), []byte{0x99, 0x41, 0x07}), []error{ErrFormat}, "UBER"},
+		{"UBER of version 2", slices.Concat(bksHead(2), []byte{1, 0x41, 0x07}), []error{ErrFormat}, "UBER"},
+		{"BKS with an entry", slices.Concat(bksHead(2), []byte("\x01\x00\x03key")), []error{ErrFormat}, "BKS"},
+		{"empty BKS", slices.Concat(bksHead(1), []byte{0}, make([]byte, 20)), []error{ErrFormat}, "BKS"},
+		{"TPM key", pemOf("TSS2 PRIVATE KEY", tpm), []error{ErrFormat}, "TPM"},
+		{"TPM key in DER", tpm, []error{ErrFormat}, "TPM"},
+		{"certificate and TPM key", append(pemCert(k.leaf), pemOf("TSS2 PRIVATE KEY", tpm)...), []error{ErrNoPrivateKey}, "TPM"},
+		{"certificate and CSR", append(pemCert(k.leaf), pemOf("CERTIFICATE REQUEST", csr)...), []error{ErrNoPrivateKey}, "private key's file"},
+		{"four dashes", bytes.Replace(pemCert(k.leaf), []byte("-----B"), []byte("----B"), 1), []error{ErrFormat}, "five"},
+		{"key with three dashes", append(pemCert(k.leaf), pemOf("PRIVATE KEY", k.pkcs8)[2:]...), []error{ErrFormat}, `"---BEGIN PRIVATE KEY-"`},
+		{"Kubernetes, YAML", []byte("apiVersion: v1\ndata:\n  tls.crt: LS0t\n  tls.key: LS0t\nkind: Secret\ntype: kubernetes.io/tls\n"), []error{ErrFormat}, "kubectl get secret"},
+		{"Kubernetes, JSON", []byte(`{"apiVersion": "v1",` + "\n" + ` "kind": "Secret",` + "\n" + `"data": {}}`), []error{ErrFormat}, "kubectl get secret"},
+		{"Kubernetes, JSON on a line", []byte(`{"apiVersion":"v1","data":{"tls.crt":"LS0t"},"kind":"Secret"}`), []error{ErrFormat}, "kubectl"},
+		{"Kubernetes, CRLF", []byte("kind: \"Secret\"\r\ndata:\r\n  tls.crt: LS0t\r\n"), []error{ErrFormat}, "kubectl get secret"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, opts := range []Options{{}, withPassword("sesame")} {

@@ -21,6 +21,9 @@ const (
 	kindPublicKey
 	kindPKCS7
 	kindOtherCMS
+	kindPkiPath
+	kindBCFKS
+	kindTPMKey
 )
 
 // classify looks at the first values inside a sequence.
@@ -34,8 +37,11 @@ func classify(der []byte) kind {
 	case seq.PeekASN1Tag(cbasn1.INTEGER):
 		return classifyVersioned(seq)
 	case seq.PeekASN1Tag(cbasn1.OBJECT_IDENTIFIER):
-		if oid, _ := readOID(&seq); oid == oidSignedData {
+		switch oid, _ := readOID(&seq); oid {
+		case oidSignedData:
 			return kindPKCS7
+		case oidTPMKey:
+			return kindTPMKey
 		}
 		return kindOtherCMS
 	case seq.PeekASN1Tag(cbasn1.SEQUENCE):
@@ -74,9 +80,10 @@ func classifyVersioned(seq cryptobyte.String) kind {
 
 // classifySequence tells apart the structures that start with a sequence.
 func classifySequence(seq cryptobyte.String) kind {
+	first := seq
 	if _, ok := readAlgorithm(&seq); !ok {
 		// What was read is no algorithm but the signed part of something.
-		return kindCertificate
+		return classifySigned(first)
 	}
 	switch {
 	case seq.PeekASN1Tag(cbasn1.OCTET_STRING):
@@ -85,6 +92,20 @@ func classifySequence(seq cryptobyte.String) kind {
 		return kindPublicKey
 	}
 	return kindUnknown
+}
+
+// classifySigned tells apart what starts with a sequence in a sequence: the signed
+// part of a certificate starts with its version or serial number, a certificate
+// with its signed part.
+func classifySigned(seq cryptobyte.String) kind {
+	var first cryptobyte.String
+	if !seq.ReadASN1(&first, cbasn1.SEQUENCE) || !first.PeekASN1Tag(cbasn1.SEQUENCE) {
+		return kindCertificate
+	}
+	if _, ok := readAlgorithm(&first); ok && first.PeekASN1Tag(cbasn1.OCTET_STRING) {
+		return kindBCFKS
+	}
+	return kindPkiPath
 }
 
 // isPlainKey reports whether k is a private key without encryption.

@@ -24,6 +24,8 @@ const (
 	oidGroupSecret     = "1.3.6.1.4.1.311.17.4" // szOID_PKCS_12_PROTECTED_PASSWORD_SECRET_BAG_TYPE_ID
 	oidX509Certificate = "1.2.840.113549.1.9.22.1"
 
+	oidTPMKey = "2.23.133.10.1.3" // id-loadablekey of the TCG
+
 	oidRSA    = "1.2.840.113549.1.1.1"
 	oidRSAPSS = "1.2.840.113549.1.1.10"
 	oidEC     = "1.2.840.10045.2.1"

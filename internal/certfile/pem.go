@@ -26,9 +26,9 @@ var encryptionHeader = regexp.MustCompile(`(Proc-Type|DEK-Info):\s*(\S+)`)
 // readPEM adds every block of text.
 func readPEM(r *reader, text []byte) error {
 	for {
-		_, after, found := bytes.Cut(text, []byte(pemBegin))
-		if !found {
-			return nil
+		before, after, found := bytes.Cut(text, []byte(pemBegin))
+		if err := findShortBegin(r, before); err != nil || !found {
+			return err
 		}
 		if err := r.count(); err != nil {
 			return err
@@ -46,6 +46,17 @@ func readPEM(r *reader, text []byte) error {
 	}
 }
 
+// shortBegin is the first line of a block with too few dashes.
+var shortBegin = regexp.MustCompile(`(?:^|[^-])(-{1,4}BEGIN [A-Z0-9 ]{1,64}-)`)
+
+// findShortBegin reports a block that nothing would be known of otherwise.
+func findShortBegin(r *reader, text []byte) error {
+	if line := shortBegin.FindSubmatch(text); line != nil {
+		return r.problem(formatError("the line %q… begins with less than five dashes: put five there", line[1]))
+	}
+	return nil
+}
+
 // cutPEM reads a block from behind its BEGIN.
 func cutPEM(text []byte) (block *pem.Block, rest []byte, err error) {
 	label, after, found := bytes.Cut(text, []byte(pemDashes))
@@ -53,15 +64,20 @@ func cutPEM(text []byte) (block *pem.Block, rest []byte, err error) {
 		return nil, text, formatError("a PEM block's first line is broken")
 	}
 	body, after, found := bytes.Cut(after, []byte(pemDashes))
+	block = &pem.Block{Type: string(label), Headers: map[string]string{}}
 	if !found || !bytes.HasPrefix(after, []byte(pemEnd[len(pemDashes):])) {
 		// The next BEGIN, if there is one, starts with the dashes just cut off.
 		rest = text[len(text)-len(after):]
 		if found {
 			rest = text[len(text)-len(after)-len(pemDashes):]
 		}
-		return nil, rest, formatError("the PEM block %q has no end: only a part of it was copied", label)
+		// Its content says by itself whether all of it is there.
+		block.Bytes, _ = decodePEMBody(string(unescape(body)), block.Headers)
+		if !isWholeDER(block.Bytes) {
+			return nil, rest, formatError("the PEM block %q has no end: only a part of it was copied", label)
+		}
+		return block, rest, nil
 	}
-	block = &pem.Block{Type: string(label), Headers: map[string]string{}}
 	if block.Bytes, found = decodePEMBody(string(unescape(body)), block.Headers); !found {
 		return nil, after, formatError("the PEM block %q is empty or not base64", label)
 	}

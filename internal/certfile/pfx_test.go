@@ -2,6 +2,7 @@ package certfile
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"encoding/base64"
 	"os"
 	"os/exec"
@@ -395,4 +396,26 @@ func TestPFXProtectedToGroup(t *testing.T) {
 	_, err := Parse(pfxFile(modernMAC("random", 2), plainSafe(other)), Options{})
 	require.ErrorIs(t, err, ErrPasswordRequired)
 	assert.NotContains(t, err.Error(), "-ProtectTo")
+}
+
+// A password that is given where the file has the empty one is wrong, and the
+// error says which is right.
+func TestPFXWithEmptyPassword(t *testing.T) {
+	k := testKeys(t)
+	for name, e := range map[string]encryption{"PBES2": modern("", 2), "3DES": pkcs12PBE(oidPKCS123DES, bmpString(""), 2)} {
+		if name == "3DES" && fips140.Enforced() {
+			continue
+		}
+		safes := [][]byte{encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))}
+		for form, mac := range map[string]macRecipe{"MAC": modernMAC("", 2), "no MAC": nil} {
+			data := pfxFile(mac, safes...)
+			_, err := Parse(data, withPassword(testPassword))
+			require.ErrorIs(t, err, ErrWrongPassword, name, form)
+			assert.ErrorContains(t, err, "is empty", name, form)
+			requirePair(t, k, data, Options{})
+			requirePair(t, k, data, withPassword(""))
+		}
+	}
+	_, err := Parse(pfxFile(claimMAC(maxTotalRounds/2), plainSafe()), withPassword(testPassword))
+	require.ErrorIs(t, err, ErrWrongPassword, "no more work than for any wrong password")
 }

@@ -11,15 +11,32 @@ func addPKCS7(r *reader, der []byte) error {
 	if !r.publicOnly {
 		r.note(noteP7B)
 	}
-	certs, ok := pkcs7Certificates(der)
-	for ok && !certs.Empty() {
+	certs, _ := pkcs7Certificates(der)
+	return addEach(r, certs, "P7B")
+}
+
+// addPkiPath adds the certificates of a PkiPath (RFC 6066 §10.1), as Java writes
+// them.
+func addPkiPath(r *reader, der []byte) error {
+	if !r.publicOnly {
+		r.note(notePkiPath)
+	}
+	s := cryptobyte.String(der)
+	var certs cryptobyte.String
+	s.ReadASN1(&certs, cbasn1.SEQUENCE) // it was classified by that
+	return addEach(r, certs, "PkiPath")
+}
+
+// addEach adds certificates that stand one after the other.
+func addEach(r *reader, certs cryptobyte.String, what string) error {
+	for !certs.Empty() {
 		if err := r.count(); err != nil {
 			return err
 		}
 		var raw cryptobyte.String
 		var tag cbasn1.Tag
 		if !certs.ReadAnyASN1Element(&raw, &tag) {
-			return r.problem(formatError("the P7B in it is broken"))
+			return r.problem(formatError("the %s in it is broken", what))
 		}
 		if tag != cbasn1.SEQUENCE { // an attribute certificate
 			continue
