@@ -190,7 +190,7 @@ func TestCorpusIsWhole(t *testing.T) {
 		require.NoError(t, err)
 		size += info.Size()
 	}
-	assert.Less(t, size, int64(3<<19), "the corpus has grown too large")
+	assert.Less(t, size, int64(7<<18), "the corpus has grown too large")
 	for _, tool := range []string{"openssl", "keytool", "certtool", "pk12util", "node-forge", "BouncyCastle"} {
 		assert.True(t, tools[tool], "no file by %s", tool)
 	}

@@ -65,6 +65,7 @@ func (w *writer) synthesise() {
 	w.ber()
 	w.shapes()
 	w.hostile()
+	w.odd()
 }
 
 // goPKCS12 are real files of a library, which certtoken itself writes PFX with.
