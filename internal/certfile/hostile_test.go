@@ -142,6 +142,7 @@ func nest64(data []byte, n int) []byte {
 
 // A million rounds for each part are legitimate.
 func TestMillionRounds(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a second")
 	}

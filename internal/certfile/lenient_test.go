@@ -225,6 +225,7 @@ func oddExtensions() map[string]oddExtensionList {
 }
 
 func TestOddCertificates(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	for name, tt := range oddCertificates(k) {
 		t.Run(name, func(t *testing.T) {
@@ -371,6 +372,7 @@ func TestOddIssuers(t *testing.T) {
 // reads it too, the same key, thumbprint, serial number and end. openssl reads
 // most of them.
 func TestOpenSSLOnOddCertificates(t *testing.T) {
+	t.Parallel()
 	openssl := tool(t, "openssl")
 	k := testKeys(t)
 	certs := map[string][]byte{}
@@ -419,6 +421,7 @@ func TestOpenSSLOnOddCertificates(t *testing.T) {
 // TestMutatedCertificates breaks every part of an odd certificate: what is read
 // has its bytes, and with the private key only its own.
 func TestMutatedCertificates(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	raw := oddCertificates(k)[allOfThem].sign(&k.key.PublicKey, k.key)
 	read := 0

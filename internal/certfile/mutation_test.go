@@ -56,6 +56,7 @@ func mutate(der []byte, yield func([]byte) bool) bool {
 // TestMutations breaks every part of the structures in every way: each result
 // is the right pair or an error of ours.
 func TestMutations(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	k := testKeys(t)
 	e := modern(testPassword, 1)
@@ -113,6 +114,7 @@ func TestMutations(t *testing.T) {
 // TestMutationsAgainstOracles breaks what a right MAC protects, and compares
 // what other readers still get out of it.
 func TestMutationsAgainstOracles(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	k := testKeys(t)
 	const sha1OID = "1.3.14.3.2.26"
@@ -144,6 +146,7 @@ func TestMutationsAgainstOracles(t *testing.T) {
 // Every prefix of a file is an error, or the file without the end of its last
 // line, which nothing depends on.
 func TestPrefixes(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	e := modern(testPassword, 1)
 	for name, data := range map[string][]byte{
@@ -171,6 +174,7 @@ func TestPrefixes(t *testing.T) {
 
 // Changing a byte of a protected file never yields another pair.
 func TestFlippedBytes(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	e := modern(testPassword, 1)
 	data := pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))

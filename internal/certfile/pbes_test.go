@@ -54,7 +54,7 @@ func TestPBES2Parameters(t *testing.T) {
 		"unknown PRF":       {seq(kdf(salt, number(1), seq(oid("2.16.840.1.101.3.4.2.14"))), cipher), ErrUnsupported},
 		"unknown KDF":       {seq(seq(oid("1.3.6.1.4.1.11591.4.12"), seq()), cipher), ErrUnsupported},
 		"unknown cipher":    {seq(kdf(salt, number(1)), seq(oid("1.2.392.200011.61.1.1.1.4"), octets(make([]byte, 16)))), ErrUnsupported},
-		"wrong key length":  {seq(kdf(salt, number(1), number(16)), cipher), ErrFormat},
+		"wrong key length":  {seq(kdf(salt, number(1), number(15)), cipher), ErrFormat},
 		"no parameters":     {nil, ErrFormat},
 		"no KDF":            {seq(), ErrFormat},
 		"no cipher":         {seq(kdf(salt, number(1))), ErrFormat},

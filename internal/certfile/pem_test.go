@@ -67,6 +67,7 @@ func textForms(text []byte) map[string][]byte {
 }
 
 func TestPEMText(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	chain := slices.Concat(pemCert(k.root), pemOf("PRIVATE KEY", k.pkcs8), pemCert(k.intermediate), pemCert(k.leaf))
 	for name, data := range textForms(chain) {
@@ -85,6 +86,7 @@ func TestPEMText(t *testing.T) {
 }
 
 func TestPEMLabels(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	text := func(s string) []byte { return []byte(s) }
 	cert, key := pemCert(k.leaf), pemOf("PRIVATE KEY", k.pkcs8)
@@ -198,6 +200,7 @@ func TestTwoFiles(t *testing.T) {
 }
 
 func TestEncryptedPEM(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	k := testKeys(t)
 	const umlauts = "pässwörd"
@@ -234,6 +237,7 @@ func TestEncryptedPEM(t *testing.T) {
 
 // What openssl writes today, whichever version is here.
 func TestOpenSSLEncryptedPEM(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	openssl := tool(t, "openssl")
 	k := testKeys(t)

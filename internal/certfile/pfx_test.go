@@ -274,6 +274,7 @@ func TestPFXErrors(t *testing.T) {
 // Whatever a wrong password decrypts to, it must not come out: without a MAC,
 // padding is right for one password in 256.
 func TestPFXWrongPasswordLuck(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	e := modern(testPassword, 1)
 	data := pfxFile(nil, plainSafe(shroudedBag(e, k.pkcs8)), encryptedSafeOf(e, certBag(k.leaf.Raw)))
@@ -286,6 +287,7 @@ func TestPFXWrongPasswordLuck(t *testing.T) {
 // TestPFXBuilderAgreesWithOpenSSL shows that the builder writes what openssl
 // reads, so that the tests above don't only test the reader against itself.
 func TestPFXBuilderAgreesWithOpenSSL(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	openssl := tool(t, "openssl")
 	k := testKeys(t)
@@ -332,6 +334,7 @@ func longer(e encryption, behind ...byte) encryption {
 
 // What other programs write and read although it isn't right.
 func TestStrangeEncryptions(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	utf8, bmp := []byte(testPassword), bmpString(testPassword)
 	kdf := func(password []byte, keyLen int) kdfRecipe { return pbkdf2Recipe(oidHMACSHA256, password, 2, keyLen) }

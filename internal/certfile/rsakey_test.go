@@ -139,6 +139,7 @@ func strangeKeys(k *keyring) (good, bad map[string][]byte) {
 func pkcs8Of(pkcs1 []byte) []byte { return seq(number(0), seq(oid(oidRSA), null()), octets(pkcs1)) }
 
 func TestStrangeKeys(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	good, bad := strangeKeys(k)
 	for name, der := range good {
@@ -182,6 +183,7 @@ func requireSameKey(t *testing.T, want, got *rsa.PrivateKey) {
 // with the same modulus and exponent, and what openssl signs with it is what our
 // key signs.
 func TestOpenSSLOnStrangeKeys(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	openssl := tool(t, "openssl")
 	k := testKeys(t)
