@@ -295,7 +295,8 @@ func writeRefused(b *bytes.Buffer, cases []corpusCase) {
 	}
 	fmt.Fprintf(b, "\n## Refused\n\n| error | cases | of |\n|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Fprintf(b, "| `%s` | %d | %s |\n", name, counts[name], strings.Join(slices.Sorted(maps.Keys(families[name])), "; "))
+		fmt.Fprintf(b, "| `%s` | %d | %s |\n", name, counts[name],
+			strings.Join(slices.Sorted(maps.Keys(families[name])), "; "))
 	}
 }
 

@@ -256,7 +256,8 @@ func TestOracleReads(t *testing.T) {
 	k := testKeys(t)
 	read := 0
 	for _, e := range schemes(testPassword, 3) {
-		data := pfxFile(pkcs12MAC("1.3.14.3.2.26", bmpString(testPassword), 3), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+		data := pfxFile(pkcs12MAC("1.3.14.3.2.26", bmpString(testPassword), 3), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+			plainSafe(shroudedBag(e, k.pkcs8)))
 		if compareWithOracles(t, data, testPassword) > 0 {
 			read++
 		}
@@ -274,7 +275,8 @@ func FuzzOracles(f *testing.F) {
 	})
 	k := testKeys(f)
 	for _, e := range schemes("secret", 1) {
-		f.Add(pfxFile(pkcs12MAC("1.3.14.3.2.26", bmpString("secret"), 1), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))), "secret")
+		f.Add(pfxFile(pkcs12MAC("1.3.14.3.2.26", bmpString("secret"), 1), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+			plainSafe(shroudedBag(e, k.pkcs8))), "secret")
 		f.Add(pfxFile(nil, encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))), "secret")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, password string) {

@@ -21,7 +21,8 @@ func TestFIPSMode(t *testing.T) {
 	if fips140.Enforced() {
 		t.Skip("TestInFIPSMode runs in this process")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestInFIPSMode$", "-test.v", fmt.Sprintf("-test.short=%t", testing.Short()))
+	cmd := exec.Command(os.Args[0], "-test.run=^TestInFIPSMode$", "-test.v",
+		fmt.Sprintf("-test.short=%t", testing.Short()))
 	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -35,17 +36,20 @@ func TestInFIPSMode(t *testing.T) {
 	k := testKeys(t)
 	allowed := []string{
 		"PBES2 AES-128-CBC", "PBES2 AES-192-CBC", "PBES2 AES-256-CBC", "PBKDF2 with a key length", "PBKDF2 HMAC-SHA-224",
-		"PBKDF2 HMAC-SHA-256", "PBKDF2 HMAC-SHA-384", "PBKDF2 HMAC-SHA-512", "PBKDF2 HMAC-SHA-512/224", "PBKDF2 HMAC-SHA-512/256",
+		"PBKDF2 HMAC-SHA-256", "PBKDF2 HMAC-SHA-384", "PBKDF2 HMAC-SHA-512",
+		"PBKDF2 HMAC-SHA-512/224", "PBKDF2 HMAC-SHA-512/256",
 	}
 	var all map[string]encryption
 	fips140.WithoutEnforcement(func() { all = schemes(testPassword, 2) })
 	for name, e := range all {
 		var data, pem, traditional []byte
 		fips140.WithoutEnforcement(func() {
-			data = pfxFile(modernMAC(testPassword, 2), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+			data = pfxFile(modernMAC(testPassword, 2), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+				plainSafe(shroudedBag(e, k.pkcs8)))
 			pem = append(pemCert(k.leaf), pemOf("ENCRYPTED PRIVATE KEY", e.shroud(k.pkcs8))...)
 		})
-		traditional = append(pemCert(k.leaf), "-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"...)
+		traditional = append(pemCert(k.leaf), "-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES-128-CBC,00\n\n"+
+			"AAAA\n-----END RSA PRIVATE KEY-----\n"...)
 		if slices.Contains(allowed, name) {
 			requirePair(t, k, data, withPassword(testPassword))
 			requirePair(t, k, pem, withPassword(testPassword))
@@ -72,7 +76,8 @@ func TestInFIPSMode(t *testing.T) {
 	}
 	_, err := Parse(pemCert(k.leaf), Options{Thumbprint: strings.Repeat("0", 40)})
 	require.ErrorIs(t, err, ErrUnsupported)
-	_, err = Parse(append(pems(k.leaf, k.other), append(pemOf("PRIVATE KEY", k.pkcs8), pemOf("PRIVATE KEY", k.otherPKCS8)...)...), Options{})
+	_, err = Parse(append(pems(k.leaf, k.other),
+		append(pemOf("PRIVATE KEY", k.pkcs8), pemOf("PRIVATE KEY", k.otherPKCS8)...)...), Options{})
 	require.ErrorIs(t, err, ErrSeveralKeys)
 	assert.ErrorContains(t, err, "SHA-256")
 

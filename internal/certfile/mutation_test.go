@@ -61,20 +61,24 @@ func TestMutations(t *testing.T) {
 	k := testKeys(t)
 	e := modern(testPassword, 1)
 	safes := [][]byte{plainSafe(shroudedBag(e, k.pkcs8)), encryptedSafeOf(e, certBag(k.leaf.Raw))}
-	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, k.leaf.Raw), tlv(0x31))))
+	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, k.leaf.Raw),
+		tlv(0x31))))
 	files := map[string]struct{ data, key []byte }{
 		"PFX":         {data: pfxFile(modernMAC(testPassword, 1), safes...)},
 		"PFX, no MAC": {data: pfxFile(nil, safes...)},
 		"PFX, plain":  {data: pfxFile(nil, plainSafe(certBag(k.leaf.Raw), nestedBag(keyBag(k.pkcs8))))},
-		"PFX, PBMAC1": {data: pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32), oidHMACSHA256, 32), safes...)},
-		"PFX, 3DES":   {data: pfxFile(nil, encryptedSafeOf(pkcs12PBE(oidPKCS123DES, bmpString(testPassword), 1), certBag(k.leaf.Raw), keyBag(k.pkcs8)))},
-		"PKCS #8":     {pemCert(k.leaf), k.pkcs8},
-		"PKCS #1":     {pemCert(k.leaf), k.pkcs1},
-		"P7B":         {p7, k.pkcs8},
-		"scrypt":      {pemCert(k.leaf), pbes2(scryptRecipe([]byte(testPassword), 2, 1, 1), oidAES128CBC).shroud(k.pkcs8)},
-		"PBES1":       {pemCert(k.leaf), pbes1(oidPBESHA1DES, []byte(testPassword), 1).shroud(k.pkcs8)},
-		"RC2":         {pemCert(k.leaf), pbes2(pbkdf2Recipe("", []byte(testPassword), 1, 16), oidRC2CBC).shroud(k.pkcs8)},
-		"PBES2":       {pemCert(k.leaf), pbes2(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32), oidAES256CBC).shroud(k.pkcs8)},
+		"PFX, PBMAC1": {data: pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32), oidHMACSHA256, 32),
+			safes...)},
+		"PFX, 3DES": {data: pfxFile(nil, encryptedSafeOf(pkcs12PBE(oidPKCS123DES, bmpString(testPassword), 1),
+			certBag(k.leaf.Raw), keyBag(k.pkcs8)))},
+		"PKCS #8": {pemCert(k.leaf), k.pkcs8},
+		"PKCS #1": {pemCert(k.leaf), k.pkcs1},
+		"P7B":     {p7, k.pkcs8},
+		"scrypt":  {pemCert(k.leaf), pbes2(scryptRecipe([]byte(testPassword), 2, 1, 1), oidAES128CBC).shroud(k.pkcs8)},
+		"PBES1":   {pemCert(k.leaf), pbes1(oidPBESHA1DES, []byte(testPassword), 1).shroud(k.pkcs8)},
+		"RC2":     {pemCert(k.leaf), pbes2(pbkdf2Recipe("", []byte(testPassword), 1, 16), oidRC2CBC).shroud(k.pkcs8)},
+		"PBES2": {pemCert(k.leaf), pbes2(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32),
+			oidAES256CBC).shroud(k.pkcs8)},
 	}
 	for name, file := range files {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +154,8 @@ func TestPrefixes(t *testing.T) {
 	k := testKeys(t)
 	e := modern(testPassword, 1)
 	for name, data := range map[string][]byte{
-		"PFX":        pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))),
+		"PFX": pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+			plainSafe(shroudedBag(e, k.pkcs8))),
 		"BER":        toBER(pfxFile(nil, plainSafe(certBag(k.leaf.Raw), keyBag(k.pkcs8)))),
 		"PEM":        slices.Concat(pemCert(k.leaf), pemOf("PRIVATE KEY", k.pkcs8)),
 		"base64 PFX": nest64(pfxFile(nil, plainSafe(certBag(k.leaf.Raw), keyBag(k.pkcs8))), 1),
@@ -177,7 +182,8 @@ func TestFlippedBytes(t *testing.T) {
 	t.Parallel()
 	k := testKeys(t)
 	e := modern(testPassword, 1)
-	data := pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+	data := pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+		plainSafe(shroudedBag(e, k.pkcs8)))
 	for i := range data {
 		changed := bytes.Clone(data)
 		changed[i] ^= 0x41

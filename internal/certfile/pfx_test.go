@@ -34,7 +34,9 @@ func schemes(password string, rounds int64) map[string]encryption {
 		"PBKDF2 without PRF":       pbes2(pbkdf2Recipe("", utf8, rounds, 0), oidAES256CBC),
 		"PBES2 RC2":                pbes2(pbkdf2Recipe("", utf8, rounds, 16), oidRC2CBC),
 	}
-	for _, id := range []string{oidPKCS12RC4128, oidPKCS12RC440, oidPKCS123DES, oidPKCS122KeyDES, oidPKCS12RC2128, oidPKCS12RC240} {
+	for _, id := range []string{
+		oidPKCS12RC4128, oidPKCS12RC440, oidPKCS123DES, oidPKCS122KeyDES, oidPKCS12RC2128, oidPKCS12RC240,
+	} {
 		out[algorithmName(id)] = pkcs12PBE(id, bmp, rounds)
 	}
 	for _, id := range []string{oidPBEMD5DES, oidPBEMD5RC2, oidPBESHA1DES, oidPBESHA1RC2} {
@@ -140,7 +142,8 @@ func TestPFXPasswordForms(t *testing.T) {
 			{"Latin-1", bmpString("pässwörd"), []byte("p\xe4ssw\xf6rd")},
 		}},
 		{"пароль 🔑", []form{
-			{"standard", []byte("\x04\x3f\x04\x30\x04\x40\x04\x3e\x04\x3b\x04\x4c\x00 \xd8\x3d\xdd\x11\x00\x00"), []byte("пароль 🔑")},
+			{"standard", []byte("\x04\x3f\x04\x30\x04\x40\x04\x3e\x04\x3b\x04\x4c\x00 \xd8\x3d\xdd\x11\x00\x00"),
+				[]byte("пароль 🔑")},
 		}},
 		{"\xff\xfe not UTF-8", []form{
 			{"bytes", bmpString("\u00ff\u00fe not UTF-8"), []byte("\xff\xfe not UTF-8")},
@@ -156,7 +159,8 @@ func TestPFXPasswordForms(t *testing.T) {
 					"PBES2": pbes2(pbkdf2Recipe(oidHMACSHA256, enc.utf8, 2, 0), oidAES256CBC),
 				} {
 					t.Run(tt.password[:min(8, len(tt.password))]+"/"+mac.name+"/"+name+" "+enc.name, func(t *testing.T) {
-						data := pfxFile(pkcs12MAC(oidSHA256, mac.bmp, 2), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+						data := pfxFile(pkcs12MAC(oidSHA256, mac.bmp, 2), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+							plainSafe(shroudedBag(e, k.pkcs8)))
 						requirePair(t, k, data, withPassword(tt.password))
 						if tt.password == "" {
 							requirePair(t, k, data, Options{})
@@ -180,27 +184,38 @@ func TestPFXStructures(t *testing.T) {
 	unknown := bag("1.2.840.113549.1.12.10.1.99", seq(number(1)))
 	badCert := certBag(append([]byte{0x30, 0x82}, k.leaf.Raw[4:]...))
 	for name, data := range map[string][]byte{
-		"key first":                 pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf)),
-		"chain before the leaf":     pfxFile(mac, plainSafe(key), encryptedSafeOf(e, append(slices.Clone(chain), leaf)...)),
-		"leaf twice":                pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf, leaf)),
-		"key twice":                 pfxFile(mac, plainSafe(key, key), encryptedSafeOf(e, leaf)),
-		"a safe for each":           pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e, chain[0]), encryptedSafeOf(e, chain[1])),
-		"nested":                    pfxFile(mac, plainSafe(nested), encryptedSafeOf(e, nestedBag(leaf))),
-		"CRL and secret bags":       pfxFile(mac, plainSafe(bag("1.2.840.113549.1.12.10.1.4", seq()), key, bag("1.2.840.113549.1.12.10.1.5", seq())), encryptedSafeOf(e, leaf)),
-		"bags of no known kind":     pfxFile(mac, plainSafe(key, unknown), encryptedSafeOf(e, unknown, leaf)),
-		"SDSI certificate":          pfxFile(mac, plainSafe(key, bag(oidCertBag, seq(oid("1.2.840.113549.1.9.22.2"), explicit0(tlv(0x16, []byte("x")))))), encryptedSafeOf(e, leaf)),
-		"an empty safe":             pfxFile(mac, plainSafe(), plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e)),
-		"an unreadable stranger":    pfxFile(mac, plainSafe(key), encryptedSafeOf(e, badCert, leaf)),
-		"another key beside":        pfxFile(mac, plainSafe(shroudedBag(e, k.otherPKCS8), key), encryptedSafeOf(e, leaf)),
-		"an EC key beside":          pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8), key), encryptedSafeOf(e, leaf, certBag(k.intermediate.Raw))),
-		"key of another password":   pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.otherPKCS8), key), encryptedSafeOf(e, leaf)),
-		"public-key encrypted part": pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq())), encryptedSafeOf(e, leaf)),
-		"content type of no use":    pfxFile(mac, plainSafe(key), seq(oid("1.2.840.113549.1.7.5"), explicit0(seq())), encryptedSafeOf(e, leaf)),
-		"BER inside":                pfxOf(mac, toBER(seq(plainSafe(key), encryptedSafeOf(e, leaf)))),
-		"BER outside":               toBER(pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf))),
-		"BER everywhere":            toBER(pfxOf(mac, toBER(seq(seq(oid(oidData), explicit0(octets(toBER(seq(key))))), encryptedSafeOf(e, leaf))))),
-		"BER in the safe":           pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, e.encrypt(toBER(seq(leaf))))),
-		"BER key":                   pfxFile(mac, plainSafe(bag(oidShroudedKeyBag, seq(e.alg, octets(e.encrypt(toBER(k.pkcs8)))))), encryptedSafeOf(e, leaf)),
+		"key first":             pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf)),
+		"chain before the leaf": pfxFile(mac, plainSafe(key), encryptedSafeOf(e, append(slices.Clone(chain), leaf)...)),
+		"leaf twice":            pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf, leaf)),
+		"key twice":             pfxFile(mac, plainSafe(key, key), encryptedSafeOf(e, leaf)),
+		"a safe for each": pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e, chain[0]),
+			encryptedSafeOf(e, chain[1])),
+		"nested": pfxFile(mac, plainSafe(nested), encryptedSafeOf(e, nestedBag(leaf))),
+		"CRL and secret bags": pfxFile(mac,
+			plainSafe(bag("1.2.840.113549.1.12.10.1.4", seq()), key,
+				bag("1.2.840.113549.1.12.10.1.5", seq())), encryptedSafeOf(e, leaf)),
+		"bags of no known kind": pfxFile(mac, plainSafe(key, unknown), encryptedSafeOf(e, unknown, leaf)),
+		"SDSI certificate": pfxFile(mac,
+			plainSafe(key, bag(oidCertBag, seq(oid("1.2.840.113549.1.9.22.2"),
+				explicit0(tlv(0x16, []byte("x")))))), encryptedSafeOf(e, leaf)),
+		"an empty safe":          pfxFile(mac, plainSafe(), plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e)),
+		"an unreadable stranger": pfxFile(mac, plainSafe(key), encryptedSafeOf(e, badCert, leaf)),
+		"another key beside":     pfxFile(mac, plainSafe(shroudedBag(e, k.otherPKCS8), key), encryptedSafeOf(e, leaf)),
+		"an EC key beside": pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8), key),
+			encryptedSafeOf(e, leaf, certBag(k.intermediate.Raw))),
+		"key of another password": pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.otherPKCS8), key),
+			encryptedSafeOf(e, leaf)),
+		"public-key encrypted part": pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq())),
+			encryptedSafeOf(e, leaf)),
+		"content type of no use": pfxFile(mac, plainSafe(key), seq(oid("1.2.840.113549.1.7.5"), explicit0(seq())),
+			encryptedSafeOf(e, leaf)),
+		"BER inside":  pfxOf(mac, toBER(seq(plainSafe(key), encryptedSafeOf(e, leaf)))),
+		"BER outside": toBER(pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf))),
+		"BER everywhere": toBER(pfxOf(mac,
+			toBER(seq(seq(oid(oidData), explicit0(octets(toBER(seq(key))))), encryptedSafeOf(e, leaf))))),
+		"BER in the safe": pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, e.encrypt(toBER(seq(leaf))))),
+		"BER key": pfxFile(mac,
+			plainSafe(bag(oidShroudedKeyBag, seq(e.alg, octets(e.encrypt(toBER(k.pkcs8)))))), encryptedSafeOf(e, leaf)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			requirePair(t, k, data, withPassword(testPassword))
@@ -232,32 +247,43 @@ func TestPFXErrors(t *testing.T) {
 		{"no certificate", pfxFile(mac, plainSafe(key)), ErrNoCertificate, ""},
 		{"nothing", pfxFile(mac), ErrFormat, ""},
 		{"mismatch", pfxFile(mac, plainSafe(key), encryptedSafeOf(e, certBag(k.other.Raw))), ErrKeyMismatch, "Other"},
-		{"two pairs", pfxFile(mac, plainSafe(key, shroudedBag(e, k.otherPKCS8)), encryptedSafeOf(e, leaf, certBag(k.other.Raw))), ErrSeveralKeys, "Other"},
-		{"EC", pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8)), encryptedSafeOf(e, certBag(k.intermediate.Raw))), ErrNotRSA, "P-256"},
-		{"key of another password", pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)), encryptedSafeOf(e, leaf)),
+		{"two pairs", pfxFile(mac, plainSafe(key, shroudedBag(e, k.otherPKCS8)),
+			encryptedSafeOf(e, leaf, certBag(k.other.Raw))), ErrSeveralKeys, "Other"},
+		{"EC", pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8)), encryptedSafeOf(e, certBag(k.intermediate.Raw))),
+			ErrNotRSA, "P-256"},
+		{"key of another password", pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)),
+			encryptedSafeOf(e, leaf)),
 			ErrFormat, "private key: not a certificate file with its key: the password is that of the PFX"},
 		{"safe of another password", pfxFile(mac, plainSafe(key), encryptedSafeOf(modern("other", 2), leaf)),
 			ErrFormat, "the password is that of the PFX"},
-		{"key of another password, no MAC", pfxFile(nil, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)), encryptedSafeOf(e, leaf)),
+		{"key of another password, no MAC", pfxFile(nil, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)),
+			encryptedSafeOf(e, leaf)),
 			ErrWrongPassword, "private key"},
-		{"unknown encryption of the key", pfxFile(mac, plainSafe(shroudedBag(alg("1.2.3.4"), k.pkcs8)), encryptedSafeOf(e, leaf)), ErrUnsupported, "1.2.3.4"},
+		{"unknown encryption of the key", pfxFile(mac, plainSafe(shroudedBag(alg("1.2.3.4"), k.pkcs8)),
+			encryptedSafeOf(e, leaf)), ErrUnsupported, "1.2.3.4"},
 		{"MD2", pfxFile(mac, plainSafe(key), encryptedSafeOf(alg(oidPBEMD2DES))), ErrUnsupported, "pbeWithMD2AndDES-CBC"},
 		{"GCM", pfxFile(mac, plainSafe(shroudedBag(gcm, nil)), encryptedSafeOf(e, leaf)), ErrUnsupported, "AES-256-GCM"},
-		{"only encrypted for a certificate", pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq()))), ErrUnsupported, "for a certificate"},
+		{"only encrypted for a certificate", pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq()))),
+			ErrUnsupported, "for a certificate"},
 		{"signed", seq(number(3), seq(oid(oidSignedData), explicit0(seq()))), ErrUnsupported, "signed"},
 		{"PFX version", seq(number(1), seq(oid(oidData), explicit0(octets(seq())))), ErrUnsupported, "version 1"},
 		{"unknown MAC", pfxFile(func([]byte) []byte {
 			return seq(seq(seq(oid("2.16.840.1.101.3.4.2.8")), octets(testSalt)), octets(testSalt), number(1))
 		}, plainSafe(key)), ErrUnsupported, "SHA3-256"},
 		{"MAC without content", seq(number(3), seq(oid(oidData), explicit0(octets(seq()))), seq()), ErrFormat, ""},
-		{"PBMAC1 without key length", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 0), oidHMACSHA256, 32), plainSafe(key)), ErrFormat, "length of its key"},
-		{"PBMAC1 with short key", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 19), oidHMACSHA256, 19), plainSafe(key)), ErrUnsupported, "19 bytes"},
-		{"key length of another cipher", pfxFile(mac, plainSafe(shroudedBag(pbes2(pbkdf2Recipe(oidHMACSHA256, nil, 1, 16), oid3DESCBC), k.pkcs8)), encryptedSafeOf(e, leaf)),
+		{"PBMAC1 without key length", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 0), oidHMACSHA256, 32),
+			plainSafe(key)), ErrFormat, "length of its key"},
+		{"PBMAC1 with short key", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 19), oidHMACSHA256, 19),
+			plainSafe(key)), ErrUnsupported, "19 bytes"},
+		{"key length of another cipher", pfxFile(mac,
+			plainSafe(shroudedBag(pbes2(pbkdf2Recipe(oidHMACSHA256, nil, 1, 16), oid3DESCBC), k.pkcs8)), encryptedSafeOf(e,
+				leaf)),
 			ErrFormat, "16 bytes"},
 		{"cut", good[:len(good)-20], ErrFormat, "part of it"},
 		{"cut to a half", good[:len(good)/2], ErrFormat, "part of it"},
 		{"cut inside", pfxOf(mac, seq(plainSafe(key))[:100]), ErrFormat, ""},
-		{"ciphertext of no whole blocks", pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, make([]byte, 33))), ErrFormat, "33"},
+		{"ciphertext of no whole blocks", pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, make([]byte, 33))),
+			ErrFormat, "33"},
 		{"no ciphertext", pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, nil)), ErrFormat, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -297,10 +323,12 @@ func TestPFXBuilderAgreesWithOpenSSL(t *testing.T) {
 			continue // not in every openssl
 		}
 		t.Run(name, func(t *testing.T) {
-			data := pfxFile(modernMAC(testPassword, 5), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+			data := pfxFile(modernMAC(testPassword, 5), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+				plainSafe(shroudedBag(e, k.pkcs8)))
 			file := filepath.Join(t.TempDir(), "a.pfx")
 			require.NoError(t, os.WriteFile(file, data, 0o600))
-			out, err := exec.Command(openssl, "pkcs12", "-in", file, "-nodes", "-legacy", "-passin", "pass:"+testPassword).Output()
+			out, err := exec.Command(openssl, "pkcs12", "-in", file, "-nodes", "-legacy", "-passin",
+				"pass:"+testPassword).Output()
 			require.NoError(t, err)
 			pair := requirePair(t, k, out, Options{})
 			assert.Equal(t, "PEM", pair.Format)
@@ -405,7 +433,10 @@ func TestPFXProtectedToGroup(t *testing.T) {
 // error says which is right.
 func TestPFXWithEmptyPassword(t *testing.T) {
 	k := testKeys(t)
-	for name, e := range map[string]encryption{"PBES2": modern("", 2), "3DES": pkcs12PBE(oidPKCS123DES, bmpString(""), 2)} {
+	for name, e := range map[string]encryption{
+		"PBES2": modern("", 2),
+		"3DES":  pkcs12PBE(oidPKCS123DES, bmpString(""), 2),
+	} {
 		if name == "3DES" && fips140.Enforced() {
 			continue
 		}

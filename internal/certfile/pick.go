@@ -112,7 +112,8 @@ func pickSelected(r *reader, selected thumbprint) (*Pair, error) {
 	}
 	cert := r.certs[i]
 	if public, _ := publicKeyOf(cert); public == nil {
-		return nil, fmt.Errorf("%w: the selected certificate %s has one of %s", ErrNotRSA, nameOf(cert), cert.PublicKeyAlgorithm)
+		return nil, fmt.Errorf("%w: the selected certificate %s has one of %s",
+			ErrNotRSA, nameOf(cert), cert.PublicKeyAlgorithm)
 	}
 	for _, key := range r.keys {
 		if belongs(cert, key) {

@@ -50,8 +50,10 @@ func TestChainStrangers(t *testing.T) {
 	key := pemOf("PRIVATE KEY", k.pkcs8)
 	// Another CA of the same name: without key identifiers only the signature
 	// tells them apart.
-	namesake := mustCert(t, certRecipe{subject: "Intermediate", ca: true, public: k.rootKey.Public(), issuer: &k.root, signer: k.rootKey})
-	plain := mustCert(t, certRecipe{subject: "Leaf", public: k.key.Public(), issuer: &k.intermediate, signer: k.caKey, noKeyIDs: true})
+	namesake := mustCert(t, certRecipe{subject: "Intermediate", ca: true, public: k.rootKey.Public(), issuer: &k.root,
+		signer: k.rootKey})
+	plain := mustCert(t, certRecipe{subject: "Leaf", public: k.key.Public(), issuer: &k.intermediate, signer: k.caKey,
+		noKeyIDs: true})
 	for _, order := range [][]*x509.Certificate{{plain, namesake, k.intermediate}, {k.intermediate, namesake, plain}} {
 		pair, err := Parse(append(pems(order...), key...), Options{})
 		require.NoError(t, err)
@@ -75,7 +77,8 @@ func TestChainStrangers(t *testing.T) {
 // Two CAs that certify each other.
 func TestChainLoop(t *testing.T) {
 	k := testKeys(t)
-	a := mustCert(t, certRecipe{subject: "Intermediate", ca: true, public: k.caKey.Public(), issuer: &k.root, signer: k.rootKey})
+	a := mustCert(t, certRecipe{subject: "Intermediate", ca: true, public: k.caKey.Public(), issuer: &k.root,
+		signer: k.rootKey})
 	b := mustCert(t, certRecipe{subject: "Root", ca: true, public: k.rootKey.Public(), issuer: &a, signer: k.caKey})
 	pair := requirePair(t, k, append(pems(b, a, k.leaf), pemOf("PRIVATE KEY", k.pkcs8)...), Options{})
 	assert.Len(t, pair.Chain, 2)
@@ -96,7 +99,8 @@ func TestChainUnverifiable(t *testing.T) {
 
 func TestRenewedCertificateOfTheSameKey(t *testing.T) {
 	k := testKeys(t)
-	later := mustCert(t, certRecipe{subject: "Leaf", public: k.key.Public(), issuer: &k.intermediate, signer: k.caKey, notBefore: testStart.AddDate(0, 6, 0)})
+	later := mustCert(t, certRecipe{subject: "Leaf", public: k.key.Public(), issuer: &k.intermediate, signer: k.caKey,
+		notBefore: testStart.AddDate(0, 6, 0)})
 	sameEnd := mustCert(t, certRecipe{
 		subject: "Leaf", public: k.key.Public(), issuer: &k.intermediate, signer: k.caKey,
 		notBefore: testStart.AddDate(0, 1, 0), notAfter: k.leaf.NotAfter,
@@ -128,7 +132,8 @@ func TestRenewedSelfSigned(t *testing.T) {
 	k := testKeys(t)
 	var both []*x509.Certificate
 	for _, years := range []int{0, 1} {
-		both = append(both, mustCert(t, certRecipe{subject: "Self", public: k.key.Public(), signer: k.key, notBefore: testStart.AddDate(years, 0, 0)}))
+		both = append(both, mustCert(t, certRecipe{subject: "Self", public: k.key.Public(), signer: k.key,
+			notBefore: testStart.AddDate(years, 0, 0)}))
 	}
 	pair, err := Parse(append(pems(both...), pemOf("PRIVATE KEY", k.pkcs8)...), Options{})
 	require.NoError(t, err)
@@ -139,7 +144,8 @@ func TestRenewedSelfSigned(t *testing.T) {
 func TestThumbprint(t *testing.T) {
 	skipInFIPSMode(t)
 	k := testKeys(t)
-	data := append(pems(k.other, k.leaf, k.intermediate), append(pemOf("PRIVATE KEY", k.otherPKCS8), pemOf("PRIVATE KEY", k.pkcs8)...)...)
+	data := append(pems(k.other, k.leaf, k.intermediate),
+		append(pemOf("PRIVATE KEY", k.otherPKCS8), pemOf("PRIVATE KEY", k.pkcs8)...)...)
 	_, err := Parse(data, Options{})
 	require.ErrorIs(t, err, ErrSeveralKeys)
 	sha1Sum, sha256Sum := sha1.Sum(k.leaf.Raw), sha256.Sum256(k.leaf.Raw)
@@ -171,7 +177,8 @@ func TestThumbprint(t *testing.T) {
 	onlyOther := append(pems(k.other, k.leaf), pemOf("PRIVATE KEY", k.otherPKCS8)...)
 	_, err = Parse(onlyOther, Options{Thumbprint: fmt.Sprintf("%x", sha256Sum)})
 	require.ErrorIs(t, err, ErrNoPrivateKey)
-	_, err = Parse(append(pemCert(k.leaf), pemOf("PRIVATE KEY", k.otherPKCS8)...), Options{Thumbprint: fmt.Sprintf("%x", sha256Sum)})
+	_, err = Parse(append(pemCert(k.leaf), pemOf("PRIVATE KEY", k.otherPKCS8)...),
+		Options{Thumbprint: fmt.Sprintf("%x", sha256Sum)})
 	require.ErrorIs(t, err, ErrKeyMismatch)
 	_, err = Parse(pemCert(k.leaf), Options{Thumbprint: fmt.Sprintf("%x", sha256Sum)})
 	require.ErrorIs(t, err, ErrNoPrivateKey)
@@ -196,16 +203,17 @@ func TestKeyErrors(t *testing.T) {
 		want error
 		text string
 	}{
-		"EC":            {k.ecPKCS8, ErrNotRSA, "EC P-256"},
-		"SEC 1":         {seq(number(1), octets(make([]byte, 32)), tlv(0xa0, oid("1.2.840.10045.3.1.7"))), ErrNotRSA, "EC"},
-		"Ed25519":       {otherAlgorithm("1.3.101.112"), ErrNotRSA, "Ed25519"},
-		"DSA":           {seq(number(0), number(1), number(2), number(3), number(4), number(5)), ErrNotRSA, "DSA"},
-		"unknown":       {otherAlgorithm("1.2.3.4"), ErrNotRSA, "1.2.3.4"},
-		"RSASSA-PSS":    {pss, ErrUnsupported, "RSASSA-PSS"},
-		"damaged":       {damaged, ErrFormat, "damaged"},
-		"cut":           {k.pkcs8[:len(k.pkcs8)-1], ErrFormat, "a part of it"},
-		"RSA of 1 byte": {seq(number(0), number(15), number(3), number(3), number(3), number(5), number(1), number(3), number(2)), ErrKeyMismatch, ""},
-		"no modulus":    {seq(number(0), seq(oid(oidRSA)), octets(seq(number(0)))), ErrFormat, "broken"},
+		"EC":         {k.ecPKCS8, ErrNotRSA, "EC P-256"},
+		"SEC 1":      {seq(number(1), octets(make([]byte, 32)), tlv(0xa0, oid("1.2.840.10045.3.1.7"))), ErrNotRSA, "EC"},
+		"Ed25519":    {otherAlgorithm("1.3.101.112"), ErrNotRSA, "Ed25519"},
+		"DSA":        {seq(number(0), number(1), number(2), number(3), number(4), number(5)), ErrNotRSA, "DSA"},
+		"unknown":    {otherAlgorithm("1.2.3.4"), ErrNotRSA, "1.2.3.4"},
+		"RSASSA-PSS": {pss, ErrUnsupported, "RSASSA-PSS"},
+		"damaged":    {damaged, ErrFormat, "damaged"},
+		"cut":        {k.pkcs8[:len(k.pkcs8)-1], ErrFormat, "a part of it"},
+		"RSA of 1 byte": {seq(number(0), number(15), number(3), number(3), number(3), number(5), number(1), number(3),
+			number(2)), ErrKeyMismatch, ""},
+		"no modulus": {seq(number(0), seq(oid(oidRSA)), octets(seq(number(0)))), ErrFormat, "broken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, key := range [][]byte{tt.key, pemOf("PRIVATE KEY", tt.key)} {

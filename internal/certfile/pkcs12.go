@@ -71,8 +71,9 @@ func (p *pfx) explain(err error) error {
 
 // toGroupAdvice: Windows encrypts a random password for the accounts and puts it
 // into the file.
-const toGroupAdvice = "the file is protected to users or groups of Active Directory (Export-PfxCertificate -ProtectTo), " +
-	"which only they can open, on Windows: import it there and export it again with -Password"
+const toGroupAdvice = "the file is protected to users or groups of Active Directory " +
+	"(Export-PfxCertificate -ProtectTo), which only they can open, on Windows: " +
+	"import it there and export it again with -Password"
 
 // errOtherPassword: Java lets a key have a password of its own.
 var errOtherPassword = formatError("the password is that of the PFX, as its integrity check shows, " +
@@ -105,7 +106,8 @@ func parsePFX(der []byte) (*pfx, error) {
 		return nil, err
 	}
 	if info.oid == oidSignedData {
-		return nil, fmt.Errorf("%w: a PFX that is signed with a certificate instead of protected by a password", ErrUnsupported)
+		return nil, fmt.Errorf("%w: a PFX that is signed with a certificate instead of protected by a password",
+			ErrUnsupported)
 	}
 	if info.oid != oidData {
 		return nil, errPFX
@@ -190,8 +192,7 @@ func readSafes(r *reader, p *pfx) ([]encryptedSafe, error) {
 			}
 			locked = append(locked, safe)
 		case oidEnvelopedData:
-			err := r.problem(fmt.Errorf("%w: a part of the PFX is encrypted for a certificate instead of with a password", ErrUnsupported))
-			if err != nil {
+			if err := r.problem(errForCertificate); err != nil {
 				return nil, err
 			}
 		}
@@ -354,5 +355,8 @@ func readSequence(content []byte) (cryptobyte.String, error) {
 	}
 	return seq, nil
 }
+
+var errForCertificate = fmt.Errorf(
+	"%w: a part of the PFX is encrypted for a certificate instead of with a password", ErrUnsupported)
 
 var errPFX = formatError("the PFX is broken: it was damaged, or only a part of it was copied")

@@ -37,7 +37,8 @@ func parseThumbprint(text string) (thumbprint, error) {
 		digest, err = hex.DecodeString(strings.ReplaceAll(clean, "-", ""))
 	}
 	if err != nil || len(digest) != sha1.Size && len(digest) != sha256.Size {
-		return nil, fmt.Errorf("%w: %.100q is not a thumbprint (SHA-1 or SHA-256 in hex or base64url)", ErrNoCertificate, text)
+		return nil, fmt.Errorf("%w: %.100q is not a thumbprint (SHA-1 or SHA-256 in hex or base64url)",
+			ErrNoCertificate, text)
 	}
 	if len(digest) == sha1.Size {
 		if err := checkFIPS("selecting by a SHA-1 thumbprint (SHA-256 is possible)"); err != nil {

@@ -265,7 +265,8 @@ func (p *pki) fill(c *Case, leaf, chain, thumb string) error {
 
 // modulus asks openssl for a certificate's RSA modulus.
 func (p *pki) modulus(cert string) ([]byte, error) {
-	out, err := exec.Command("openssl", "x509", "-noout", "-modulus", "-in", filepath.Join(p.dir, cert+".crt.pem")).Output()
+	out, err := exec.Command("openssl", "x509", "-noout", "-modulus", "-in",
+		filepath.Join(p.dir, cert+".crt.pem")).Output()
 	if err != nil {
 		return nil, fmt.Errorf("modulus of %s: %w", cert, err)
 	}
