@@ -85,6 +85,10 @@ func ParseWithoutKey(data []byte, thumbprint string) (*Pair, error) {
 	}
 	pair := &Pair{Leaf: leaf, Chain: SortChain(leaf, r.certs), Format: r.format}
 	pair.Deviations = deviationsOf(r, pair)
+	for _, note := range r.notes {
+		// A key of a kind that can't be used must not look like no key.
+		pair.Deviations = append(pair.Deviations, "left out: there is also "+note)
+	}
 	return pair, nil
 }
 

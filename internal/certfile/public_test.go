@@ -91,6 +91,19 @@ func TestParsePublicRefuses(t *testing.T) {
 	}
 }
 
+// What else is in the file is told: it could be meant for the key.
+func TestParseWithoutKeyNamesWhatElseThereIs(t *testing.T) {
+	k := testKeys(t)
+	for label, what := range map[string]string{
+		"OPENSSH PRIVATE KEY": "OpenSSH", "TSS2 PRIVATE KEY": "TPM", "CERTIFICATE REQUEST": "CSR",
+	} {
+		pair, err := ParseWithoutKey(append(pems(k.leaf), pemOf(label, []byte("any"))...), "")
+		require.NoError(t, err, label)
+		require.Len(t, pair.Deviations, 1, label)
+		assert.Contains(t, pair.Deviations[0], what)
+	}
+}
+
 func TestParseWithoutKeyPicksTheLeaf(t *testing.T) {
 	k := testKeys(t)
 	renewed := mustCert(t, certRecipe{
