@@ -56,7 +56,7 @@ func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (
 	if err != nil {
 		return nil, err
 	}
-	cert.format = pair.Format
+	cert.format, cert.deviations = pair.Format, pair.Deviations
 	return cert, nil
 }
 

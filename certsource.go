@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/certfile"
@@ -33,8 +34,9 @@ type Certificate struct {
 	Chain  []*x509.Certificate // issuers of Leaf, nearest first; may be empty
 	Signer crypto.Signer       // RSA; a key in memory, an HSM, a vault
 
-	format string       // of the file it was read from
-	names  *thumbprints // of the leaf that it was made with; nil: it was built by hand
+	format     string       // of the file it was read from
+	deviations []string     // what that file has that crypto/x509 doesn't read
+	names      *thumbprints // of the leaf that it was made with; nil: it was built by hand
 }
 
 // CertSource supplies the certificate that signs. It is asked once for each
@@ -116,6 +118,15 @@ func (c *Certificate) Certificate(context.Context) (*Certificate, error) { retur
 // FileFormat is the form of the file that the certificate was read from: "PFX",
 // "PEM" or "DER"; "" if it wasn't read from one.
 func (c *Certificate) FileFormat() string { return c.format }
+
+// Deviations says, in words for people, what [crypto/x509] refuses about the
+// certificate file: nil for an ordinary one. Our own certificate is signed with
+// and sent as it is, so a negative serial number or an extension that can't be
+// read does not keep it from being used; the fields of Leaf and Chain that such a
+// part belongs to are zero, or as far as they could be read. What could not be
+// read at all and was left out, such as an issuer that the server may miss, is
+// named too. A program in Go that gets the certificate may refuse it.
+func (c *Certificate) Deviations() []string { return slices.Clone(c.deviations) }
 
 // String describes the certificate by subject, thumbprint and end. It shows
 // nothing of the private key.

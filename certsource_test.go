@@ -1,6 +1,7 @@
 package certtoken_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -8,11 +9,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,6 +170,51 @@ func TestParseCertificate(t *testing.T) {
 			assert.Equal(t, c.format, got.FileFormat())
 		})
 	}
+}
+
+// A certificate that crypto/x509 refuses signs, is sent as it is, and says what is
+// odd about it.
+func TestDeviations(t *testing.T) {
+	key := newKey(t)
+	serial := big.NewInt(0x7f45_1234_5678_9abc)
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "odd"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	leaf, err := x509.ParseCertificate(bytes.Clone(raw))
+	require.NoError(t, err)
+	ordinary, err := certtoken.NewCertificate(key, leaf, nil)
+	require.NoError(t, err)
+	require.Empty(t, ordinary.Deviations())
+
+	// The serial number becomes negative: its first bit is the sign.
+	raw[bytes.Index(raw, serial.Bytes())] |= 0x80
+	_, err = x509.ParseCertificate(raw)
+	require.ErrorContains(t, err, "negative serial number")
+
+	file := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), keyPEM(t, ordinary)...)
+	file = append(file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"...)
+	cert, err := certtoken.ParseCertificate(file)
+	require.NoError(t, err)
+	assert.Equal(t, raw, cert.Leaf.Raw)
+	assert.Equal(t, ordinary.Leaf.Subject.String(), cert.Leaf.Subject.String())
+	assert.Negative(t, cert.Leaf.SerialNumber.Sign())
+	said := cert.Deviations()
+	require.Len(t, said, 2)
+	assert.Contains(t, said[0], "leaf: serial number: negative")
+	assert.Contains(t, said[1], "left out: ")
+	said[0] = "changed by the caller"
+	assert.NotEqual(t, said, cert.Deviations())
+
+	assertion := certtoken.Assertion{ClientID: "app", Audience: "https://login.example/token"}
+	signed, err := assertion.Sign(t.Context(), cert)
+	require.NoError(t, err)
+	header, err := base64.RawURLEncoding.DecodeString(strings.Split(signed, ".")[0])
+	require.NoError(t, err)
+	sum := sha256.Sum256(raw)
+	assert.Contains(t, string(header), base64.RawURLEncoding.EncodeToString(sum[:]))
 }
 
 func TestCertificatePrintsNoKey(t *testing.T) {

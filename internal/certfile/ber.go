@@ -1,6 +1,7 @@
 package certfile
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 )
@@ -189,4 +190,9 @@ func derOf(in []byte) (der, rest []byte, err error) {
 		return nil, nil, err
 	}
 	return in[:len(in)-len(h.rest)], h.rest, nil
+}
+
+// trimFiller skips what may stand between and after DER values.
+func trimFiller(data []byte) []byte {
+	return bytes.TrimLeft(data, "\x00\r\n\t ")
 }

@@ -12,7 +12,8 @@ func checkFIPS(name string) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s is not allowed in FIPS 140 mode (GODEBUG=fips140=only); "+
-		"write the file again with AES, PBKDF2, SHA-256 and salts of 16 bytes (OpenSSL 3.2 or later does)", ErrUnsupported, name)
+		"write the file again with AES, PBKDF2, SHA-256 and salts of 16 bytes (OpenSSL 3.2 or later does)",
+		ErrUnsupported, name)
 }
 
 // minFIPSSalt is what crypto/pbkdf2 asks for in FIPS 140 mode (SP 800-132).

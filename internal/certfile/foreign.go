@@ -2,6 +2,7 @@ package certfile
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 )
 
@@ -9,16 +10,22 @@ import (
 // each: the texts go on after "it is". FILE stands for the name, which this
 // package doesn't know.
 const (
-	notePublicKey = "a public key without its private key"
-	noteCSR       = "a certificate request (CSR): its authority has yet to answer it with the certificate"
-	noteCRL       = "a revocation list (CRL)"
-	noteP7B       = "a P7B (PKCS #7), which never has the private key: export a PFX, or give the file with the key too"
-	noteCMS       = "a CMS (PKCS #7) message without certificates"
+	notePublicKey = "a public key without its private key: give the private key's file"
+	noteCSR       = "a certificate request (CSR), which is neither a certificate nor a private key: give the file of " +
+		"the certificate, with which its authority answers, and the private key's file"
+	notePFX = "a PFX (PKCS #12), which takes a password: write its certificates as PEM, " +
+		"with \"openssl pkcs12 -in FILE -nokeys -out NEW.pem\""
+	noteCRL     = "a revocation list (CRL)"
+	noteP7B     = "a P7B (PKCS #7), which never has the private key: export a PFX, or give the file with the key too"
+	notePkiPath = "a PkiPath, a chain of certificates that never has the private key: give the private key's file too"
+	noteCMS     = "a CMS (PKCS #7) message without certificates"
 
 	noteOpenSSH = "an OpenSSH private key: convert it with \"ssh-keygen -p -m PKCS8 -f FILE\", which overwrites it"
-	noteSSHPub  = "an SSH public key"
-	notePGP     = "an OpenPGP key or message"
-	notePuTTY   = "a PuTTY key: export it as OpenSSH key, then convert it with \"ssh-keygen -p -m PKCS8 -f FILE\""
+	noteSSHPub  = "an SSH public key: give the private key's file, and the certificate's"
+	noteTPM     = "a key of a TPM (TSS2 PRIVATE KEY), which only that TPM can use: " +
+		"sign with it through the TPM's PKCS #11 module or another signer"
+	notePGP   = "an OpenPGP key or message"
+	notePuTTY = "a PuTTY key: export it as OpenSSH key, then convert it with \"ssh-keygen -p -m PKCS8 -f FILE\""
 
 	noteJKS = "a Java keystore (JKS): convert it with " +
 		"\"keytool -importkeystore -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\""
@@ -26,11 +33,19 @@ const (
 		"\"keytool -importkeystore -srcstoretype JCEKS -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\""
 	noteBKS = "a BouncyCastle keystore (BKS): convert it with " +
 		"\"keytool -importkeystore -srcstoretype BKS -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\""
+	noteUBER = "a BouncyCastle keystore (UBER): convert it with " +
+		"\"keytool -importkeystore -srcstoretype UBER -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\" " +
+		"and BouncyCastle's provider (-providerpath, -provider)"
+	noteBCFKS = "a BouncyCastle FIPS keystore (BCFKS): convert it with " +
+		"\"keytool -importkeystore -srcstoretype BCFKS -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\" " +
+		"and BouncyCastle's FIPS provider (-providerpath, -provider)"
 	noteNSS      = "a database, perhaps of NSS: export a PFX with \"pk12util -o NEW.pfx -n NAME -d DIRECTORY\""
 	noteKeychain = "a macOS keychain: export the identity from Keychain Access as .p12"
 	notePVK      = "a PVK key of Windows: convert it with \"openssl rsa -inform PVK -in FILE -out NEW.pem\""
 
-	noteJSON    = "JSON: take the certificate out of it (Key Vault: \"az keyvault secret show … --query value -o tsv\")"
+	noteJSON   = "JSON: take the certificate out of it (Key Vault: \"az keyvault secret show … --query value -o tsv\")"
+	noteSecret = "a Kubernetes Secret around the files: take each out of it with " +
+		"\"kubectl get secret NAME -o jsonpath='{.data.tls\\.crt}' | base64 -d\", and so for tls\\.key"
 	noteJWK     = "a JSON Web Key: export the certificate with its key as PFX or PEM"
 	noteXMLKey  = "an RSA key in .NET's XML form: export the certificate with its key as PFX or PEM"
 	noteHTML    = "a web page (HTML) or XML: a download that wanted a login, perhaps"
@@ -54,6 +69,9 @@ func foreignKind(data []byte) string {
 
 // foreignBinary goes by the first bytes.
 func foreignBinary(data []byte) string {
+	if isUBER(data) {
+		return noteUBER
+	}
 	for _, f := range [...]struct{ magic, kind string }{
 		{"\xfe\xed\xfe\xed", noteJKS},
 		{"\xce\xce\xce\xce", noteJCEKS},
@@ -77,6 +95,19 @@ func foreignBinary(data []byte) string {
 	return ""
 }
 
+// isUBER recognises the keystore that starts as BKS does, with version, salt and
+// count, but is encrypted behind that. In a BKS the first entry follows: its type
+// and the length of its name, or a zero for the end.
+func isUBER(data []byte) bool {
+	const header = 4 + 4 + 20 + 4
+	version1, version2 := []byte{0, 0, 0, 1, 0, 0, 0, 20}, []byte{0, 0, 0, 2, 0, 0, 0, 20}
+	if len(data) < header+2 || !bytes.HasPrefix(data, version1) && !bytes.HasPrefix(data, version2) {
+		return false
+	}
+	entry, nameLength := data[header], data[header+1]
+	return entry > 4 || entry > 0 && nameLength > 0
+}
+
 // foreignText goes by the first characters, in lower case.
 func foreignText(text []byte) string {
 	if len(text) == 0 {
@@ -84,6 +115,9 @@ func foreignText(text []byte) string {
 	}
 	if text[0] == '{' && bytes.Contains(text, []byte(`"kty"`)) {
 		return noteJWK
+	}
+	if kubernetesSecret.Match(text) {
+		return noteSecret
 	}
 	for _, f := range [...]struct{ prefix, kind string }{
 		{"putty-user-key-file", notePuTTY},
@@ -106,6 +140,9 @@ func foreignText(text []byte) string {
 	return ""
 }
 
+// kubernetesSecret is a line of YAML, or a part of JSON, in lower case.
+var kubernetesSecret = regexp.MustCompile(`(?m)^[ \t]*kind[ \t]*:[ \t]*["']?secret["']?[ \t\r]*$|"kind"\s*:\s*"secret"`)
+
 // foreignPEM says what a PEM block is that isn't DER we read, or "".
 func foreignPEM(label string) string {
 	switch {
@@ -115,6 +152,8 @@ func foreignPEM(label string) string {
 		return notePGP
 	case label == "SSH2 PUBLIC KEY":
 		return noteSSHPub
+	case label == "TSS2 PRIVATE KEY", label == "TSS KEY BLOB":
+		return noteTPM
 	case strings.HasSuffix(label, "CERTIFICATE REQUEST"):
 		return noteCSR
 	case label == "X509 CRL":

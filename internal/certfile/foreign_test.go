@@ -18,10 +18,18 @@ func TestForeignFiles(t *testing.T) {
 	require.NoError(t, err)
 	spki, err := x509.MarshalPKIXPublicKey(k.key.Public())
 	require.NoError(t, err)
-	crl, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: testStart, NextUpdate: testStart.AddDate(1, 0, 0)}, k.root, k.rootKey)
+	crl, err := x509.CreateRevocationList(rand.Reader,
+		&x509.RevocationList{Number: big.NewInt(1), ThisUpdate: testStart,
+			NextUpdate: testStart.AddDate(1, 0, 0)}, k.root, k.rootKey)
 	require.NoError(t, err)
-	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, k.leaf.Raw), tlv(0x31))))
+	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, k.leaf.Raw),
+		tlv(0x31))))
 	pfx := pfxFile(nil, plainSafe(certBag(k.leaf.Raw), keyBag(k.pkcs8)))
+	tpm := seq(oid(oidTPMKey), number(1), octets(make([]byte, 300)))
+	bcfks := seq(seq(seq(oid(oidPBES2), seq()), octets(make([]byte, 300))), seq(seq(oid(oidHMACSHA256)), octets(nil)))
+	bksHead := func(version byte) []byte {
+		return slices.Concat([]byte{0, 0, 0, version, 0, 0, 0, 20}, make([]byte, 20), []byte{0, 0, 5, 7})
+	}
 	for _, tt := range []struct {
 		name string
 		data []byte
@@ -39,25 +47,30 @@ func TestForeignFiles(t *testing.T) {
 		{"P7B", p7, []error{ErrFormat, ErrNoPrivateKey}, "P7B"},
 		{"P7B in PEM", pemOf("PKCS7", p7), []error{ErrFormat, ErrNoPrivateKey}, "P7B"},
 		{"empty P7B", pemOf("PKCS7", seq(oid(oidSignedData), explicit0(seq(number(1))))), []error{ErrFormat}, "P7B"},
-		{"broken P7B", pemOf("PKCS7", seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(), tlv(0xa0, []byte{1, 9}))))), []error{ErrFormat}, "broken"},
+		{"broken P7B", pemOf("PKCS7", seq(oid(oidSignedData),
+			explicit0(seq(number(1), tlv(0x31), seq(), tlv(0xa0, []byte{1, 9}))))), []error{ErrFormat}, "broken"},
 		{"CMS", seq(oid(oidEnvelopedData), explicit0(octets(make([]byte, 200)))), []error{ErrFormat}, "CMS"},
 		{"CSR", pemOf("CERTIFICATE REQUEST", csr), []error{ErrFormat}, "CSR"},
 		{"CSR of Windows", pemOf("NEW CERTIFICATE REQUEST", csr), []error{ErrFormat}, "CSR"},
 		{"CSR in DER", csr, []error{ErrFormat}, "CSR"},
-		{"CSR with its key", append(pemOf("CERTIFICATE REQUEST", csr), pemOf("PRIVATE KEY", k.pkcs8)...), []error{ErrFormat, ErrNoCertificate}, "CSR"},
+		{"CSR with its key", append(pemOf("CERTIFICATE REQUEST", csr), pemOf("PRIVATE KEY", k.pkcs8)...),
+			[]error{ErrFormat, ErrNoCertificate}, "CSR"},
 		{"CRL", pemOf("X509 CRL", crl), []error{ErrFormat}, "CRL"},
 		{"CRL in DER", crl, []error{ErrFormat}, "CRL"},
 		{"public key", pemOf("PUBLIC KEY", spki), []error{ErrFormat, ErrNoPrivateKey}, "public key"},
 		{"public key in DER", spki, []error{ErrFormat, ErrNoPrivateKey}, "public key"},
-		{"PKCS #1 public key", pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&k.key.PublicKey)), []error{ErrFormat, ErrNoPrivateKey}, "public key"},
-		{"certificate and public key", append(pemCert(k.leaf), pemOf("PUBLIC KEY", spki)...), []error{ErrFormat, ErrNoPrivateKey}, "public key"},
+		{"PKCS #1 public key", pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&k.key.PublicKey)),
+			[]error{ErrFormat, ErrNoPrivateKey}, "public key"},
+		{"certificate and public key", append(pemCert(k.leaf), pemOf("PUBLIC KEY", spki)...),
+			[]error{ErrFormat, ErrNoPrivateKey}, "public key"},
 		{"certificate", pemCert(k.leaf), []error{ErrNoPrivateKey}, "Leaf"},
 		{"certificate in DER", k.leaf.Raw, []error{ErrNoPrivateKey}, "Leaf"},
 		{"certificates", pems(k.root, k.intermediate, k.leaf), []error{ErrNoPrivateKey}, "Leaf"},
 		{"CA certificate", pems(k.root), []error{ErrNoPrivateKey}, "Root"},
 		{"key", k.pkcs8, []error{ErrNoCertificate}, "certificate too"},
 		{"OpenSSH key", pemOf("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00")), []error{ErrFormat}, "ssh-keygen"},
-		{"certificate and OpenSSH key", append(pemCert(k.leaf), pemOf("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00"))...), []error{ErrFormat, ErrNoPrivateKey}, "ssh-keygen"},
+		{"certificate and OpenSSH key", append(pemCert(k.leaf),
+			pemOf("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00"))...), []error{ErrFormat, ErrNoPrivateKey}, "ssh-keygen"},
 		{"SSH public key", []byte("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAB user"), []error{ErrFormat}, "SSH"},
 		{"SSH2 public key", []byte("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA"), []error{ErrFormat}, "SSH"},
 		{"PuTTY", []byte("PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none"), []error{ErrFormat}, "PuTTY"},
@@ -83,7 +96,31 @@ func TestForeignFiles(t *testing.T) {
 		{"a password in quotes", []byte(`"abc`), []error{ErrFormat}, "neither"},
 		{"binary junk", []byte{1, 2, 3, 0x80, 0xff}, []error{ErrFormat}, "neither"},
 		{"other DER", seq(number(7), number(8), number(9), tlv(0x0c, make([]byte, 200))), []error{ErrFormat}, "neither"},
-		{"certificate of version 9", bytes.Replace(k.leaf.Raw, []byte{0xa0, 3, 2, 1, 2}, []byte{0xa0, 3, 2, 1, 8}, 1), []error{ErrFormat}, "can't be read"},
+		{"certificate without dates", bytes.Replace(k.leaf.Raw, []byte("\x17\x0d"), []byte("\x18\x0d"), 1),
+			[]error{ErrFormat}, "can't be read"},
+		{"PkiPath", seq(k.root.Raw, k.leaf.Raw), []error{ErrFormat, ErrNoPrivateKey}, "PkiPath"},
+		{"BCFKS", bcfks, []error{ErrFormat}, "BCFKS"},
+		{"UBER", slices.Concat(bksHead(1), []byte{0x99, 0x41, 0x07}), []error{ErrFormat}, "UBER"},
+		{"UBER of version 2", slices.Concat(bksHead(2), []byte{1, 0x41, 0x07}), []error{ErrFormat}, "UBER"},
+		{"BKS with an entry", slices.Concat(bksHead(2), []byte("\x01\x00\x03key")), []error{ErrFormat}, "BKS"},
+		{"empty BKS", slices.Concat(bksHead(1), []byte{0}, make([]byte, 20)), []error{ErrFormat}, "BKS"},
+		{"TPM key", pemOf("TSS2 PRIVATE KEY", tpm), []error{ErrFormat}, "TPM"},
+		{"TPM key in DER", tpm, []error{ErrFormat}, "TPM"},
+		{"certificate and TPM key", append(pemCert(k.leaf), pemOf("TSS2 PRIVATE KEY", tpm)...), []error{ErrNoPrivateKey},
+			"TPM"},
+		{"certificate and CSR", append(pemCert(k.leaf), pemOf("CERTIFICATE REQUEST", csr)...), []error{ErrNoPrivateKey},
+			"private key's file"},
+		{"four dashes", bytes.Replace(pemCert(k.leaf), []byte("-----B"), []byte("----B"), 1), []error{ErrFormat}, "five"},
+		{"key with three dashes", append(pemCert(k.leaf), pemOf("PRIVATE KEY", k.pkcs8)[2:]...), []error{ErrFormat},
+			`"---BEGIN PRIVATE KEY-"`},
+		{"Kubernetes, YAML", []byte("apiVersion: v1\ndata:\n  tls.crt: LS0t\nkind: Secret\ntype: kubernetes.io/tls\n"),
+			[]error{ErrFormat}, "kubectl get secret"},
+		{"Kubernetes, JSON", []byte(`{"apiVersion": "v1",` + "\n" + ` "kind": "Secret",` + "\n" + `"data": {}}`),
+			[]error{ErrFormat}, "kubectl get secret"},
+		{"Kubernetes, JSON on a line", []byte(`{"apiVersion":"v1","data":{"tls.crt":"LS0t"},"kind":"Secret"}`),
+			[]error{ErrFormat}, "kubectl"},
+		{"Kubernetes, CRLF", []byte("kind: \"Secret\"\r\ndata:\r\n  tls.crt: LS0t\r\n"), []error{ErrFormat},
+			"kubectl get secret"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, opts := range []Options{{}, withPassword("sesame")} {

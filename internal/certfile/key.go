@@ -4,10 +4,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"fmt"
-	"math"
-	"math/big"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -23,21 +20,12 @@ type privateKey struct {
 
 const algorithmRSA = "RSA"
 
-// addKey adds an unencrypted private key.
-func (r *reader) addKey(raw []byte) error {
+// parseKey reads an unencrypted private key of any kind, in DER or BER.
+func parseKey(raw []byte) (privateKey, error) {
 	der, _, err := derOf(raw)
 	if err != nil {
-		return r.problem(formatError("the private key is broken"))
+		return privateKey{}, errKey
 	}
-	key, err := parseKey(der)
-	if err != nil {
-		return r.problem(err)
-	}
-	r.keys = append(r.keys, key)
-	return nil
-}
-
-func parseKey(der []byte) (privateKey, error) {
 	switch classify(der) {
 	case kindPKCS1:
 		return parsePKCS1(der)
@@ -64,7 +52,11 @@ func parsePKCS8(der []byte) (privateKey, error) {
 	}
 	switch alg.oid {
 	case oidRSA:
-		return parsePKCS1(content)
+		inner, _, err := derOf(content) // bytes behind the key mean nothing
+		if err != nil {
+			return privateKey{}, errKey
+		}
+		return parsePKCS1(inner)
 	case oidRSAPSS:
 		return privateKey{}, errPSSOnly
 	case oidEC:
@@ -92,14 +84,16 @@ func parsePKCS1(der []byte) (privateKey, error) {
 
 // readRSAPublic reads a modulus and an exponent.
 func readRSAPublic(s *cryptobyte.String) (*rsa.PublicKey, bool) {
-	n, e := new(big.Int), new(big.Int)
-	if !s.ReadASN1Integer(n) || !s.ReadASN1Integer(e) || n.Sign() <= 0 || e.Sign() <= 0 {
+	n, ok := readPositive(s)
+	if !ok || n.Sign() == 0 {
 		return nil, false
 	}
-	if e.BitLen() > 31 || e.Int64() > math.MaxInt32 {
+	number, ok := readPositive(s)
+	if !ok {
 		return nil, false
 	}
-	return &rsa.PublicKey{N: n, E: int(e.Int64())}, true
+	e, ok := publicExponent(number)
+	return &rsa.PublicKey{N: n, E: e}, ok
 }
 
 // open checks the key and makes it usable.
@@ -110,44 +104,8 @@ func (k privateKey) open() (*rsa.PrivateKey, error) {
 	if len(k.pkcs1) > maxKeyDER {
 		return nil, fmt.Errorf("%w: an RSA key of %d bytes", ErrTooLarge, len(k.pkcs1))
 	}
-	key, err := x509.ParsePKCS1PrivateKey(completed(k.pkcs1))
-	if err != nil {
-		return nil, formatError("the private key is damaged: %v", err)
-	}
-	return key, nil
+	return openRSA(k.pkcs1)
 }
-
-// rsaPrivateKey is an RSAPrivateKey of two primes (RFC 8017 appendix A.1.2).
-type rsaPrivateKey struct {
-	Version                     int
-	N, E, D, P, Q, DP, DQ, QInv *big.Int
-}
-
-// completed calculates the CRT values of an RSAPrivateKey with two primes where
-// they are 0, as programs write them that have the primes alone, such as those
-// that turn a JWK into PEM. Anything else it leaves as it is.
-func completed(der []byte) []byte {
-	var key rsaPrivateKey
-	rest, err := asn1.Unmarshal(der, &key)
-	if err != nil || len(rest) > 0 || key.P.Cmp(one) <= 0 || key.Q.Cmp(one) <= 0 || key.D.Sign() <= 0 {
-		return der
-	}
-	if key.DP.Sign() != 0 && key.DQ.Sign() != 0 && key.QInv.Sign() != 0 {
-		return der
-	}
-	modulo := func(x *big.Int) *big.Int { return new(big.Int).Mod(key.D, new(big.Int).Sub(x, one)) }
-	key.DP, key.DQ, key.QInv = modulo(key.P), modulo(key.Q), new(big.Int).ModInverse(key.Q, key.P)
-	if key.QInv == nil {
-		return der
-	}
-	whole, err := asn1.Marshal(key)
-	if err != nil {
-		return der
-	}
-	return whole
-}
-
-var one = big.NewInt(1)
 
 func checkKeySize(key *rsa.PublicKey) error {
 	if bits := key.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {

@@ -58,7 +58,8 @@ var makeKeys = sync.OnceValues(func() (*keyring, error) {
 	}
 	for _, c := range []certRecipe{
 		{out: &k.root, subject: "Root", ca: true, public: k.rootKey.Public(), signer: k.rootKey},
-		{out: &k.intermediate, subject: "Intermediate", ca: true, public: k.caKey.Public(), issuer: &k.root, signer: k.rootKey},
+		{out: &k.intermediate, subject: "Intermediate", ca: true, public: k.caKey.Public(), issuer: &k.root,
+			signer: k.rootKey},
 		{out: &k.leaf, subject: "Leaf", public: k.key.Public(), issuer: &k.intermediate, signer: k.caKey},
 		{out: &k.other, subject: "Other", public: otherKey.Public(), signer: otherKey},
 	} {

@@ -1,7 +1,5 @@
 package certfile
 
-import "fmt"
-
 // Limits. A certificate file comes from outside, and PKCS #12 and PKCS #8 let
 // its writer say how much work its reader does.
 const (
@@ -64,6 +62,20 @@ const (
 	// time that grows faster than its size.
 	maxKeyDER = 16 << 10
 
+	// maxFactorBits bounds the modulus of a key that comes without its primes.
+	// They are calculated, which takes time that grows with the third power of
+	// the size: at this one two seconds for a hostile key and a fifth of one for
+	// a real key.
+	maxFactorBits = 4096
+
+	// maxExtensions bounds the extensions of a certificate that are tried one by
+	// one. Real certificates have about ten.
+	maxExtensions = 100
+
+	// maxDeviation bounds what is said about one part of a certificate, in
+	// characters.
+	maxDeviation = 300
+
 	// maxSignatureChecks bounds the signatures verified to sort a chain, so
 	// that hundreds of issuers of the same name don't cost a verification each.
 	maxSignatureChecks = 64
@@ -75,41 +87,3 @@ const (
 	// more".
 	maxNamed = 8
 )
-
-// budget is the work that is left for one call of Parse, in rounds.
-type budget struct {
-	left int64
-}
-
-// covers reports whether rounds can still be paid for.
-func (b *budget) covers(rounds int64) bool { return rounds <= b.left }
-
-// spend pays for one derivation before it is made.
-func (b *budget) spend(rounds int64) error {
-	if !b.covers(rounds) {
-		return fmt.Errorf("%w: more than %d rounds of key derivation in all", ErrTooLarge, maxTotalRounds)
-	}
-	b.left -= rounds
-	return nil
-}
-
-// plan refuses work that is known beforehand to exceed the budget, before any
-// of it is done.
-func (b *budget) plan(rounds int64) error {
-	ahead := *b
-	return ahead.spend(rounds)
-}
-
-// errNoRounds: some readers take a count below 1 for 1. No tool writes it.
-var errNoRounds = formatError("key derivation with a count below 1")
-
-// checkRounds refuses an iteration count that is out of bounds.
-func checkRounds(rounds int64) error {
-	switch {
-	case rounds < 1:
-		return errNoRounds
-	case rounds > maxRounds:
-		return fmt.Errorf("%w: %d rounds of key derivation; the limit is %d", ErrTooLarge, rounds, maxRounds)
-	}
-	return nil
-}

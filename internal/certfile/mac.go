@@ -1,8 +1,6 @@
 package certfile
 
 import (
-	"crypto/hmac"
-	"crypto/subtle"
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -92,30 +90,6 @@ func newPBMAC1(params cryptobyte.String, digest []byte) (*macData, error) {
 		return nil, fmt.Errorf("%w: a PBMAC1 key of %d bytes", ErrTooLarge, kdf.keyLen)
 	}
 	return &macData{rounds: kdf.rounds, digest: digest, hash: h, keyLen: int(kdf.keyLen), derive: kdf.derive}, nil
-}
-
-// verifyMAC checks that content is what the owner of the password wrote.
-func (r *reader) verifyMAC(m *macData, content []byte) error {
-	forms := r.passwords.forms(m.unicode, true)
-	for i, form := range forms {
-		if i > 0 && !r.budget.covers(m.rounds) {
-			break
-		}
-		if err := r.budget.spend(m.rounds); err != nil {
-			return err
-		}
-		key, err := m.derive(form, m.keyLen)
-		if err != nil {
-			return err
-		}
-		mac := hmac.New(m.hash.new, key)
-		mac.Write(content)
-		if subtle.ConstantTimeCompare(mac.Sum(nil), m.digest) == 1 {
-			prefer(forms, i)
-			return nil
-		}
-	}
-	return r.passwords.refused()
 }
 
 var errMAC = formatError("its integrity check is broken")

@@ -56,24 +56,29 @@ func mutate(der []byte, yield func([]byte) bool) bool {
 // TestMutations breaks every part of the structures in every way: each result
 // is the right pair or an error of ours.
 func TestMutations(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	k := testKeys(t)
 	e := modern(testPassword, 1)
 	safes := [][]byte{plainSafe(shroudedBag(e, k.pkcs8)), encryptedSafeOf(e, certBag(k.leaf.Raw))}
-	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, k.leaf.Raw), tlv(0x31))))
+	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)), tlv(0xa0, k.leaf.Raw),
+		tlv(0x31))))
 	files := map[string]struct{ data, key []byte }{
 		"PFX":         {data: pfxFile(modernMAC(testPassword, 1), safes...)},
 		"PFX, no MAC": {data: pfxFile(nil, safes...)},
 		"PFX, plain":  {data: pfxFile(nil, plainSafe(certBag(k.leaf.Raw), nestedBag(keyBag(k.pkcs8))))},
-		"PFX, PBMAC1": {data: pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32), oidHMACSHA256, 32), safes...)},
-		"PFX, 3DES":   {data: pfxFile(nil, encryptedSafeOf(pkcs12PBE(oidPKCS123DES, bmpString(testPassword), 1), certBag(k.leaf.Raw), keyBag(k.pkcs8)))},
-		"PKCS #8":     {pemCert(k.leaf), k.pkcs8},
-		"PKCS #1":     {pemCert(k.leaf), k.pkcs1},
-		"P7B":         {p7, k.pkcs8},
-		"scrypt":      {pemCert(k.leaf), pbes2(scryptRecipe([]byte(testPassword), 2, 1, 1), oidAES128CBC).shroud(k.pkcs8)},
-		"PBES1":       {pemCert(k.leaf), pbes1(oidPBESHA1DES, []byte(testPassword), 1).shroud(k.pkcs8)},
-		"RC2":         {pemCert(k.leaf), pbes2(pbkdf2Recipe("", []byte(testPassword), 1, 16), oidRC2CBC).shroud(k.pkcs8)},
-		"PBES2":       {pemCert(k.leaf), pbes2(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32), oidAES256CBC).shroud(k.pkcs8)},
+		"PFX, PBMAC1": {data: pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32), oidHMACSHA256, 32),
+			safes...)},
+		"PFX, 3DES": {data: pfxFile(nil, encryptedSafeOf(pkcs12PBE(oidPKCS123DES, bmpString(testPassword), 1),
+			certBag(k.leaf.Raw), keyBag(k.pkcs8)))},
+		"PKCS #8": {pemCert(k.leaf), k.pkcs8},
+		"PKCS #1": {pemCert(k.leaf), k.pkcs1},
+		"P7B":     {p7, k.pkcs8},
+		"scrypt":  {pemCert(k.leaf), pbes2(scryptRecipe([]byte(testPassword), 2, 1, 1), oidAES128CBC).shroud(k.pkcs8)},
+		"PBES1":   {pemCert(k.leaf), pbes1(oidPBESHA1DES, []byte(testPassword), 1).shroud(k.pkcs8)},
+		"RC2":     {pemCert(k.leaf), pbes2(pbkdf2Recipe("", []byte(testPassword), 1, 16), oidRC2CBC).shroud(k.pkcs8)},
+		"PBES2": {pemCert(k.leaf), pbes2(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32),
+			oidAES256CBC).shroud(k.pkcs8)},
 	}
 	for name, file := range files {
 		t.Run(name, func(t *testing.T) {
@@ -113,6 +118,7 @@ func TestMutations(t *testing.T) {
 // TestMutationsAgainstOracles breaks what a right MAC protects, and compares
 // what other readers still get out of it.
 func TestMutationsAgainstOracles(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	k := testKeys(t)
 	const sha1OID = "1.3.14.3.2.26"
@@ -144,10 +150,12 @@ func TestMutationsAgainstOracles(t *testing.T) {
 // Every prefix of a file is an error, or the file without the end of its last
 // line, which nothing depends on.
 func TestPrefixes(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	e := modern(testPassword, 1)
 	for name, data := range map[string][]byte{
-		"PFX":        pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))),
+		"PFX": pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+			plainSafe(shroudedBag(e, k.pkcs8))),
 		"BER":        toBER(pfxFile(nil, plainSafe(certBag(k.leaf.Raw), keyBag(k.pkcs8)))),
 		"PEM":        slices.Concat(pemCert(k.leaf), pemOf("PRIVATE KEY", k.pkcs8)),
 		"base64 PFX": nest64(pfxFile(nil, plainSafe(certBag(k.leaf.Raw), keyBag(k.pkcs8))), 1),
@@ -171,9 +179,11 @@ func TestPrefixes(t *testing.T) {
 
 // Changing a byte of a protected file never yields another pair.
 func TestFlippedBytes(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	e := modern(testPassword, 1)
-	data := pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+	data := pfxFile(modernMAC(testPassword, 1), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+		plainSafe(shroudedBag(e, k.pkcs8)))
 	for i := range data {
 		changed := bytes.Clone(data)
 		changed[i] ^= 0x41

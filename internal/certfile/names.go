@@ -19,8 +19,12 @@ const (
 	oidKeyBag          = "1.2.840.113549.1.12.10.1.1"
 	oidShroudedKeyBag  = "1.2.840.113549.1.12.10.1.2"
 	oidCertBag         = "1.2.840.113549.1.12.10.1.3"
+	oidSecretBag       = "1.2.840.113549.1.12.10.1.5"
 	oidSafeContentsBag = "1.2.840.113549.1.12.10.1.6"
+	oidGroupSecret     = "1.3.6.1.4.1.311.17.4" // szOID_PKCS_12_PROTECTED_PASSWORD_SECRET_BAG_TYPE_ID
 	oidX509Certificate = "1.2.840.113549.1.9.22.1"
+
+	oidTPMKey = "2.23.133.10.1.3" // id-loadablekey of the TCG
 
 	oidRSA    = "1.2.840.113549.1.1.1"
 	oidRSAPSS = "1.2.840.113549.1.1.10"
@@ -186,4 +190,30 @@ func algorithmName(oid string) string {
 		return name
 	}
 	return "algorithm " + oid
+}
+
+// extensionName is what people call an extension of a certificate, with its
+// identifier.
+func extensionName(oid string) string {
+	names := map[string]string{
+		"2.5.29.14":               "subjectKeyIdentifier",
+		"2.5.29.15":               "keyUsage",
+		"2.5.29.17":               "subjectAltName",
+		"2.5.29.18":               "issuerAltName",
+		"2.5.29.19":               "basicConstraints",
+		"2.5.29.30":               "nameConstraints",
+		"2.5.29.31":               "cRLDistributionPoints",
+		"2.5.29.32":               "certificatePolicies",
+		"2.5.29.33":               "policyMappings",
+		"2.5.29.35":               "authorityKeyIdentifier",
+		"2.5.29.36":               "policyConstraints",
+		"2.5.29.37":               "extKeyUsage",
+		"2.5.29.54":               "inhibitAnyPolicy",
+		"1.3.6.1.5.5.7.1.1":       "authorityInfoAccess",
+		"1.3.6.1.4.1.11129.2.4.2": "signed certificate timestamps",
+	}
+	if name, ok := names[oid]; ok {
+		return name + " (" + oid + ")"
+	}
+	return oid
 }

@@ -115,3 +115,8 @@ func (p *passwords) refused() error {
 	}
 	return fmt.Errorf("%w (or the file is damaged)", ErrWrongPassword)
 }
+
+// hasText reports whether a password was given that isn't empty.
+func (p *passwords) hasText() bool { return p.given && len(p.utf8[0]) > 0 }
+
+var errEmptyPassword = fmt.Errorf("%w: the password of the file is empty; give an empty one, or none", ErrWrongPassword)

@@ -128,21 +128,3 @@ func pbkdf1(newHash func() hash.Hash, password, salt []byte, rounds int64) []byt
 	}
 	return digest
 }
-
-// cbcDecrypt decrypts whole blocks and takes off the padding. It returns nil
-// where the padding is wrong. The caller has checked all lengths.
-func cbcDecrypt(block cipher.Block, iv, ciphertext []byte) []byte {
-	plain := make([]byte, len(ciphertext))
-	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, ciphertext)
-	n := int(plain[len(plain)-1])
-	if n == 0 || n > block.BlockSize() {
-		return nil
-	}
-	body := plain[:len(plain)-n]
-	for _, b := range plain[len(body):] {
-		if int(b) != n {
-			return nil
-		}
-	}
-	return body
-}

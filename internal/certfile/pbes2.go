@@ -20,6 +20,7 @@ func newPBES2(params cryptobyte.String) (scheme, error) {
 	if !params.ReadASN1(&seq, cbasn1.SEQUENCE) {
 		return scheme{}, errParameters
 	}
+	seq = unwrapPBES2(seq)
 	kdfAlg, ok := readAlgorithm(&seq)
 	if !ok {
 		return scheme{}, errParameters
@@ -51,6 +52,17 @@ func newPBES2(params cryptobyte.String) (scheme, error) {
 		return cbcDecrypt(block, c.iv, ciphertext), nil
 	}
 	return scheme{rounds: kdf.rounds, blockSize: len(c.iv), open: open}, nil
+}
+
+// unwrapPBES2 takes the parameters out of a second algorithm identifier around
+// them, which Java wrote before JDK-8202837 was mended.
+func unwrapPBES2(seq cryptobyte.String) cryptobyte.String {
+	var inner cryptobyte.String
+	outer := seq
+	if oid, ok := readOID(&outer); !ok || oid != oidPBES2 || !outer.ReadASN1(&inner, cbasn1.SEQUENCE) {
+		return seq
+	}
+	return inner
 }
 
 // derivation is PBKDF2 or scrypt with its parameters.
@@ -195,12 +207,8 @@ func newBlockCipher(alg algorithm, keyLen int64) (blockCipher, error) {
 	var c blockCipher
 	blockSize := aes.BlockSize
 	switch alg.oid {
-	case oidAES128CBC:
-		c.keyLen, c.newBlock = 16, aes.NewCipher
-	case oidAES192CBC:
-		c.keyLen, c.newBlock = 24, aes.NewCipher
-	case oidAES256CBC:
-		c.keyLen, c.newBlock = 32, aes.NewCipher
+	case oidAES128CBC, oidAES192CBC, oidAES256CBC:
+		c.keyLen, c.newBlock = aesKeyLen(alg.oid, keyLen), aes.NewCipher
 	case oid3DESCBC:
 		c.keyLen, c.newBlock, blockSize = 24, des.NewTripleDESCipher, des.BlockSize
 	case oidDESCBC:
@@ -217,6 +225,23 @@ func newBlockCipher(alg algorithm, keyLen int64) (blockCipher, error) {
 	var err error
 	c.iv, err = readIV(&params, blockSize)
 	return c, err
+}
+
+// aesKeyLen is the length of the key by the cipher's name, unless the derivation
+// states another one that AES has. Old NSS names AES-128 or AES-192 whatever the
+// length of the key is, and 32 bytes make it AES-256 in truth.
+func aesKeyLen(oid string, stated int64) int {
+	switch stated {
+	case 16, 24, 32:
+		return int(stated)
+	}
+	switch oid {
+	case oidAES128CBC:
+		return 16
+	case oidAES192CBC:
+		return 24
+	}
+	return 32
 }
 
 // newRC2CBC reads RC2-CBC-Parameter (RFC 8018 appendix B.2.3).

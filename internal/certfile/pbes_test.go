@@ -9,7 +9,9 @@ import (
 
 func TestRC2Versions(t *testing.T) {
 	skipInFIPSMode(t)
-	for version, want := range map[int64]int{0: 32, 160: 40, 120: 64, 58: 128, 256: 256, 1024: 1024, 1: 0, 255: 0, 1025: 0} {
+	for version, want := range map[int64]int{
+		0: 32, 160: 40, 120: 64, 58: 128, 256: 256, 1024: 1024, 1: 0, 255: 0, 1025: 0,
+	} {
 		assert.Equal(t, want, rc2EffectiveBits(version), version)
 	}
 	for name, tt := range map[string]struct {
@@ -47,14 +49,15 @@ func TestPBES2Parameters(t *testing.T) {
 		params []byte
 		want   error
 	}{
-		"right":             {seq(kdf(salt, number(1)), cipher), nil},
-		"PRF without NULL":  {seq(kdf(salt, number(1), seq(oid(oidHMACSHA256))), cipher), nil},
-		"empty salt":        {seq(kdf(octets(nil), number(1)), cipher), nil},
-		"salt from a name":  {seq(kdf(seq(oid("1.2.3")), number(1)), cipher), ErrUnsupported},
-		"unknown PRF":       {seq(kdf(salt, number(1), seq(oid("2.16.840.1.101.3.4.2.14"))), cipher), ErrUnsupported},
-		"unknown KDF":       {seq(seq(oid("1.3.6.1.4.1.11591.4.12"), seq()), cipher), ErrUnsupported},
-		"unknown cipher":    {seq(kdf(salt, number(1)), seq(oid("1.2.392.200011.61.1.1.1.4"), octets(make([]byte, 16)))), ErrUnsupported},
-		"wrong key length":  {seq(kdf(salt, number(1), number(16)), cipher), ErrFormat},
+		"right":            {seq(kdf(salt, number(1)), cipher), nil},
+		"PRF without NULL": {seq(kdf(salt, number(1), seq(oid(oidHMACSHA256))), cipher), nil},
+		"empty salt":       {seq(kdf(octets(nil), number(1)), cipher), nil},
+		"salt from a name": {seq(kdf(seq(oid("1.2.3")), number(1)), cipher), ErrUnsupported},
+		"unknown PRF":      {seq(kdf(salt, number(1), seq(oid("2.16.840.1.101.3.4.2.14"))), cipher), ErrUnsupported},
+		"unknown KDF":      {seq(seq(oid("1.3.6.1.4.1.11591.4.12"), seq()), cipher), ErrUnsupported},
+		"unknown cipher": {seq(kdf(salt, number(1)), seq(oid("1.2.392.200011.61.1.1.1.4"), octets(make([]byte, 16)))),
+			ErrUnsupported},
+		"wrong key length":  {seq(kdf(salt, number(1), number(15)), cipher), ErrFormat},
 		"no parameters":     {nil, ErrFormat},
 		"no KDF":            {seq(), ErrFormat},
 		"no cipher":         {seq(kdf(salt, number(1))), ErrFormat},

@@ -67,6 +67,7 @@ func textForms(text []byte) map[string][]byte {
 }
 
 func TestPEMText(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	chain := slices.Concat(pemCert(k.root), pemOf("PRIVATE KEY", k.pkcs8), pemCert(k.intermediate), pemCert(k.leaf))
 	for name, data := range textForms(chain) {
@@ -78,13 +79,15 @@ func TestPEMText(t *testing.T) {
 		})
 	}
 	t.Run("secret in JSON", func(t *testing.T) {
-		data, err := json.Marshal(map[string]string{"key": string(pemOf("PRIVATE KEY", k.pkcs8)), "cert": string(pemCert(k.leaf))})
+		data, err := json.Marshal(map[string]string{"key": string(pemOf("PRIVATE KEY", k.pkcs8)),
+			"cert": string(pemCert(k.leaf))})
 		require.NoError(t, err)
 		requirePair(t, k, data, Options{})
 	})
 }
 
 func TestPEMLabels(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	text := func(s string) []byte { return []byte(s) }
 	cert, key := pemCert(k.leaf), pemOf("PRIVATE KEY", k.pkcs8)
@@ -107,21 +110,30 @@ func TestPEMLabels(t *testing.T) {
 		"P7B in DER, key in PEM":         p7,
 		"PKCS12":                         pemOf("PKCS12", pfxFile(nil, plainSafe(keyBag(k.pkcs8), certBag(k.leaf.Raw)))),
 		"key in PKCS12, certificate not": slices.Concat(cert, pemOf("PKCS12", pfxFile(nil, plainSafe(keyBag(k.pkcs8))))),
-		"Bag Attributes": slices.Concat(text("Bag Attributes\n    localKeyID: 01 00 00 00 \n    friendlyName: x\nsubject=CN = Leaf\n\nissuer=CN = -----\n\n"), cert,
+		"Bag Attributes": slices.Concat(text("Bag Attributes\n    localKeyID: 01 00 00 00 \n    friendlyName: x\n"+
+			"subject=CN = Leaf\n\nissuer=CN = -----\n\n"), cert,
 			text("Bag Attributes: <No Attributes>\nKey Attributes: <No Attributes>\n"), key),
-		"text that starts as DER":   slices.Concat(text("0 s:CN = Leaf\n  i:CN = Intermediate\n"), cert, key),
-		"garbage around":            slices.Concat(text("\x00\xff junk"), cert, text("more -----junk"), key, text("\xfe end -----BEGIN")),
-		"EC and DH parameters":      slices.Concat(pemOf("EC PARAMETERS", oid("1.2.840.10045.3.1.7")), cert, pemOf("DH PARAMETERS", seq(number(5), number(2))), key),
-		"a CSR and a public key":    slices.Concat(pemOf("CERTIFICATE REQUEST", csr), pemOf("PUBLIC KEY", spki), cert, key),
-		"an EC pair beside":         slices.Concat(pemOf("PRIVATE KEY", k.ecPKCS8), pemCert(k.intermediate), key, cert),
-		"a broken block beside":     slices.Concat(text("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"), cert, key),
-		"a truncated block before":  slices.Concat(text("-----BEGIN CERTIFICATE-----\nMIIB\n"), cert, key),
-		"a truncated block behind":  slices.Concat(cert, key, text("-----BEGIN CERTIFICATE-----\nMIIB\n")),
-		"END of another label":      bytes.ReplaceAll(slices.Concat(cert, key), text("END PRIVATE"), text("END RSA PRIVATE")),
-		"END with a dash too few":   bytes.TrimSuffix(slices.Concat(cert, key), text("-\n")),
-		"no padding":                bytes.ReplaceAll(slices.Concat(cert, key), text("="), nil),
-		"headers":                   bytes.Replace(slices.Concat(cert, key), text("KEY-----\n"), text("KEY-----\nComment: mine\n\n"), 1),
-		"PKCS #8 with attributes":   slices.Concat(cert, pemOf("PRIVATE KEY", appendToSeq(k.pkcs8, tlv(0xa0, seq(oid("2.5.29.15"), tlv(0x31, tlv(3, []byte{0, 16}))))))),
+		"text that starts as DER": slices.Concat(text("0 s:CN = Leaf\n  i:CN = Intermediate\n"), cert, key),
+		"garbage around": slices.Concat(text("\x00\xff junk"), cert, text("more -----junk"), key,
+			text("\xfe end -----BEGIN")),
+		"EC and DH parameters": slices.Concat(pemOf("EC PARAMETERS", oid("1.2.840.10045.3.1.7")), cert,
+			pemOf("DH PARAMETERS", seq(number(5), number(2))), key),
+		"a CSR and a public key": slices.Concat(pemOf("CERTIFICATE REQUEST", csr), pemOf("PUBLIC KEY", spki), cert, key),
+		"an EC pair beside":      slices.Concat(pemOf("PRIVATE KEY", k.ecPKCS8), pemCert(k.intermediate), key, cert),
+		"a broken block beside": slices.Concat(text("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"),
+			cert, key),
+		"a truncated block before": slices.Concat(text("-----BEGIN CERTIFICATE-----\nMIIB\n"), cert, key),
+		"END missing behind":       bytes.TrimSuffix(slices.Concat(cert, key), text("-----END PRIVATE KEY-----\n")),
+		"END missing between":      bytes.Replace(slices.Concat(cert, key), text("-----END CERTIFICATE-----\n"), nil, 1),
+		"END of the wrong form":    bytes.Replace(slices.Concat(cert, key), text("-----END CERT"), text("-----FIN CERT"), 1),
+		"a truncated block behind": slices.Concat(cert, key, text("-----BEGIN CERTIFICATE-----\nMIIB\n")),
+		"END of another label":     bytes.ReplaceAll(slices.Concat(cert, key), text("END PRIVATE"), text("END RSA PRIVATE")),
+		"END with a dash too few":  bytes.TrimSuffix(slices.Concat(cert, key), text("-\n")),
+		"no padding":               bytes.ReplaceAll(slices.Concat(cert, key), text("="), nil),
+		"headers": bytes.Replace(slices.Concat(cert, key), text("KEY-----\n"),
+			text("KEY-----\nComment: mine\n\n"), 1),
+		"PKCS #8 with attributes": slices.Concat(cert,
+			pemOf("PRIVATE KEY", appendToSeq(k.pkcs8, tlv(0xa0, seq(oid("2.5.29.15"), tlv(0x31, tlv(3, []byte{0, 16}))))))),
 		"DER after DER":             slices.Concat(k.leaf.Raw, k.pkcs8),
 		"DER after DER, newline":    slices.Concat(k.pkcs1, text("\r\n"), k.leaf.Raw, text("\x00\x00")),
 		"DER in BER":                slices.Concat(k.leaf.Raw, toBER(k.pkcs8)),
@@ -195,6 +207,7 @@ func TestTwoFiles(t *testing.T) {
 }
 
 func TestEncryptedPEM(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	k := testKeys(t)
 	const umlauts = "pässwörd"
@@ -231,6 +244,7 @@ func TestEncryptedPEM(t *testing.T) {
 
 // What openssl writes today, whichever version is here.
 func TestOpenSSLEncryptedPEM(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	openssl := tool(t, "openssl")
 	k := testKeys(t)
@@ -239,7 +253,9 @@ func TestOpenSSLEncryptedPEM(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, pemOf("PRIVATE KEY", k.pkcs8), 0o600))
 	for _, command := range []string{
 		"pkcs8 -topk8", "pkcs8 -topk8 -scrypt", "pkcs8 -topk8 -v2 des3", "pkcs8 -topk8 -v2 aes-128-cbc -v2prf hmacWithSHA512",
-		"pkcs8 -topk8 -v1 PBE-SHA1-3DES", "pkcs8 -topk8 -v1 PBE-SHA1-2DES", "rsa -aes256 -traditional", "rsa -des3 -traditional", "rsa -aes192",
+		"pkcs8 -topk8 -v1 PBE-SHA1-3DES", "pkcs8 -topk8 -v1 PBE-SHA1-2DES",
+		"rsa -aes256 -traditional", "rsa -des3 -traditional",
+		"rsa -aes192",
 	} {
 		t.Run(command, func(t *testing.T) {
 			args := append(strings.Fields(command), "-in", file, "-passout", "pass:"+testPassword)
@@ -265,8 +281,10 @@ func TestTraditionalPEMErrors(t *testing.T) {
 		want error
 		text string
 	}{
-		"RC2":        {block("RSA PRIVATE KEY", "RC2-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported, "RC2-CBC"},
-		"Camellia":   {block("RSA PRIVATE KEY", "CAMELLIA-256-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported, "CAMELLIA"},
+		"RC2": {block("RSA PRIVATE KEY", "RC2-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported,
+			"RC2-CBC\"; convert it with \"openssl rsa -provider legacy -provider default -in FILE"},
+		"Camellia": {block("RSA PRIVATE KEY", "CAMELLIA-256-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported,
+			"openssl rsa -in FILE -out NEW.pem"},
 		"short IV":   {block("RSA PRIVATE KEY", "AES-256-CBC,0102", make([]byte, 16)), ErrFormat, "IV"},
 		"no IV":      {block("RSA PRIVATE KEY", "AES-256-CBC", make([]byte, 16)), ErrFormat, ""},
 		"no hex":     {block("RSA PRIVATE KEY", "AES-256-CBC,zz", make([]byte, 16)), ErrFormat, ""},

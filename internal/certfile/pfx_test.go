@@ -2,11 +2,13 @@ package certfile
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -32,7 +34,9 @@ func schemes(password string, rounds int64) map[string]encryption {
 		"PBKDF2 without PRF":       pbes2(pbkdf2Recipe("", utf8, rounds, 0), oidAES256CBC),
 		"PBES2 RC2":                pbes2(pbkdf2Recipe("", utf8, rounds, 16), oidRC2CBC),
 	}
-	for _, id := range []string{oidPKCS12RC4128, oidPKCS12RC440, oidPKCS123DES, oidPKCS122KeyDES, oidPKCS12RC2128, oidPKCS12RC240} {
+	for _, id := range []string{
+		oidPKCS12RC4128, oidPKCS12RC440, oidPKCS123DES, oidPKCS122KeyDES, oidPKCS12RC2128, oidPKCS12RC240,
+	} {
 		out[algorithmName(id)] = pkcs12PBE(id, bmp, rounds)
 	}
 	for _, id := range []string{oidPBEMD5DES, oidPBEMD5RC2, oidPBESHA1DES, oidPBESHA1RC2} {
@@ -138,7 +142,8 @@ func TestPFXPasswordForms(t *testing.T) {
 			{"Latin-1", bmpString("pässwörd"), []byte("p\xe4ssw\xf6rd")},
 		}},
 		{"пароль 🔑", []form{
-			{"standard", []byte("\x04\x3f\x04\x30\x04\x40\x04\x3e\x04\x3b\x04\x4c\x00 \xd8\x3d\xdd\x11\x00\x00"), []byte("пароль 🔑")},
+			{"standard", []byte("\x04\x3f\x04\x30\x04\x40\x04\x3e\x04\x3b\x04\x4c\x00 \xd8\x3d\xdd\x11\x00\x00"),
+				[]byte("пароль 🔑")},
 		}},
 		{"\xff\xfe not UTF-8", []form{
 			{"bytes", bmpString("\u00ff\u00fe not UTF-8"), []byte("\xff\xfe not UTF-8")},
@@ -154,7 +159,8 @@ func TestPFXPasswordForms(t *testing.T) {
 					"PBES2": pbes2(pbkdf2Recipe(oidHMACSHA256, enc.utf8, 2, 0), oidAES256CBC),
 				} {
 					t.Run(tt.password[:min(8, len(tt.password))]+"/"+mac.name+"/"+name+" "+enc.name, func(t *testing.T) {
-						data := pfxFile(pkcs12MAC(oidSHA256, mac.bmp, 2), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+						data := pfxFile(pkcs12MAC(oidSHA256, mac.bmp, 2), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+							plainSafe(shroudedBag(e, k.pkcs8)))
 						requirePair(t, k, data, withPassword(tt.password))
 						if tt.password == "" {
 							requirePair(t, k, data, Options{})
@@ -178,27 +184,38 @@ func TestPFXStructures(t *testing.T) {
 	unknown := bag("1.2.840.113549.1.12.10.1.99", seq(number(1)))
 	badCert := certBag(append([]byte{0x30, 0x82}, k.leaf.Raw[4:]...))
 	for name, data := range map[string][]byte{
-		"key first":                 pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf)),
-		"chain before the leaf":     pfxFile(mac, plainSafe(key), encryptedSafeOf(e, append(slices.Clone(chain), leaf)...)),
-		"leaf twice":                pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf, leaf)),
-		"key twice":                 pfxFile(mac, plainSafe(key, key), encryptedSafeOf(e, leaf)),
-		"a safe for each":           pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e, chain[0]), encryptedSafeOf(e, chain[1])),
-		"nested":                    pfxFile(mac, plainSafe(nested), encryptedSafeOf(e, nestedBag(leaf))),
-		"CRL and secret bags":       pfxFile(mac, plainSafe(bag("1.2.840.113549.1.12.10.1.4", seq()), key, bag("1.2.840.113549.1.12.10.1.5", seq())), encryptedSafeOf(e, leaf)),
-		"bags of no known kind":     pfxFile(mac, plainSafe(key, unknown), encryptedSafeOf(e, unknown, leaf)),
-		"SDSI certificate":          pfxFile(mac, plainSafe(key, bag(oidCertBag, seq(oid("1.2.840.113549.1.9.22.2"), explicit0(tlv(0x16, []byte("x")))))), encryptedSafeOf(e, leaf)),
-		"an empty safe":             pfxFile(mac, plainSafe(), plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e)),
-		"an unreadable stranger":    pfxFile(mac, plainSafe(key), encryptedSafeOf(e, badCert, leaf)),
-		"another key beside":        pfxFile(mac, plainSafe(shroudedBag(e, k.otherPKCS8), key), encryptedSafeOf(e, leaf)),
-		"an EC key beside":          pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8), key), encryptedSafeOf(e, leaf, certBag(k.intermediate.Raw))),
-		"key of another password":   pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.otherPKCS8), key), encryptedSafeOf(e, leaf)),
-		"public-key encrypted part": pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq())), encryptedSafeOf(e, leaf)),
-		"content type of no use":    pfxFile(mac, plainSafe(key), seq(oid("1.2.840.113549.1.7.5"), explicit0(seq())), encryptedSafeOf(e, leaf)),
-		"BER inside":                pfxOf(mac, toBER(seq(plainSafe(key), encryptedSafeOf(e, leaf)))),
-		"BER outside":               toBER(pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf))),
-		"BER everywhere":            toBER(pfxOf(mac, toBER(seq(seq(oid(oidData), explicit0(octets(toBER(seq(key))))), encryptedSafeOf(e, leaf))))),
-		"BER in the safe":           pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, e.encrypt(toBER(seq(leaf))))),
-		"BER key":                   pfxFile(mac, plainSafe(bag(oidShroudedKeyBag, seq(e.alg, octets(e.encrypt(toBER(k.pkcs8)))))), encryptedSafeOf(e, leaf)),
+		"key first":             pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf)),
+		"chain before the leaf": pfxFile(mac, plainSafe(key), encryptedSafeOf(e, append(slices.Clone(chain), leaf)...)),
+		"leaf twice":            pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf, leaf)),
+		"key twice":             pfxFile(mac, plainSafe(key, key), encryptedSafeOf(e, leaf)),
+		"a safe for each": pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e, chain[0]),
+			encryptedSafeOf(e, chain[1])),
+		"nested": pfxFile(mac, plainSafe(nested), encryptedSafeOf(e, nestedBag(leaf))),
+		"CRL and secret bags": pfxFile(mac,
+			plainSafe(bag("1.2.840.113549.1.12.10.1.4", seq()), key,
+				bag("1.2.840.113549.1.12.10.1.5", seq())), encryptedSafeOf(e, leaf)),
+		"bags of no known kind": pfxFile(mac, plainSafe(key, unknown), encryptedSafeOf(e, unknown, leaf)),
+		"SDSI certificate": pfxFile(mac,
+			plainSafe(key, bag(oidCertBag, seq(oid("1.2.840.113549.1.9.22.2"),
+				explicit0(tlv(0x16, []byte("x")))))), encryptedSafeOf(e, leaf)),
+		"an empty safe":          pfxFile(mac, plainSafe(), plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e)),
+		"an unreadable stranger": pfxFile(mac, plainSafe(key), encryptedSafeOf(e, badCert, leaf)),
+		"another key beside":     pfxFile(mac, plainSafe(shroudedBag(e, k.otherPKCS8), key), encryptedSafeOf(e, leaf)),
+		"an EC key beside": pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8), key),
+			encryptedSafeOf(e, leaf, certBag(k.intermediate.Raw))),
+		"key of another password": pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.otherPKCS8), key),
+			encryptedSafeOf(e, leaf)),
+		"public-key encrypted part": pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq())),
+			encryptedSafeOf(e, leaf)),
+		"content type of no use": pfxFile(mac, plainSafe(key), seq(oid("1.2.840.113549.1.7.5"), explicit0(seq())),
+			encryptedSafeOf(e, leaf)),
+		"BER inside":  pfxOf(mac, toBER(seq(plainSafe(key), encryptedSafeOf(e, leaf)))),
+		"BER outside": toBER(pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf))),
+		"BER everywhere": toBER(pfxOf(mac,
+			toBER(seq(seq(oid(oidData), explicit0(octets(toBER(seq(key))))), encryptedSafeOf(e, leaf))))),
+		"BER in the safe": pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, e.encrypt(toBER(seq(leaf))))),
+		"BER key": pfxFile(mac,
+			plainSafe(bag(oidShroudedKeyBag, seq(e.alg, octets(e.encrypt(toBER(k.pkcs8)))))), encryptedSafeOf(e, leaf)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			requirePair(t, k, data, withPassword(testPassword))
@@ -230,26 +247,43 @@ func TestPFXErrors(t *testing.T) {
 		{"no certificate", pfxFile(mac, plainSafe(key)), ErrNoCertificate, ""},
 		{"nothing", pfxFile(mac), ErrFormat, ""},
 		{"mismatch", pfxFile(mac, plainSafe(key), encryptedSafeOf(e, certBag(k.other.Raw))), ErrKeyMismatch, "Other"},
-		{"two pairs", pfxFile(mac, plainSafe(key, shroudedBag(e, k.otherPKCS8)), encryptedSafeOf(e, leaf, certBag(k.other.Raw))), ErrSeveralKeys, "Other"},
-		{"EC", pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8)), encryptedSafeOf(e, certBag(k.intermediate.Raw))), ErrNotRSA, "P-256"},
-		{"key of another password", pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)), encryptedSafeOf(e, leaf)), ErrWrongPassword, "private key"},
-		{"unknown encryption of the key", pfxFile(mac, plainSafe(shroudedBag(alg("1.2.3.4"), k.pkcs8)), encryptedSafeOf(e, leaf)), ErrUnsupported, "1.2.3.4"},
+		{"two pairs", pfxFile(mac, plainSafe(key, shroudedBag(e, k.otherPKCS8)),
+			encryptedSafeOf(e, leaf, certBag(k.other.Raw))), ErrSeveralKeys, "Other"},
+		{"EC", pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8)), encryptedSafeOf(e, certBag(k.intermediate.Raw))),
+			ErrNotRSA, "P-256"},
+		{"key of another password", pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)),
+			encryptedSafeOf(e, leaf)),
+			ErrFormat, "private key: not a certificate file with its key: the password is that of the PFX"},
+		{"safe of another password", pfxFile(mac, plainSafe(key), encryptedSafeOf(modern("other", 2), leaf)),
+			ErrFormat, "the password is that of the PFX"},
+		{"key of another password, no MAC", pfxFile(nil, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)),
+			encryptedSafeOf(e, leaf)),
+			ErrWrongPassword, "private key"},
+		{"unknown encryption of the key", pfxFile(mac, plainSafe(shroudedBag(alg("1.2.3.4"), k.pkcs8)),
+			encryptedSafeOf(e, leaf)), ErrUnsupported, "1.2.3.4"},
 		{"MD2", pfxFile(mac, plainSafe(key), encryptedSafeOf(alg(oidPBEMD2DES))), ErrUnsupported, "pbeWithMD2AndDES-CBC"},
 		{"GCM", pfxFile(mac, plainSafe(shroudedBag(gcm, nil)), encryptedSafeOf(e, leaf)), ErrUnsupported, "AES-256-GCM"},
-		{"only encrypted for a certificate", pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq()))), ErrUnsupported, "for a certificate"},
+		{"only encrypted for a certificate", pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq()))),
+			ErrUnsupported, "for a certificate"},
 		{"signed", seq(number(3), seq(oid(oidSignedData), explicit0(seq()))), ErrUnsupported, "signed"},
 		{"PFX version", seq(number(1), seq(oid(oidData), explicit0(octets(seq())))), ErrUnsupported, "version 1"},
 		{"unknown MAC", pfxFile(func([]byte) []byte {
 			return seq(seq(seq(oid("2.16.840.1.101.3.4.2.8")), octets(testSalt)), octets(testSalt), number(1))
 		}, plainSafe(key)), ErrUnsupported, "SHA3-256"},
 		{"MAC without content", seq(number(3), seq(oid(oidData), explicit0(octets(seq()))), seq()), ErrFormat, ""},
-		{"PBMAC1 without key length", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 0), oidHMACSHA256, 32), plainSafe(key)), ErrFormat, "length of its key"},
-		{"PBMAC1 with short key", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 19), oidHMACSHA256, 19), plainSafe(key)), ErrUnsupported, "19 bytes"},
-		{"key length of another cipher", pfxFile(mac, plainSafe(shroudedBag(pbes2(pbkdf2Recipe(oidHMACSHA256, nil, 1, 16), oidAES256CBC), k.pkcs8)), encryptedSafeOf(e, leaf)), ErrFormat, "16 bytes"},
+		{"PBMAC1 without key length", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 0), oidHMACSHA256, 32),
+			plainSafe(key)), ErrFormat, "length of its key"},
+		{"PBMAC1 with short key", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 19), oidHMACSHA256, 19),
+			plainSafe(key)), ErrUnsupported, "19 bytes"},
+		{"key length of another cipher", pfxFile(mac,
+			plainSafe(shroudedBag(pbes2(pbkdf2Recipe(oidHMACSHA256, nil, 1, 16), oid3DESCBC), k.pkcs8)), encryptedSafeOf(e,
+				leaf)),
+			ErrFormat, "16 bytes"},
 		{"cut", good[:len(good)-20], ErrFormat, "part of it"},
 		{"cut to a half", good[:len(good)/2], ErrFormat, "part of it"},
 		{"cut inside", pfxOf(mac, seq(plainSafe(key))[:100]), ErrFormat, ""},
-		{"ciphertext of no whole blocks", pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, make([]byte, 33))), ErrFormat, "33"},
+		{"ciphertext of no whole blocks", pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, make([]byte, 33))),
+			ErrFormat, "33"},
 		{"no ciphertext", pfxFile(mac, plainSafe(key), rawEncryptedSafe(e.alg, nil)), ErrFormat, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -266,6 +300,7 @@ func TestPFXErrors(t *testing.T) {
 // Whatever a wrong password decrypts to, it must not come out: without a MAC,
 // padding is right for one password in 256.
 func TestPFXWrongPasswordLuck(t *testing.T) {
+	t.Parallel()
 	k := testKeys(t)
 	e := modern(testPassword, 1)
 	data := pfxFile(nil, plainSafe(shroudedBag(e, k.pkcs8)), encryptedSafeOf(e, certBag(k.leaf.Raw)))
@@ -278,6 +313,7 @@ func TestPFXWrongPasswordLuck(t *testing.T) {
 // TestPFXBuilderAgreesWithOpenSSL shows that the builder writes what openssl
 // reads, so that the tests above don't only test the reader against itself.
 func TestPFXBuilderAgreesWithOpenSSL(t *testing.T) {
+	t.Parallel()
 	skipInFIPSMode(t)
 	openssl := tool(t, "openssl")
 	k := testKeys(t)
@@ -287,13 +323,133 @@ func TestPFXBuilderAgreesWithOpenSSL(t *testing.T) {
 			continue // not in every openssl
 		}
 		t.Run(name, func(t *testing.T) {
-			data := pfxFile(modernMAC(testPassword, 5), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
+			data := pfxFile(modernMAC(testPassword, 5), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+				plainSafe(shroudedBag(e, k.pkcs8)))
 			file := filepath.Join(t.TempDir(), "a.pfx")
 			require.NoError(t, os.WriteFile(file, data, 0o600))
-			out, err := exec.Command(openssl, "pkcs12", "-in", file, "-nodes", "-legacy", "-passin", "pass:"+testPassword).Output()
+			out, err := exec.Command(openssl, "pkcs12", "-in", file, "-nodes", "-legacy", "-passin",
+				"pass:"+testPassword).Output()
 			require.NoError(t, err)
 			pair := requirePair(t, k, out, Options{})
 			assert.Equal(t, "PEM", pair.Format)
 		})
 	}
+}
+
+// misnamed writes a cipher by the name of another one, as old NSS does.
+func misnamed(kdf kdfRecipe, named, used string) encryption {
+	e := pbes2(kdf, used)
+	e.alg = seq(oid(oidPBES2), seq(kdf.alg, seq(oid(named), octets([]byte("0123456789abcdef")))))
+	return e
+}
+
+// wrappedTwice writes parameters as Java did before JDK-8202837 was mended.
+func wrappedTwice(e encryption) encryption {
+	inner, _, err := derOf(e.alg)
+	if err != nil {
+		panic(err)
+	}
+	e.alg = seq(oid(oidPBES2), inner)
+	return e
+}
+
+// longer puts bytes behind what is encrypted.
+func longer(e encryption, behind ...byte) encryption {
+	encrypt := e.encrypt
+	e.encrypt = func(plain []byte) []byte { return encrypt(append(bytes.Clone(plain), behind...)) }
+	return e
+}
+
+// What other programs write and read although it isn't right.
+func TestStrangeEncryptions(t *testing.T) {
+	t.Parallel()
+	k := testKeys(t)
+	utf8, bmp := []byte(testPassword), bmpString(testPassword)
+	kdf := func(password []byte, keyLen int) kdfRecipe { return pbkdf2Recipe(oidHMACSHA256, password, 2, keyLen) }
+	for name, e := range map[string]encryption{
+		"AES-256 by the name of AES-128":     misnamed(kdf(utf8, 32), oidAES128CBC, oidAES256CBC),
+		"AES-256 by the name of AES-192":     misnamed(kdf(utf8, 32), oidAES192CBC, oidAES256CBC),
+		"AES-192 by the name of AES-128":     misnamed(kdf(utf8, 24), oidAES128CBC, oidAES192CBC),
+		"AES-128 by the name of AES-256":     misnamed(kdf(utf8, 16), oidAES256CBC, oidAES128CBC),
+		"misnamed, password in UTF-16":       misnamed(kdf(bmp, 32), oidAES128CBC, oidAES256CBC),
+		"wrapped twice":                      wrappedTwice(modern(testPassword, 2)),
+		"wrapped twice, AES-128":             wrappedTwice(pbes2(kdf(utf8, 16), oidAES128CBC)),
+		"wrapped twice and misnamed":         wrappedTwice(misnamed(kdf(utf8, 32), oidAES128CBC, oidAES256CBC)),
+		"a byte behind":                      longer(modern(testPassword, 2), 0),
+		"a block behind":                     longer(modern(testPassword, 2), make([]byte, 16)...),
+		"bytes that could be padding behind": longer(modern(testPassword, 2), 3, 3, 3),
+	} {
+		t.Run(name, func(t *testing.T) {
+			mac := modernMAC(testPassword, 2)
+			safes := [][]byte{encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))}
+			for form, data := range map[string][]byte{
+				"PFX":     pfxFile(mac, safes...),
+				"no MAC":  pfxFile(nil, safes...),
+				"BER":     toBER(pfxFile(nil, safes...)),
+				"nested":  pfxFile(mac, encryptedSafeOf(e, nestedBag(certBag(k.leaf.Raw), shroudedBag(e, k.pkcs8)))),
+				"one bag": pfxFile(mac, encryptedSafeOf(e, certBag(k.leaf.Raw), keyBag(k.pkcs8))),
+			} {
+				requirePair(t, k, data, withPassword(testPassword))
+				_, err := Parse(data, withPassword("wrong"))
+				require.ErrorIs(t, err, ErrWrongPassword, form)
+				_, err = Parse(data, Options{})
+				require.ErrorIs(t, err, ErrPasswordRequired, form)
+			}
+			if strings.Contains(name, "UTF-16") {
+				return // inside PFX only
+			}
+			key := Options{Key: e.shroud(k.pkcs8), Password: testPassword, HasPassword: true}
+			requirePair(t, k, k.leaf.Raw, key)
+		})
+	}
+	twice := wrappedTwice(wrappedTwice(modern(testPassword, 2)))
+	_, err := Parse(pfxFile(nil, encryptedSafeOf(twice, certBag(k.leaf.Raw))), withPassword(testPassword))
+	assert.ErrorIs(t, err, ErrFormat, "wrapped three times")
+}
+
+// A PFX that Windows protects to accounts has its password in a secret bag.
+func TestPFXProtectedToGroup(t *testing.T) {
+	k := testKeys(t)
+	e := modern("random", 2)
+	secret := bag(oidSecretBag, seq(oid(oidGroupSecret), explicit0(octets([]byte("DPAPI-NG")))))
+	safes := [][]byte{plainSafe(secret), encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))}
+	for name, mac := range map[string]macRecipe{"MAC": modernMAC("random", 2), "no MAC": nil} {
+		data := pfxFile(mac, safes...)
+		_, err := Parse(data, Options{})
+		require.ErrorIs(t, err, ErrPasswordRequired, name)
+		assert.ErrorContains(t, err, "-ProtectTo", name)
+		_, err = Parse(data, withPassword("mine"))
+		require.ErrorIs(t, err, ErrWrongPassword, name)
+		assert.ErrorContains(t, err, "-ProtectTo", name)
+		requirePair(t, k, data, withPassword("random"))
+	}
+	other := bag(oidSecretBag, seq(oid("1.2.3"), explicit0(octets(nil))))
+	_, err := Parse(pfxFile(modernMAC("random", 2), plainSafe(other)), Options{})
+	require.ErrorIs(t, err, ErrPasswordRequired)
+	assert.NotContains(t, err.Error(), "-ProtectTo")
+}
+
+// A password that is given where the file has the empty one is wrong, and the
+// error says which is right.
+func TestPFXWithEmptyPassword(t *testing.T) {
+	k := testKeys(t)
+	for name, e := range map[string]encryption{
+		"PBES2": modern("", 2),
+		"3DES":  pkcs12PBE(oidPKCS123DES, bmpString(""), 2),
+	} {
+		if name == "3DES" && fips140.Enforced() {
+			continue
+		}
+		safes := [][]byte{encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8))}
+		for form, mac := range map[string]macRecipe{"MAC": modernMAC("", 2), "no MAC": nil} {
+			data := pfxFile(mac, safes...)
+			_, err := Parse(data, withPassword(testPassword))
+			require.ErrorIs(t, err, ErrWrongPassword, name, form)
+			assert.ErrorContains(t, err, "is empty", name, form)
+			requirePair(t, k, data, Options{})
+			requirePair(t, k, data, withPassword(""))
+		}
+	}
+	_, err := Parse(pfxFile(claimMAC(maxTotalRounds/2), plainSafe()), withPassword(testPassword))
+	require.ErrorIs(t, err, ErrWrongPassword, "no more work than for any wrong password")
 }

@@ -1,12 +1,32 @@
 package certfile
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
+
+// Pair is what a file held.
+type Pair struct {
+	Leaf   *x509.Certificate   // the certificate that Key belongs to
+	Chain  []*x509.Certificate // issuers of Leaf, nearest first, as far as the file holds them
+	Key    *rsa.PrivateKey
+	Format string // "PFX" or "PEM" or "DER", for people
+
+	// Deviations says what crypto/x509 refuses about Leaf and Chain, whose
+	// fields are zero as far as they can't be read, and what else in the files
+	// could not be read and was left out: an issuer, perhaps.
+	Deviations []string
+}
+
+// includes reports whether the leaf or its chain has one of certs.
+func (p *Pair) includes(certs []*x509.Certificate) bool {
+	return slices.ContainsFunc(certs, func(c *x509.Certificate) bool {
+		return c == p.Leaf || slices.Contains(p.Chain, c)
+	})
+}
 
 // candidate is a certificate with its key.
 type candidate struct {
@@ -15,16 +35,16 @@ type candidate struct {
 }
 
 // pick finds the pair in what was read.
-func (r *reader) pick(selected thumbprint) (*Pair, error) {
+func pick(r *reader, selected thumbprint) (*Pair, error) {
 	if selected != nil {
-		return r.pickSelected(selected)
+		return pickSelected(r, selected)
 	}
-	found := r.candidates()
+	found := candidates(r)
 	switch len(found) {
 	case 0:
-		return nil, r.explain()
+		return nil, explain(r)
 	case 1:
-		return r.pair(found[0])
+		return pair(r, found[0])
 	}
 	var certs []*x509.Certificate
 	for _, c := range found {
@@ -35,7 +55,7 @@ func (r *reader) pick(selected thumbprint) (*Pair, error) {
 
 // candidates are the RSA keys that have a certificate, each with its best one,
 // in the order of the file.
-func (r *reader) candidates() []candidate {
+func candidates(r *reader) []candidate {
 	var found []candidate
 	for _, key := range r.keys {
 		var best *x509.Certificate
@@ -68,7 +88,7 @@ func outlasts(a, b *x509.Certificate) bool {
 }
 
 // pair makes the result.
-func (r *reader) pair(c candidate) (*Pair, error) {
+func pair(r *reader, c candidate) (*Pair, error) {
 	if _, pssOnly := publicKeyOf(c.cert); pssOnly {
 		return nil, errPSSOnly
 	}
@@ -76,96 +96,49 @@ func (r *reader) pair(c candidate) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pair{Leaf: c.cert, Chain: SortChain(c.cert, r.certs), Key: key}, nil
+	pair := &Pair{Leaf: c.cert, Chain: SortChain(c.cert, r.certs), Key: key}
+	pair.Deviations = deviationsOf(r, pair)
+	return pair, nil
 }
 
 // pickSelected finds the certificate with a thumbprint, and its key.
-func (r *reader) pickSelected(selected thumbprint) (*Pair, error) {
+func pickSelected(r *reader, selected thumbprint) (*Pair, error) {
 	i := slices.IndexFunc(r.certs, selected.matches)
 	if i < 0 {
-		if len(r.certs) == 0 || r.blocked() != nil {
-			return nil, r.explain()
+		if len(r.certs) == 0 || blocked(r) != nil {
+			return nil, explain(r)
 		}
 		return nil, fmt.Errorf("%w with thumbprint %X; there are %s", ErrNoCertificate, []byte(selected), namesOf(r.certs))
 	}
 	cert := r.certs[i]
 	if public, _ := publicKeyOf(cert); public == nil {
-		return nil, fmt.Errorf("%w: the selected certificate %s has one of %s", ErrNotRSA, nameOf(cert), cert.PublicKeyAlgorithm)
+		return nil, fmt.Errorf("%w: the selected certificate %s has one of %s",
+			ErrNotRSA, nameOf(cert), cert.PublicKeyAlgorithm)
 	}
 	for _, key := range r.keys {
 		if belongs(cert, key) {
-			return r.pair(candidate{cert, key})
+			return pair(r, candidate{cert, key})
 		}
 	}
-	if len(r.candidates()) == 0 {
-		return nil, r.explain()
+	if len(candidates(r)) == 0 {
+		return nil, explain(r)
 	}
 	return nil, fmt.Errorf("%w for the selected certificate %s", ErrNoPrivateKey, nameOf(cert))
 }
 
-// blocked is the first password error: what it hides could be anything.
-func (r *reader) blocked() error {
+// deviationsOf collects what is to be said about a pair and its files.
+func deviationsOf(r *reader, pair *Pair) []string {
+	var out []string
+	for _, text := range r.odd[pair.Leaf] {
+		out = append(out, "leaf: "+text)
+	}
+	for i, issuer := range pair.Chain {
+		for _, text := range r.odd[issuer] {
+			out = append(out, fmt.Sprintf("issuer %d: %s", i+1, text))
+		}
+	}
 	for _, err := range r.problems {
-		if errors.Is(err, ErrPasswordRequired) || errors.Is(err, ErrWrongPassword) {
-			return err
-		}
+		out = append(out, "left out: "+strings.Replace(err.Error(), ErrFormat.Error()+": ", "", 1))
 	}
-	return nil
-}
-
-// explain says why there is no pair: the most useful reason first.
-func (r *reader) explain() error {
-	if err := r.blocked(); err != nil {
-		return err
-	}
-	rsaKeys := slices.DeleteFunc(slices.Clone(r.keys), func(k privateKey) bool { return k.algorithm != algorithmRSA })
-	if len(r.keys) > 0 && len(rsaKeys) == 0 {
-		return fmt.Errorf("%w: the private key is of the kind %s; client certificates for OAuth need RSA", ErrNotRSA, r.keys[0].algorithm)
-	}
-	if len(r.problems) > 0 {
-		return r.problems[0]
-	}
-	if len(r.keys) > 0 && len(r.certs) > 0 {
-		if _, err := rsaKeys[0].open(); errors.Is(err, ErrFormat) {
-			return err // damaged, and therefore nobody's
-		}
-		return fmt.Errorf("%w: certificate %s, %s", ErrKeyMismatch, nameOf(r.likelyLeaf()), rsaKeys[0])
-	}
-	return r.missing()
-}
-
-// missing is the error for files that lack the key, the certificate, or both.
-// What else is in them explains it.
-func (r *reader) missing() error {
-	also := strings.Join(r.notes, "; and ")
-	if len(r.certs)+len(r.keys) == 0 {
-		text := "nothing in it is a certificate or a key"
-		if also != "" {
-			text = "it is " + also
-		}
-		return &detailError{fmt.Sprintf("%v: %s", ErrFormat, text), []error{ErrFormat, ErrNoPrivateKey, ErrNoCertificate}}
-	}
-	e := &detailError{}
-	if len(r.certs) > 0 {
-		e.kinds = []error{ErrNoPrivateKey}
-		e.text = fmt.Sprintf("%v: only the certificate %s; use the PFX, or give the file with the key too", ErrNoPrivateKey, nameOf(r.likelyLeaf()))
-	} else {
-		e.kinds = []error{ErrNoCertificate}
-		e.text = fmt.Sprintf("%v: only a private key; give the file with the certificate too", ErrNoCertificate)
-	}
-	if also != "" {
-		e.kinds = append(e.kinds, ErrFormat)
-		e.text += "; there is also " + also
-	}
-	return e
-}
-
-// likelyLeaf is the certificate to name where none has a key.
-func (r *reader) likelyLeaf() *x509.Certificate {
-	for _, cert := range r.certs {
-		if !cert.IsCA {
-			return cert
-		}
-	}
-	return r.certs[0]
+	return out
 }

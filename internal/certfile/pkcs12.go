@@ -1,6 +1,7 @@
 package certfile
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -12,10 +13,13 @@ import (
 // localKeyID aren't looked at: they are missing or wrong too often, and the
 // keys themselves say what belongs together.
 
-// pfx is the outer structure, nothing of it decrypted.
+// pfx is the outer structure, and what became known of it while it was read.
 type pfx struct {
 	content []byte // what the MAC protects: the safes
 	mac     *macData
+
+	verified bool // the MAC is right, and with it the password
+	toGroup  bool // protected to accounts of Active Directory
 }
 
 // encryptedSafe is a safe that needs the password.
@@ -26,33 +30,57 @@ type encryptedSafe struct {
 
 // readPFX adds what is in a PFX. Its errors are final: nothing is used of a
 // file whose MAC is wrong.
-func (r *reader) readPFX(der []byte) error {
+func readPFX(r *reader, der []byte) error {
 	p, err := parsePFX(der)
 	if err != nil {
 		return err
 	}
-	locked, err := r.readSafes(p.content)
+	locked, err := readSafes(r, p)
 	if err != nil {
 		return err
 	}
-	if err := r.planPFX(p.mac, locked); err != nil {
+	if err := planPFX(r, p.mac, locked); err != nil {
 		return err
 	}
 	if p.mac != nil {
 		if err := r.verifyMAC(p.mac, p.content); err != nil {
-			return err
+			return p.explain(err)
 		}
+		p.verified = true
 	}
 	for _, safe := range locked {
-		if err := r.openSafe(safe); err != nil {
+		if err := openSafe(r, p, safe); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// explain says of a password that didn't open a part of the PFX what is known
+// about it.
+func (p *pfx) explain(err error) error {
+	refused := errors.Is(err, ErrWrongPassword)
+	switch {
+	case refused && p.verified:
+		return errOtherPassword
+	case p.toGroup && (refused || errors.Is(err, ErrPasswordRequired)):
+		return fmt.Errorf("%w; %s", err, toGroupAdvice)
+	}
+	return err
+}
+
+// toGroupAdvice: Windows encrypts a random password for the accounts and puts it
+// into the file.
+const toGroupAdvice = "the file is protected to users or groups of Active Directory " +
+	"(Export-PfxCertificate -ProtectTo), which only they can open, on Windows: " +
+	"import it there and export it again with -Password"
+
+// errOtherPassword: Java lets a key have a password of its own.
+var errOtherPassword = formatError("the password is that of the PFX, as its integrity check shows, " +
+	"but this part of it does not open with it: it has another password, or is written in a form that is not known here")
+
 // planPFX adds up the work that is in sight before any of it is done.
-func (r *reader) planPFX(mac *macData, locked []encryptedSafe) error {
+func planPFX(r *reader, mac *macData, locked []encryptedSafe) error {
 	sum := r.lockedRounds()
 	if mac != nil {
 		sum += mac.rounds
@@ -78,7 +106,8 @@ func parsePFX(der []byte) (*pfx, error) {
 		return nil, err
 	}
 	if info.oid == oidSignedData {
-		return nil, fmt.Errorf("%w: a PFX that is signed with a certificate instead of protected by a password", ErrUnsupported)
+		return nil, fmt.Errorf("%w: a PFX that is signed with a certificate instead of protected by a password",
+			ErrUnsupported)
 	}
 	if info.oid != oidData {
 		return nil, errPFX
@@ -130,8 +159,8 @@ func (c contentInfo) octets() ([]byte, error) {
 
 // readSafes reads the plain safes and returns the encrypted ones. It is done
 // before the MAC is verified, so that the work for the file is known.
-func (r *reader) readSafes(content []byte) ([]encryptedSafe, error) {
-	seq, err := readSequence(content)
+func readSafes(r *reader, p *pfx) ([]encryptedSafe, error) {
+	seq, err := readSequence(p.content)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +179,7 @@ func (r *reader) readSafes(content []byte) ([]encryptedSafe, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := r.readBags(plain, maxSafeDepth); err != nil {
+			if err := readBags(r, p, plain, maxSafeDepth); err != nil {
 				return nil, err
 			}
 		case oidEncryptedData:
@@ -163,8 +192,7 @@ func (r *reader) readSafes(content []byte) ([]encryptedSafe, error) {
 			}
 			locked = append(locked, safe)
 		case oidEnvelopedData:
-			err := r.problem(fmt.Errorf("%w: a part of the PFX is encrypted for a certificate instead of with a password", ErrUnsupported))
-			if err != nil {
+			if err := r.problem(errForCertificate); err != nil {
 				return nil, err
 			}
 		}
@@ -192,21 +220,26 @@ func readEncryptedData(content cryptobyte.String) (encryptedSafe, error) {
 }
 
 // openSafe decrypts a safe and reads its bags.
-func (r *reader) openSafe(safe encryptedSafe) error {
+func openSafe(r *reader, p *pfx, safe encryptedSafe) error {
 	plain, err := r.decrypt(safe.scheme, safe.ciphertext, true, isSafeContents)
 	if err != nil {
-		return r.problem(err)
+		return r.problem(p.explain(err))
 	}
-	return r.readBags(plain, maxSafeDepth)
+	return readBags(r, p, plain, maxSafeDepth)
 }
 
-// isSafeContents recognises a decrypted safe: a sequence of bags that is as
-// long as what was decrypted.
+// isSafeContents recognises a decrypted safe: a sequence of bags. Some writers
+// leave bytes behind it; an empty sequence with bytes behind it could come of a
+// wrong password.
 func isSafeContents(plain []byte) bool {
-	if _, rest, err := derOf(plain); err != nil || len(rest) > 0 {
+	_, rest, err := derOf(plain)
+	if err != nil {
 		return false
 	}
 	seq, err := readSequence(plain)
+	if err == nil && seq.Empty() && len(rest) > 0 {
+		return false
+	}
 	for err == nil && !seq.Empty() {
 		_, _, err = nextBag(&seq)
 	}
@@ -227,7 +260,7 @@ func nextBag(seq *cryptobyte.String) (oid string, value cryptobyte.String, err e
 }
 
 // readBags reads SafeContents.
-func (r *reader) readBags(content []byte, depth int) error {
+func readBags(r *reader, p *pfx, content []byte, depth int) error {
 	if depth == 0 {
 		return fmt.Errorf("%w: more than %d safes in each other", ErrTooLarge, maxSafeDepth)
 	}
@@ -243,7 +276,7 @@ func (r *reader) readBags(content []byte, depth int) error {
 		if err != nil {
 			return err
 		}
-		if err := r.readBag(oid, value, depth); err != nil {
+		if err := readBag(r, p, oid, value, depth); err != nil {
 			return err
 		}
 	}
@@ -252,21 +285,45 @@ func (r *reader) readBags(content []byte, depth int) error {
 
 // readBag reads one bag; those with revocation lists, secrets or what nobody
 // knows are passed over.
-func (r *reader) readBag(oid string, value cryptobyte.String, depth int) error {
+func readBag(r *reader, p *pfx, oid string, value cryptobyte.String, depth int) error {
 	switch oid {
 	case oidKeyBag:
 		return r.addKey(value)
 	case oidShroudedKeyBag:
-		return r.addEncryptedKey(value, true)
+		return addShroudedKey(r, p, value)
 	case oidCertBag:
-		return r.readCertBag(value)
+		return readCertBag(r, value)
+	case oidSecretBag:
+		p.toGroup = p.toGroup || isGroupSecret(value)
 	case oidSafeContentsBag:
-		return r.readBags(value, depth-1)
+		return readBags(r, p, value, depth-1)
 	}
 	return nil
 }
 
-func (r *reader) readCertBag(value cryptobyte.String) error {
+// addShroudedKey adds an encrypted key of the PFX.
+func addShroudedKey(r *reader, p *pfx, der []byte) error {
+	key, err := newLockedKey(&r.unlocker, der, true)
+	open := key.open
+	key.open = func() ([]byte, error) {
+		plain, err := open()
+		return plain, p.explain(err)
+	}
+	return r.addLocked(key, err)
+}
+
+// isGroupSecret recognises the bag with the password of a PFX that is protected
+// to accounts.
+func isGroupSecret(value cryptobyte.String) bool {
+	var bag cryptobyte.String
+	if !value.ReadASN1(&bag, cbasn1.SEQUENCE) {
+		return false
+	}
+	oid, _ := readOID(&bag)
+	return oid == oidGroupSecret
+}
+
+func readCertBag(r *reader, value cryptobyte.String) error {
 	var bag, wrapped, cert cryptobyte.String
 	if !value.ReadASN1(&bag, cbasn1.SEQUENCE) {
 		return errPFX
@@ -298,5 +355,8 @@ func readSequence(content []byte) (cryptobyte.String, error) {
 	}
 	return seq, nil
 }
+
+var errForCertificate = fmt.Errorf(
+	"%w: a part of the PFX is encrypted for a certificate instead of with a password", ErrUnsupported)
 
 var errPFX = formatError("the PFX is broken: it was damaged, or only a part of it was copied")

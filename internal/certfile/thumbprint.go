@@ -2,7 +2,6 @@ package certfile
 
 import (
 	"bytes"
-	"crypto/fips140"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
@@ -38,7 +37,8 @@ func parseThumbprint(text string) (thumbprint, error) {
 		digest, err = hex.DecodeString(strings.ReplaceAll(clean, "-", ""))
 	}
 	if err != nil || len(digest) != sha1.Size && len(digest) != sha256.Size {
-		return nil, fmt.Errorf("%w: %.100q is not a thumbprint (SHA-1 or SHA-256 in hex or base64url)", ErrNoCertificate, text)
+		return nil, fmt.Errorf("%w: %.100q is not a thumbprint (SHA-1 or SHA-256 in hex or base64url)",
+			ErrNoCertificate, text)
 	}
 	if len(digest) == sha1.Size {
 		if err := checkFIPS("selecting by a SHA-1 thumbprint (SHA-256 is possible)"); err != nil {
@@ -55,30 +55,4 @@ func (t thumbprint) matches(cert *x509.Certificate) bool {
 	}
 	digest := sha256.Sum256(cert.Raw)
 	return bytes.Equal(t, digest[:])
-}
-
-// nameOf names a certificate in an error: its thumbprint as Entra shows it, and
-// its subject, quoted because anybody may have written it.
-func nameOf(cert *x509.Certificate) string {
-	subject := cert.Subject.String()
-	if runes := []rune(subject); len(runes) > 100 {
-		subject = string(runes[:100]) + "…"
-	}
-	if fips140.Enforced() {
-		return fmt.Sprintf("%q (SHA-256 thumbprint %X)", subject, sha256.Sum256(cert.Raw))
-	}
-	return fmt.Sprintf("%q (thumbprint %X)", subject, sha1.Sum(cert.Raw))
-}
-
-// namesOf lists certificates in an error.
-func namesOf(certs []*x509.Certificate) string {
-	var names []string
-	for i, cert := range certs {
-		if i == maxNamed {
-			names = append(names, fmt.Sprintf("and %d more", len(certs)-i))
-			break
-		}
-		names = append(names, nameOf(cert))
-	}
-	return strings.Join(names, ", ")
 }

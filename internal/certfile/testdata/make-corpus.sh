@@ -16,6 +16,10 @@
 #	FORGE=DIR/node_modules ./make-corpus.sh           # refuses to overwrite
 #	FORGE=DIR/node_modules ./make-corpus.sh --force   # replaces corpus/ and corpus.json
 #
+# One group of the synthesiser alone, the files of the others as they are:
+#
+#	cd make/synth && go run . -add odd -pki ../pki -corpus ../../corpus -manifest ../../corpus.json
+#
 # Salts are random, so every run gives other bytes. What a case expects comes
 # from what was put in, which is noted beside each command; no reader is asked.
 # In the end openssl opens what it can of the files that should open, as an oracle

@@ -217,7 +217,8 @@ func pbes2(p pbes2Params) scheme {
 		p.written = int64(p.rounds)
 	}
 	if p.cipher == "" {
-		p.cipher = map[int]string{128: "2.16.840.1.101.3.4.1.2", 192: "2.16.840.1.101.3.4.1.22", 256: "2.16.840.1.101.3.4.1.42"}[p.bits]
+		p.cipher = map[int]string{128: "2.16.840.1.101.3.4.1.2", 192: "2.16.840.1.101.3.4.1.22",
+			256: "2.16.840.1.101.3.4.1.42"}[p.bits]
 	}
 	return func(plain []byte) ([]byte, []byte) {
 		prf, ok := hashes[p.prf]

@@ -65,6 +65,7 @@ func (w *writer) synthesise() {
 	w.ber()
 	w.shapes()
 	w.hostile()
+	w.odd()
 }
 
 // goPKCS12 are real files of a library, which certtoken itself writes PFX with.
@@ -141,16 +142,22 @@ func (w *writer) windows() {
 	sha256 := func(password string) mac { return macOf("SHA-256", bmp(password), 2000, 20) }
 
 	full := w.winPFX(des(bmp(secret)), sha1(bmp(secret)), "leaf", "leaf", chain...)
-	w.add("win-3des.pfx", "PBES1 3DES", "Export-PfxCertificate, TripleDES_SHA1, with the chain", full, read("leaf", fullChain))
+	w.add("win-3des.pfx", "PBES1 3DES", "Export-PfxCertificate, TripleDES_SHA1, with the chain", full,
+		read("leaf", fullChain))
 	self := w.winPFX(des(bmp(secret)), sha1(bmp(secret)), "self", "self")
 	w.add("win-3des-self.pfx", "PBES1 3DES", "Export-PfxCertificate, TripleDES_SHA1, self-signed", self, read("self", ""))
 	modern := w.winPFX(aes(secret), sha256(secret), "leaf", "leaf", chain...)
-	w.add("win-aes256.pfx", "PBES2 AES-256", "Export-PfxCertificate, AES256_SHA256, with the chain", modern, read("leaf", fullChain))
+	w.add("win-aes256.pfx", "PBES2 AES-256", "Export-PfxCertificate, AES256_SHA256, with the chain", modern,
+		read("leaf", fullChain))
 	modernSelf := w.winPFX(aes(secret), sha256(secret), "self", "self")
-	w.add("win-aes256-self.pfx", "PBES2 AES-256", "Export-PfxCertificate, AES256_SHA256, self-signed", modernSelf, read("self", ""))
-	w.add("win-aes256-zeros.pfx", "trailing bytes", "AES256_SHA256 with zeros after the end", append(slices.Clone(modern), make([]byte, 37)...), read("leaf", fullChain))
-	w.add("win-3des-zeros.pfx", "trailing bytes", "TripleDES_SHA1 with zeros after the end", append(slices.Clone(self), make([]byte, 512)...), read("self", ""))
-	w.add("win-base64.txt", "base64", "[Convert]::ToBase64String of it", []byte(base64.StdEncoding.EncodeToString(modernSelf)), read("self", ""))
+	w.add("win-aes256-self.pfx", "PBES2 AES-256", "Export-PfxCertificate, AES256_SHA256, self-signed", modernSelf,
+		read("self", ""))
+	w.add("win-aes256-zeros.pfx", "trailing bytes", "AES256_SHA256 with zeros after the end",
+		append(slices.Clone(modern), make([]byte, 37)...), read("leaf", fullChain))
+	w.add("win-3des-zeros.pfx", "trailing bytes", "TripleDES_SHA1 with zeros after the end",
+		append(slices.Clone(self), make([]byte, 512)...), read("self", ""))
+	w.add("win-base64.txt", "base64", "[Convert]::ToBase64String of it",
+		[]byte(base64.StdEncoding.EncodeToString(modernSelf)), read("self", ""))
 
 	w.class = "rare"
 	rootFirst := func() []byte {
@@ -187,13 +194,17 @@ func (w *writer) windows() {
 	w.add("win-two-thumbprint.pfx", "several pairs", "two pairs, one by thumbprint", nil, x.of("win-two.pfx"))
 	x = read("self2", "")
 	x.thumb = "=\u200e" + w.thumb("sha1spaces:self2")
-	w.add("win-two-copied.pfx", "several pairs", "a thumbprint copied from Windows' dialogue, with its invisible first character", nil, x.of("win-two.pfx"))
+	w.add("win-two-copied.pfx", "several pairs",
+		"a thumbprint copied from Windows' dialogue, with its invisible first character", nil, x.of("win-two.pfx"))
 	renewal := pfx(sha256(secret),
 		dataSafe(shroudedKeyBag(aes(secret)(), w.key("self"), localKeyID(1, 0, 0, 0))),
 		encryptedSafe(aes(secret)(), w.certBags("self", "selfrenewed")...))
-	w.add("win-renewal.pfx", "several pairs", "a certificate and its renewal, same key, no localKeyID", renewal, read("selfrenewed", ""))
-	w.add("win-wrong.pfx", "PBES2 AES-256", "wrong password", nil, refused("ErrWrongPassword", "").with("Secret").of("win-aes256.pfx"))
-	w.add("win-3des-missing.pfx", "PBES1 3DES", "password missing", nil, refused("ErrPasswordRequired", "").without().of("win-3des.pfx"))
+	w.add("win-renewal.pfx", "several pairs", "a certificate and its renewal, same key, no localKeyID", renewal,
+		read("selfrenewed", ""))
+	w.add("win-wrong.pfx", "PBES2 AES-256", "wrong password", nil,
+		refused("ErrWrongPassword", "").with("Secret").of("win-aes256.pfx"))
+	w.add("win-3des-missing.pfx", "PBES1 3DES", "password missing", nil,
+		refused("ErrPasswordRequired", "").without().of("win-3des.pfx"))
 
 	// certutil -encode puts a certificate's label around anything.
 	var encoded bytes.Buffer
@@ -204,7 +215,8 @@ func (w *writer) windows() {
 		text = text[64:]
 	}
 	encoded.WriteString(text + "\r\n-----END CERTIFICATE-----\r\n")
-	w.add("win-certutil.pem", "PEM-armoured PFX", "certutil -encode: a PFX labelled CERTIFICATE", encoded.Bytes(), read("self", ""))
+	w.add("win-certutil.pem", "PEM-armoured PFX", "certutil -encode: a PFX labelled CERTIFICATE", encoded.Bytes(),
+		read("self", ""))
 }
 
 func (w *writer) thumb(spec string) string {
@@ -227,14 +239,16 @@ func (w *writer) keyVault() {
 	w.add("keyvault.txt", "base64", "a secret's value: null password", b64(null), read("self", "").without())
 	w.add("keyvault-chain.txt", "base64", "a secret's value: null password, with the chain",
 		b64(build(nil, "leaf", chain...)), read("leaf", fullChain).without())
-	w.add("keyvault-empty.txt", "base64", "a secret's value: empty password", b64(build(bmp(""), "self")), read("self", "").without())
+	w.add("keyvault-empty.txt", "base64", "a secret's value: empty password", b64(build(bmp(""), "self")),
+		read("self", "").without())
 	w.add("keyvault-newline.txt", "base64", "a secret's value written by the az command line, newline at the end",
 		append(b64(null), '\n'), read("self", "").without())
 	w.add("keyvault-given-empty.txt", "base64", "a secret's value: null password, the empty one given", nil,
 		read("self", "").with("").of("keyvault.txt"))
 	w.class = "rare"
 	w.add("keyvault-decoded.pfx", "PBES1 3DES", "the value decoded: null password", null, read("self", "").without())
-	w.add("keyvault-twice.txt", "base64", "base64 of the base64, as a Kubernetes secret in a file", b64(b64(null)), read("self", "").without())
+	w.add("keyvault-twice.txt", "base64", "base64 of the base64, as a Kubernetes secret in a file", b64(b64(null)),
+		read("self", "").without())
 	w.add("keyvault-needless.txt", "base64", "a password given for the null one", nil,
 		refused("ErrWrongPassword", "").with("needless").of("keyvault.txt"))
 	aes := func() scheme { return pbes2(pbes2Params{rounds: 2000}) }
@@ -261,12 +275,15 @@ func (w *writer) macOS() {
 			dataSafe(shroudedKeyBag(pbes1(pbe3DES, bmp(password), 2048, 8), w.key(key),
 				friendlyName("My app"), localKeyID(w.cert(leaf)[:20]...))))
 	}
-	w.add("macos-keychain.p12", "PBES1 3DES + RC2-40", "Keychain Access's export, self-signed", build(secret, "self", "self"), read("self", ""))
+	w.add("macos-keychain.p12", "PBES1 3DES + RC2-40", "Keychain Access's export, self-signed",
+		build(secret, "self", "self"), read("self", ""))
 	w.add("macos-keychain-chain.p12", "PBES1 3DES + RC2-40", "Keychain Access's export, with the chain",
 		build(secret, "leaf", "leaf", chain...), read("leaf", fullChain))
 	w.class = "rare"
-	w.add("macos-keychain-empty.p12", "PBES1 3DES + RC2-40", "Keychain Access's export, empty password", build("", "self", "self"), read("self", "").with(""))
-	w.add("macos-keychain-wrong.p12", "PBES1 3DES + RC2-40", "wrong password", nil, refused("ErrWrongPassword", "").with("Secret").of("macos-keychain.p12"))
+	w.add("macos-keychain-empty.p12", "PBES1 3DES + RC2-40", "Keychain Access's export, empty password",
+		build("", "self", "self"), read("self", "").with(""))
+	w.add("macos-keychain-wrong.p12", "PBES1 3DES + RC2-40", "wrong password", nil,
+		refused("ErrWrongPassword", "").with("Secret").of("macos-keychain.p12"))
 }
 
 // nss before 3.31 gave PBKDF2 its passwords in UTF-16.
@@ -302,16 +319,20 @@ func (w *writer) pbmac1() {
 		{"pbmac1-384-384.pfx", "PRF and MAC SHA-384", "SHA-384", "SHA-384"},
 	} {
 		n := hashes[v.mac].new().Size()
-		w.add(v.file, "PBMAC1", v.what, w.pair(pbmac1(v.prf, v.mac, secret, 2048, 2048, n), aesScheme, "self", "self"), read("self", ""))
+		w.add(v.file, "PBMAC1", v.what, w.pair(pbmac1(v.prf, v.mac, secret, 2048, 2048, n), aesScheme, "self", "self"),
+			read("self", ""))
 	}
 	text := "Grüße, Zoë 🔑"
 	enc := func() scheme { return pbes2(pbes2Params{password: []byte(text)}) }
 	w.add("pbmac1-umlaut.pfx", "PBMAC1", "non-ASCII password, in UTF-8 here",
 		w.pair(pbmac1("SHA-256", "SHA-256", text, 2048, 2048, 32), enc, "self", "self"), read("self", "").with(text))
-	w.add("pbmac1-wrong.pfx", "PBMAC1", "wrong password", nil, refused("ErrWrongPassword", "").with("Secret").of("pbmac1-256-256.pfx"))
-	w.add("pbmac1-missing.pfx", "PBMAC1", "password missing", nil, refused("ErrPasswordRequired", "").without().of("pbmac1-256-256.pfx"))
+	w.add("pbmac1-wrong.pfx", "PBMAC1", "wrong password", nil,
+		refused("ErrWrongPassword", "").with("Secret").of("pbmac1-256-256.pfx"))
+	w.add("pbmac1-missing.pfx", "PBMAC1", "password missing", nil,
+		refused("ErrPasswordRequired", "").without().of("pbmac1-256-256.pfx"))
 	w.add("pbmac1-rounds.pfx", "damaged", "as RFC 9579's vector A.4: another number of rounds",
-		w.pair(pbmac1("SHA-256", "SHA-256", secret, 2048, 2049, 32), aesScheme, "self", "self"), refused("ErrWrongPassword", ""))
+		w.pair(pbmac1("SHA-256", "SHA-256", secret, 2048, 2049, 32), aesScheme, "self", "self"), refused("ErrWrongPassword",
+			""))
 	w.add("pbmac1-nokeylength.pfx", "damaged", "as RFC 9579's vector A.6: the key's length is missing",
 		w.pair(pbmac1("SHA-256", "SHA-256", secret, 2048, 2048, 0), aesScheme, "self", "self"), refused("ErrFormat", ""))
 }
@@ -323,12 +344,17 @@ func (w *writer) ber() {
 			dataSafe(shroudedKeyBag(aesScheme(), w.key("leaf"))))
 	}
 	x := read("leaf", fullChain)
-	w.add("ber-outer.p12", "BER", "indefinite lengths around a DER content", pfxOf(sha256Mac(), safes(), ber(math.MaxInt)), x)
-	w.add("ber-pieces.p12", "BER", "indefinite lengths, octet strings in pieces of 1000", pfxOf(sha256Mac(), safes(), ber(1000)), x)
-	w.add("ber-inner.p12", "BER", "the authenticated content in BER too", pfxOf(sha256Mac(), ber(1024)(safes()), ber(4096)), x)
-	w.add("ber-small.p12", "BER", "pieces of seven bytes, salts and IVs as well", pfxOf(sha256Mac(), ber(7)(safes()), ber(7)), x)
+	w.add("ber-outer.p12", "BER", "indefinite lengths around a DER content",
+		pfxOf(sha256Mac(), safes(), ber(math.MaxInt)), x)
+	w.add("ber-pieces.p12", "BER", "indefinite lengths, octet strings in pieces of 1000",
+		pfxOf(sha256Mac(), safes(), ber(1000)), x)
+	w.add("ber-inner.p12", "BER", "the authenticated content in BER too",
+		pfxOf(sha256Mac(), ber(1024)(safes()), ber(4096)), x)
+	w.add("ber-small.p12", "BER", "pieces of seven bytes, salts and IVs as well",
+		pfxOf(sha256Mac(), ber(7)(safes()), ber(7)), x)
 	w.add("ber-lengths.p12", "BER", "every length in four bytes", pfxOf(sha256Mac(), longLengths(safes()), longLengths), x)
-	w.add("ber-zeros.p12", "BER", "zeros after the end", append(pfxOf(sha256Mac(), safes(), ber(1000)), make([]byte, 24)...), x)
+	w.add("ber-zeros.p12", "BER", "zeros after the end",
+		append(pfxOf(sha256Mac(), safes(), ber(1000)), make([]byte, 24)...), x)
 	w.add("ber-base64.txt", "BER", "BER in base64",
 		[]byte(base64.StdEncoding.EncodeToString(pfxOf(sha256Mac(), safes(), ber(1000)))), x)
 	// The decrypted safe and key are BER as well.
@@ -336,7 +362,8 @@ func (w *writer) ber() {
 		encryptedInfo(aesScheme(), ber(math.MaxInt)(seq(w.certBags("leaf", "inter2", "inter1", "root")...))),
 		dataInfo(ber(1000)(seq(shroudedKeyBag(aesScheme(), w.key("leaf"))))))
 	w.add("ber-encrypted.p12", "BER", "what is encrypted is BER too", pfxOf(sha256Mac(), ber(1000)(content), ber(1000)), x)
-	w.add("ber-wrong.p12", "BER", "wrong password", nil, refused("ErrWrongPassword", "").with("Secret").of("ber-small.p12"))
+	w.add("ber-wrong.p12", "BER", "wrong password", nil,
+		refused("ErrWrongPassword", "").with("Secret").of("ber-small.p12"))
 }
 
 // shapes are files that the standard allows and tools rarely write.
@@ -348,13 +375,18 @@ func (w *writer) shapes() {
 
 	// Null and empty, separately for MAC and encryption.
 	mixed := func(macPassword, encPassword []byte) []byte {
-		return w.pair(macOf("SHA-1", macPassword, 1024, 8), func() scheme { return pbes1(pbe3DES, encPassword, 1024, 8) }, "self", "self")
+		return w.pair(macOf("SHA-1", macPassword, 1024, 8), func() scheme { return pbes1(pbe3DES, encPassword, 1024, 8) },
+			"self", "self")
 	}
-	add("mixed-null-empty.pfx", "null and empty", "MAC of the null password, encryption of the empty one", mixed(nil, bmp("")), self.without())
-	add("mixed-empty-null.pfx", "null and empty", "MAC of the empty password, encryption of the null one", mixed(bmp(""), nil), self.without())
-	add("mixed-null-empty-given.pfx", "null and empty", "MAC of the null password, encryption of the empty one, which is given", nil,
+	add("mixed-null-empty.pfx", "null and empty", "MAC of the null password, encryption of the empty one",
+		mixed(nil, bmp("")), self.without())
+	add("mixed-empty-null.pfx", "null and empty", "MAC of the empty password, encryption of the null one",
+		mixed(bmp(""), nil), self.without())
+	add("mixed-null-empty-given.pfx", "null and empty",
+		"MAC of the null password, encryption of the empty one, which is given", nil,
 		self.with("").of("mixed-null-empty.pfx"))
-	add("mixed-empty-null-given.pfx", "null and empty", "MAC of the empty password, which is given, encryption of the null one", nil,
+	add("mixed-empty-null-given.pfx", "null and empty",
+		"MAC of the empty password, which is given, encryption of the null one", nil,
 		self.with("").of("mixed-empty-null.pfx"))
 	add("null-nomac.pfx", "null and empty", "null password, no MAC",
 		w.pair(nil, func() scheme { return pbes1(pbe3DES, nil, 1024, 8) }, "self", "self"), self.without())
@@ -368,9 +400,11 @@ func (w *writer) shapes() {
 	for _, name := range []string{"root", "inter1", "inter2", "leaf"} {
 		safes = append(safes, encryptedSafe(aesScheme(), w.certBags(name)...))
 	}
-	add("five-safes.pfx", "several safes", "a safe for every certificate, and one for the key", pfx(sha256Mac(), append(safes, dataSafe(key()))...), full)
-	add("empty-safes.pfx", "several safes", "empty safes between", pfx(sha256Mac(), dataSafe(), dataSafe(key()), dataSafe(),
-		encryptedSafe(aesScheme(), w.certBags("leaf", "inter2", "inter1", "root")...), encryptedSafe(aesScheme())), full)
+	add("five-safes.pfx", "several safes", "a safe for every certificate, and one for the key",
+		pfx(sha256Mac(), append(safes, dataSafe(key()))...), full)
+	add("empty-safes.pfx", "several safes", "empty safes between",
+		pfx(sha256Mac(), dataSafe(), dataSafe(key()), dataSafe(),
+			encryptedSafe(aesScheme(), w.certBags("leaf", "inter2", "inter1", "root")...), encryptedSafe(aesScheme())), full)
 	add("two-ciphers.pfx", "several safes", "AES-128 key, 3DES leaf, RC2-40 and unencrypted CAs", pfx(sha256Mac(),
 		dataSafe(shroudedKeyBag(pbes2(pbes2Params{password: []byte(secret), bits: 128, prf: "SHA-512"}), w.key("leaf"))),
 		encryptedSafe(pbes1(pbe3DES, bmp(secret), 7, 8), w.certBags("leaf")...),
@@ -382,28 +416,35 @@ func (w *writer) shapes() {
 		w.pair(sha256Mac(), aesScheme, "leaf", "root", "inter2", "leaf", "inter1"), full)
 	same := localKeyID(7)
 	add("same-localkeyid.pfx", "localKeyID", "one localKeyID on everything", pfx(sha256Mac(),
-		encryptedSafe(aesScheme(), certBag(w.cert("root"), same), certBag(w.cert("leaf"), same), certBag(w.cert("inter2"), same), certBag(w.cert("inter1"), same)),
+		encryptedSafe(aesScheme(), certBag(w.cert("root"), same), certBag(w.cert("leaf"), same),
+			certBag(w.cert("inter2"), same), certBag(w.cert("inter1"), same)),
 		dataSafe(shroudedKeyBag(aesScheme(), w.key("leaf"), same))), full)
 	add("empty-localkeyid.pfx", "localKeyID", "an empty localKeyID", pfx(sha256Mac(),
-		encryptedSafe(aesScheme(), certBag(w.cert("self"), localKeyID())), dataSafe(shroudedKeyBag(aesScheme(), w.key("self"), localKeyID()))), self)
+		encryptedSafe(aesScheme(), certBag(w.cert("self"), localKeyID())), dataSafe(shroudedKeyBag(aesScheme(),
+			w.key("self"), localKeyID()))), self)
 	add("root-localkeyid.pfx", "localKeyID", "the key's localKeyID on the root", pfx(sha256Mac(),
-		encryptedSafe(aesScheme(), certBag(w.cert("root"), same), certBag(w.cert("leaf"), localKeyID(8)), certBag(w.cert("inter2")), certBag(w.cert("inter1"))),
+		encryptedSafe(aesScheme(), certBag(w.cert("root"), same), certBag(w.cert("leaf"), localKeyID(8)),
+			certBag(w.cert("inter2")), certBag(w.cert("inter1"))),
 		dataSafe(shroudedKeyBag(aesScheme(), w.key("leaf"), same))), full)
-	add("odd-attributes.pfx", "attributes", "attributes nobody knows, one twice, one without a value, an odd BMPString", pfx(sha256Mac(),
-		encryptedSafe(aesScheme(), certBag(w.cert("self"),
-			attr("1.2.3.4.5", seq(integer(1), null)), attr("1.2.3.4.5", seq()), seq(oid("1.2.3.4.6"), set()),
-			attr("1.2.840.113549.1.9.20", tlv(0x1e, []byte{0, 'a', 0})))),
-		dataSafe(shroudedKeyBag(aesScheme(), w.key("self"), friendlyName(strings.Repeat("name ", 200))))), self)
+	add("odd-attributes.pfx", "attributes", "attributes nobody knows, one twice, one without a value, an odd BMPString",
+		pfx(sha256Mac(),
+			encryptedSafe(aesScheme(), certBag(w.cert("self"),
+				attr("1.2.3.4.5", seq(integer(1), null)), attr("1.2.3.4.5", seq()), seq(oid("1.2.3.4.6"), set()),
+				attr("1.2.840.113549.1.9.20", tlv(0x1e, []byte{0, 'a', 0})))),
+			dataSafe(shroudedKeyBag(aesScheme(), w.key("self"), friendlyName(strings.Repeat("name ", 200))))), self)
 
 	// Bags of other kinds.
 	add("unknown-bags.pfx", "extra bags", "bags of unknown kinds, an SDSI certificate and a secret", pfx(sha256Mac(),
-		encryptedSafe(aesScheme(), bag("9", seq(integer(5))), bag("3", seq(oid("1.2.840.113549.1.9.22.2"), ctx0(tlv(0x16, []byte("c2RzaQ==")))))),
+		encryptedSafe(aesScheme(), bag("9", seq(integer(5))),
+			bag("3", seq(oid("1.2.840.113549.1.9.22.2"), ctx0(tlv(0x16, []byte("c2RzaQ==")))))),
 		encryptedSafe(aesScheme(), w.certBags("self")...),
-		dataSafe(bag("5", seq(oid("1.2.3.4"), ctx0(octets([]byte("word")))), friendlyName("a secret")), shroudedKeyBag(aesScheme(), w.key("self")))), self)
+		dataSafe(bag("5", seq(oid("1.2.3.4"), ctx0(octets([]byte("word")))), friendlyName("a secret")),
+			shroudedKeyBag(aesScheme(), w.key("self")))), self)
 	add("negative-stranger.pfx", "extra bags", "a stranger that Go can't parse (negative serial number)",
 		w.pair(sha256Mac(), aesScheme, "self", "negative", "self"), self)
 	add("broken-stranger.pfx", "extra bags", "a certificate bag that holds no certificate", pfx(sha256Mac(),
-		encryptedSafe(aesScheme(), certBag([]byte("no certificate")), certBag(w.cert("self"))), dataSafe(shroudedKeyBag(aesScheme(), w.key("self")))), self)
+		encryptedSafe(aesScheme(), certBag([]byte("no certificate")),
+			certBag(w.cert("self"))), dataSafe(shroudedKeyBag(aesScheme(), w.key("self")))), self)
 	add("stray-ec.pfx", "several pairs", "an EC key without a certificate beside the RSA pair", pfx(sha256Mac(),
 		encryptedSafe(aesScheme(), w.certBags("self")...),
 		dataSafe(shroudedKeyBag(aesScheme(), w.key("ec")), shroudedKeyBag(aesScheme(), w.key("self")))), self)
@@ -414,21 +455,26 @@ func (w *writer) shapes() {
 		return w.pair(sha256Mac(), func() scheme { return pbes2(p) }, "self", "self")
 	}
 	add("keylength.pfx", "PBES2 AES-256", "PBKDF2 with its key's length", params(pbes2Params{keyLength: true}), self)
-	add("default-prf.pfx", "PBES2 AES-128", "PBKDF2 with its PRF left out: SHA-1", params(pbes2Params{bits: 128, prf: "default"}), self)
+	add("default-prf.pfx", "PBES2 AES-128", "PBKDF2 with its PRF left out: SHA-1",
+		params(pbes2Params{bits: 128, prf: "default"}), self)
 	add("prf-nonull.pfx", "PBES2 AES-192", "PRF without parameters", params(pbes2Params{bits: 192, noNull: true}), self)
 	add("long-salt.pfx", "PBES2 AES-256", "a salt of 128 bytes", params(pbes2Params{saltLen: 128}), self)
 	add("one-byte-salt.pfx", "PBES2 AES-256", "a salt of one byte", params(pbes2Params{saltLen: 1}), self)
 	add("mac-nonull.pfx", "MAC SHA-256", "hash without parameters",
 		w.pair(macWriting("SHA-256", bmp(secret), 2048, 2048, 16, nil), aesScheme, "self", "self"), self)
-	add("mac-salt.pfx", "MAC SHA-512", "a MAC salt of 200 bytes", w.pair(macOf("SHA-512", bmp(secret), 3, 200), aesScheme, "self", "self"), self)
+	add("mac-salt.pfx", "MAC SHA-512", "a MAC salt of 200 bytes",
+		w.pair(macOf("SHA-512", bmp(secret), 3, 200), aesScheme, "self", "self"), self)
 	add("mac-384.pfx", "MAC SHA-384", "a SHA-384 MAC over 3DES",
-		w.pair(macOf("SHA-384", bmp(secret), 2000, 48), func() scheme { return pbes1(pbe3DES, bmp(secret), 2000, 8) }, "self", "self"), self)
+		w.pair(macOf("SHA-384", bmp(secret), 2000, 48), func() scheme { return pbes1(pbe3DES, bmp(secret), 2000, 8) },
+			"self", "self"), self)
 	long := strings.Repeat("långt lösenord ", 70)
-	add("very-long-password.pfx", "PBES1 3DES + RC2-40", "a password of a thousand characters", pfx(macOf("SHA-1", bmp(long), 100, 8),
-		encryptedSafe(pbes1(pbeRC240, bmp(long), 100, 8), w.certBags("self")...),
-		dataSafe(shroudedKeyBag(pbes1(pbe3DES, bmp(long), 100, 8), w.key("self")))), self.with(long))
+	add("very-long-password.pfx", "PBES1 3DES + RC2-40", "a password of a thousand characters",
+		pfx(macOf("SHA-1", bmp(long), 100, 8),
+			encryptedSafe(pbes1(pbeRC240, bmp(long), 100, 8), w.certBags("self")...),
+			dataSafe(shroudedKeyBag(pbes1(pbe3DES, bmp(long), 100, 8), w.key("self")))), self.with(long))
 	add("plain-key-in-data.pfx", "no encryption", "key and certificate bags in one unencrypted safe",
-		pfx(macOf("SHA-256", bmp(secret), 2048, 16), dataSafe(append(w.certBags("leaf", "inter2", "inter1", "root"), keyBag(w.key("leaf")))...)), full)
+		pfx(macOf("SHA-256", bmp(secret), 2048, 16),
+			dataSafe(append(w.certBags("leaf", "inter2", "inter1", "root"), keyBag(w.key("leaf")))...)), full)
 	add("plain-mac-missing.pfx", "no encryption", "nothing encrypted, but a MAC: password missing", nil,
 		refused("ErrPasswordRequired", "").without().of("plain-key-in-data.pfx"))
 
@@ -437,11 +483,15 @@ func (w *writer) shapes() {
 		w.pair(sha256Mac(), aesScheme, "self", "leaf", "inter2", "inter1", "root"), refused("ErrKeyMismatch", ""))
 	add("small.pfx", "RSA too short", "RSA 1024",
 		w.pair(sha256Mac(), aesScheme, "small", "small"), refused("ErrKeySize", "1024"))
-	add("gcm.pfx", "unsupported cipher", "AES-256-GCM", params(pbes2Params{cipher: "2.16.840.1.101.3.4.1.46", ivLen: 12}), refused("ErrUnsupported", "GCM"))
-	signed := seq(integer(3), seq(oid("1.2.840.113549.1.7.2"), ctx0(seq(integer(1), set(), seq(oid("1.2.840.113549.1.7.1")), set()))))
-	add("signed.pfx", "unsupported PFX", "authenticated by a signature instead of a MAC", signed, refused("ErrUnsupported", ""))
+	add("gcm.pfx", "unsupported cipher", "AES-256-GCM",
+		params(pbes2Params{cipher: "2.16.840.1.101.3.4.1.46", ivLen: 12}), refused("ErrUnsupported", "GCM"))
+	signed := seq(integer(3), seq(oid("1.2.840.113549.1.7.2"),
+		ctx0(seq(integer(1), set(), seq(oid("1.2.840.113549.1.7.1")), set()))))
+	add("signed.pfx", "unsupported PFX", "authenticated by a signature instead of a MAC", signed,
+		refused("ErrUnsupported", ""))
 	enveloped := seq(oid("1.2.840.113549.1.7.3"), ctx0(seq(integer(0), set(), seq(oid("1.2.840.113549.1.7.1")))))
-	add("enveloped.pfx", "unsupported PFX", "a safe encrypted to a public key", pfx(sha256Mac(), enveloped), refused("ErrUnsupported", ""))
+	add("enveloped.pfx", "unsupported PFX", "a safe encrypted to a public key", pfx(sha256Mac(), enveloped),
+		refused("ErrUnsupported", ""))
 }
 
 // hostile are files that ask for too much, or that lie.
@@ -452,17 +502,22 @@ func (w *writer) hostile() {
 		return func() scheme { return pbes2(p) }
 	}
 	w.add("hostile-mac.pfx", "too much work", "a MAC of two thousand million rounds",
-		w.pair(macWriting("SHA-256", bmp(secret), 1, math.MaxInt32, 16, null), aesScheme, "self", "self"), refused("ErrTooLarge", ""))
+		w.pair(macWriting("SHA-256", bmp(secret), 1, math.MaxInt32, 16, null), aesScheme, "self",
+			"self"), refused("ErrTooLarge", ""))
 	w.add("hostile-mac64.pfx", "too much work", "a MAC of 2^62 rounds",
 		w.pair(macWriting("SHA-1", bmp(secret), 1, 1<<62, 8, null), aesScheme, "self", "self"), refused("ErrTooLarge", ""))
 	w.add("hostile-pbmac1.pfx", "too much work", "PBMAC1 of two thousand million rounds",
-		w.pair(pbmac1("SHA-512", "SHA-512", secret, 1, math.MaxInt32, 64), aesScheme, "self", "self"), refused("ErrTooLarge", ""))
+		w.pair(pbmac1("SHA-512", "SHA-512", secret, 1, math.MaxInt32, 64), aesScheme, "self",
+			"self"), refused("ErrTooLarge", ""))
 	w.add("hostile-key.pfx", "too much work", "a key of six million rounds", pfx(sha256Mac(),
 		encryptedSafe(aesScheme(), w.certBags("self")...),
-		dataSafe(shroudedKeyBag(params(pbes2Params{rounds: 1, written: 6_000_000})(), w.key("self")))), refused("ErrTooLarge", ""))
-	w.add("hostile-hidden.pfx", "too much work", "a key of two thousand million rounds, hidden in an encrypted safe", pfx(sha256Mac(),
-		encryptedSafe(aesScheme(), certBag(w.cert("self")),
-			shroudedKeyBag(params(pbes2Params{rounds: 1, written: math.MaxInt32})(), w.key("self")))), refused("ErrTooLarge", ""))
+		dataSafe(shroudedKeyBag(params(pbes2Params{rounds: 1, written: 6_000_000})(),
+			w.key("self")))), refused("ErrTooLarge", ""))
+	w.add("hostile-hidden.pfx", "too much work", "a key of two thousand million rounds, hidden in an encrypted safe",
+		pfx(sha256Mac(),
+			encryptedSafe(aesScheme(), certBag(w.cert("self")),
+				shroudedKeyBag(params(pbes2Params{rounds: 1, written: math.MaxInt32})(),
+					w.key("self")))), refused("ErrTooLarge", ""))
 	w.add("hostile-safe-nomac.pfx", "too much work", "a safe of two thousand million rounds, no MAC", pfx(nil,
 		encryptedSafe(params(pbes2Params{rounds: 1, written: math.MaxInt32})(), w.certBags("self")...),
 		dataSafe(shroudedKeyBag(aesScheme(), w.key("self")))), refused("ErrTooLarge", ""))
@@ -478,7 +533,8 @@ func (w *writer) hostile() {
 	for range 40 {
 		deep = safeBag(deep)
 	}
-	w.add("hostile-depth.pfx", "too much work", "forty safes within each other", pfx(sha256Mac(), dataSafe(deep)), refused("ErrTooLarge", ""))
+	w.add("hostile-depth.pfx", "too much work", "forty safes within each other", pfx(sha256Mac(), dataSafe(deep)),
+		refused("ErrTooLarge", ""))
 	w.add("hostile-bags.pfx", "too much work", "a thousand bags",
 		pfx(sha256Mac(), dataSafe(slices.Repeat([][]byte{bag("9", null)}, 1000)...)), refused("ErrTooLarge", ""))
 	scrypt := seq(seq(oid("1.2.840.113549.1.5.13"), seq(
@@ -497,10 +553,12 @@ func (w *writer) hostile() {
 		return algorithm, encrypted[:len(encrypted)-3]
 	}
 	w.add("hostile-ragged.pfx", "damaged", "ciphertext that isn't whole blocks", pfx(sha256Mac(),
-		encryptedSafe(aesScheme(), w.certBags("self")...), dataSafe(shroudedKeyBag(ragged, w.key("self")))), refused("ErrFormat", ""))
+		encryptedSafe(aesScheme(), w.certBags("self")...), dataSafe(shroudedKeyBag(ragged,
+			w.key("self")))), refused("ErrFormat", ""))
 	w.add("hostile-nothing.pfx", "damaged", "ciphertext of no bytes", pfx(sha256Mac(),
 		encryptedSafe(aesScheme(), w.certBags("self")...),
-		dataSafe(shroudedKeyBag(func(plain []byte) ([]byte, []byte) { a, _ := aesScheme()(plain); return a, nil }, w.key("self")))), refused("ErrFormat", ""))
+		dataSafe(shroudedKeyBag(func(plain []byte) ([]byte, []byte) { a, _ := aesScheme()(plain); return a, nil },
+			w.key("self")))), refused("ErrFormat", ""))
 	endless := bytes.Repeat([]byte{0x30, 0x80}, 5000)
 	w.add("hostile-ber.p12", "damaged", "five thousand values opened and none closed", endless, refused("ErrFormat", ""))
 }

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -48,13 +49,17 @@ func main() {
 	records := flag.String("records", "", "cases recorded by make-corpus.sh")
 	corpus := flag.String("corpus", "", "folder of the corpus, to be completed")
 	manifest := flag.String("manifest", "", "manifest to write")
+	add := flag.String("add", "", "add this group's cases to a manifest that exists, and do nothing else (odd)")
 	check := flag.String("verify", "", "hold this manifest against what openssl reads, and do nothing else")
 	flag.Parse()
 
 	var err error
-	if *check != "" {
+	switch {
+	case *check != "":
 		err = verify(*check, *corpus)
-	} else {
+	case *add != "":
+		err = addGroup(*add, *pki, *corpus, *manifest)
+	default:
 		err = finish(*pki, *records, *corpus, *manifest)
 	}
 	if err != nil {
@@ -76,8 +81,40 @@ func finish(pkiDir, records, corpus, manifest string) error {
 	if w.err != nil {
 		return w.err
 	}
-	cases = append(cases, w.cases...)
+	return writeManifest(append(cases, w.cases...), manifest)
+}
 
+// addGroup makes the files of one group anew, and leaves the others as they are:
+// a whole run changes every file, as salts are random.
+func addGroup(group, pkiDir, corpus, manifest string) error {
+	p, err := loadPKI(pkiDir)
+	if err != nil {
+		return err
+	}
+	w := &writer{pki: p, dir: corpus}
+	groups := map[string]func(){"odd": w.odd}
+	if groups[group] == nil {
+		return fmt.Errorf("no group %s", group)
+	}
+	groups[group]()
+	if w.err != nil {
+		return w.err
+	}
+	data, err := os.ReadFile(manifest)
+	if err != nil {
+		return err
+	}
+	var cases []Case
+	if err := json.Unmarshal(data, &cases); err != nil {
+		return err
+	}
+	cases = slices.DeleteFunc(cases, func(c Case) bool {
+		return slices.ContainsFunc(w.cases, func(made Case) bool { return made.Name == c.Name })
+	})
+	return writeManifest(append(cases, w.cases...), manifest)
+}
+
+func writeManifest(cases []Case, manifest string) error {
 	seen := map[string]bool{}
 	for _, c := range cases {
 		if seen[c.Name] {
@@ -132,10 +169,19 @@ func readRecords(p *pki, path string) ([]Case, error) {
 type pki struct {
 	dir   string
 	certs map[string][]byte // DER
+	keys  map[string]string // of certificates that a run made: another one of the same key
+}
+
+// keyOf names a certificate with the key of cert that is in the folder.
+func (p *pki) keyOf(cert string) string {
+	if other, ok := p.keys[cert]; ok {
+		return other
+	}
+	return cert
 }
 
 func loadPKI(dir string) (*pki, error) {
-	p := &pki{dir: dir, certs: map[string][]byte{}}
+	p := &pki{dir: dir, certs: map[string][]byte{}, keys: map[string]string{}}
 	paths, err := filepath.Glob(filepath.Join(dir, "*.crt.pem"))
 	if err != nil || len(paths) == 0 {
 		return nil, fmt.Errorf("no certificates in %s", dir)
@@ -192,7 +238,7 @@ func (p *pki) fill(c *Case, leaf, chain, thumb string) error {
 			return fmt.Errorf("case %s: no certificate %s", c.Name, leaf)
 		}
 		c.Leaf = sha256Hex(der)
-		modulus, err := p.modulus(leaf)
+		modulus, err := p.modulus(p.keyOf(leaf))
 		if err != nil {
 			return err
 		}
@@ -219,7 +265,8 @@ func (p *pki) fill(c *Case, leaf, chain, thumb string) error {
 
 // modulus asks openssl for a certificate's RSA modulus.
 func (p *pki) modulus(cert string) ([]byte, error) {
-	out, err := exec.Command("openssl", "x509", "-noout", "-modulus", "-in", filepath.Join(p.dir, cert+".crt.pem")).Output()
+	out, err := exec.Command("openssl", "x509", "-noout", "-modulus", "-in",
+		filepath.Join(p.dir, cert+".crt.pem")).Output()
 	if err != nil {
 		return nil, fmt.Errorf("modulus of %s: %w", cert, err)
 	}

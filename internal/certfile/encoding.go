@@ -4,44 +4,11 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"strconv"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
-
-// readFile reads one file into r, whatever is wrapped around its content. It
-// returns only the errors that end the reading.
-func (r *reader) readFile(data []byte) error {
-	if len(data) > maxFileSize {
-		return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, maxFileSize)
-	}
-	for range maxLayers {
-		if der := trimFiller(data); isWholeDER(der) {
-			return r.readDER(der)
-		}
-		// ASCII in UTF-16 is ASCII with zeros in between: also where only a
-		// part of the file is, because PowerShell appended it.
-		if text := withoutZeros(data); bytes.Contains(text, []byte(pemBegin)) {
-			r.format = "PEM"
-			return r.readPEM(text)
-		}
-		data = toUTF8(data)
-		if looksLikeDER(data) {
-			return r.readDER(data)
-		}
-		if what := foreignKind(data); what != "" {
-			return r.problem(formatError("it is %s", what))
-		}
-		inner, ok := unwrap(data)
-		if !ok {
-			break
-		}
-		data = inner
-	}
-	return r.problem(formatError("it is neither PFX nor PEM nor DER, nor base64 of them"))
-}
 
 // unwrap takes off one encoding that is text: base64 or hex, perhaps in the
 // quotes and with the escapes of JSON, YAML or a shell, or as a data URI.
@@ -183,27 +150,4 @@ func fromUTF16(data []byte, low int) []byte {
 		units[i] = uint16(data[2*i+low]) | uint16(data[2*i+1-low])<<8
 	}
 	return []byte(string(utf16.Decode(units)))
-}
-
-// isWholeDER reports whether data is one DER or BER value and nothing else but
-// the zeros and line ends that Windows and careless copying leave behind. Only
-// then can text inside it that looks like PEM not be PEM.
-func isWholeDER(data []byte) bool {
-	h, err := readBERHeader(data)
-	if err != nil || h.tag[0] != tagSequence || !h.indefinite && len(trimFiller(h.rest)) > 0 {
-		return false
-	}
-	// A short value could be text: "0" is the tag of a sequence.
-	return looksLikeDER(data) || classify(data[:len(data)-len(h.rest)]) != kindUnknown
-}
-
-// looksLikeDER reports whether data starts as a sequence of at least 128 bytes
-// or of indefinite length, which no text does.
-func looksLikeDER(data []byte) bool {
-	return len(data) > 1 && data[0] == tagSequence && data[1] >= 0x80 && data[1] <= 0x88
-}
-
-// trimFiller skips what may stand between and after DER values.
-func trimFiller(data []byte) []byte {
-	return bytes.TrimLeft(data, "\x00\r\n\t ")
 }

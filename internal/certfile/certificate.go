@@ -1,0 +1,38 @@
+package certfile
+
+import (
+	"crypto/x509"
+	"strings"
+)
+
+// parseCertificate reads one certificate; deviations say what crypto/x509 refuses
+// about it. Where strict is set, that is an error.
+func parseCertificate(raw []byte, strict bool) (cert *x509.Certificate, deviations []string, err error) {
+	cert, err = x509.ParseCertificate(raw)
+	if err == nil {
+		return cert, nil, nil
+	}
+	if !strict {
+		if cert, deviations, lenientErr := parseLenient(raw); lenientErr == nil {
+			return cert, deviations, nil
+		}
+	}
+	advice := ""
+	if strings.Contains(err.Error(), "negative serial number") { // crypto/x509 has no type for it
+		advice = "; GODEBUG=x509negativeserial=1 in the environment allows it, " +
+			"a certificate made anew is better (RFC 5280 §4.1.2.2)"
+	}
+	return nil, nil, formatError("a certificate in it can't be read: %v%s", err, advice)
+}
+
+// signedNote tells the signed structures apart that aren't certificates. It is
+// "" for what is none of them.
+func signedNote(raw []byte) string {
+	if _, err := x509.ParseCertificateRequest(raw); err == nil {
+		return noteCSR
+	}
+	if _, err := x509.ParseRevocationList(raw); err == nil {
+		return noteCRL
+	}
+	return ""
+}

@@ -1,0 +1,37 @@
+package certfile
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What can be wrong with a file. Parse wraps them with the detail; the texts
+// say what to do.
+var (
+	ErrWrongPassword    = errors.New("wrong password")
+	ErrPasswordRequired = errors.New("the file is encrypted: a password is needed")
+	ErrNoPrivateKey     = errors.New("no private key")
+	ErrNoCertificate    = errors.New("no certificate")
+	ErrKeyMismatch      = errors.New("the private key does not belong to the certificate")
+	ErrNotRSA           = errors.New("not an RSA key")
+	ErrKeySize          = errors.New("unacceptable RSA key size")
+	ErrSeveralKeys      = errors.New("several certificates with their keys: select one by its thumbprint")
+	ErrUnsupported      = errors.New("unsupported algorithm")
+	ErrFormat           = errors.New("not a certificate file with its key") // JKS, CSR, HTML, empty, truncated …
+	ErrTooLarge         = errors.New("the file asks for more than is reasonable")
+)
+
+// detailError says what a file is in its own words and answers errors.Is for
+// every sentinel that applies.
+type detailError struct {
+	text  string
+	kinds []error
+}
+
+func (e *detailError) Error() string   { return e.text }
+func (e *detailError) Unwrap() []error { return e.kinds }
+
+// formatError is ErrFormat with its detail.
+func formatError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
+}
