@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,8 @@ func TestRefusedAssertions(t *testing.T) {
 		{"exp is a string", func(_ *fixture, d *draft) { d.claims["exp"] = "4102444800" }, 50027, "invalid_client"},
 		{"nbf is a string", func(_ *fixture, d *draft) { d.claims["nbf"] = "0" }, 50027, "invalid_client"},
 		{"no jti", func(_ *fixture, d *draft) { delete(d.claims, "jti") }, 50027, "invalid_client"},
+		{"jti is too long", func(_ *fixture, d *draft) { d.claims["jti"] = strings.Repeat("x", 2000) }, 50027,
+			"invalid_client"},
 		{"jti is a number", func(_ *fixture, d *draft) { d.claims["jti"] = 7 }, 50027, "invalid_client"},
 	}
 	for _, tt := range tests {
@@ -309,6 +312,9 @@ func TestSubjectNameIssuerTrust(t *testing.T) {
 			change: func(h map[string]any) { h["x5c"] = "MII" }},
 		{name: "x5c isn't base64", cert: issue("app.example.com"), code: 700027,
 			change: func(h map[string]any) { h["x5c"] = []string{"!"} }},
+		{name: "x5c is too long", cert: issue("app.example.com"), code: 700027, change: func(h map[string]any) {
+			h["x5c"] = append(h["x5c"].([]string), slices.Repeat(h["x5c"].([]string), 4)...)
+		}},
 		{name: "x5c isn't DER", cert: issue("app.example.com"), code: 700027,
 			change: func(h map[string]any) { h["x5c"] = []string{"AAAA"} }},
 		{name: "thumbprint of another", cert: issue("app.example.com"), code: 700027,
