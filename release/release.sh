@@ -62,10 +62,12 @@ tag() {
 	tags+=("$name")
 }
 
-# replaced lists the modules that a folder's module takes from other folders.
-replaced() { (cd "$1" && go list -m -f '{{if .Replace}}{{.Path}}{{end}}' all | grep .) || true; }
+# replaced lists the modules that a folder's module takes from other folders. The
+# file is read as text: the go command refuses to load a module while one of those
+# that it replaces already requires the tag.
+replaced() { sed -n 's/^replace \([^ ]*\) => .*/\1/p' "$1/go.mod"; }
 
-# publishable tells whether all that a module replaces has its tag.
+# publishable reports whether all that a module replaces has its tag.
 publishable() {
 	local path
 	for path in $(replaced "$1"); do

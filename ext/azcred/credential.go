@@ -25,24 +25,43 @@ type Credential struct {
 var _ azcore.TokenCredential = (*Credential)(nil)
 
 // Option changes a [Credential].
-type Option func(*Credential) error
+type Option func(*config)
 
-// New makes a credential of a client. The error is a nil client.
-func New(client *certtoken.Client, opts ...Option) (*Credential, error) {
-	c := &Credential{client: client, cae: client}
-	var errs []error
+type config struct {
+	cae          *certtoken.Client
+	singleTenant bool
+	errs         []error
+}
+
+func newConfig(client *certtoken.Client, opts []Option) config {
+	cfg := config{cae: client}
 	if client == nil {
-		errs = append(errs, errors.New("azcred: no client: make one with certtoken.NewClient"))
+		cfg.fail("no client: make one with certtoken.NewClient")
 	}
 	for _, opt := range opts {
 		if opt != nil {
-			errs = append(errs, opt(c))
+			opt(&cfg)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	return cfg
+}
+
+func (c *config) fail(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("azcred: "+format, args...))
+}
+
+// validate reports every mistake at once.
+func (c *config) validate() error { return errors.Join(c.errs...) }
+
+// New makes a credential that gets its tokens from the client. It does no I/O.
+// Its error reports every mistake at once: a client that is nil, here or in an
+// option.
+func New(client *certtoken.Client, opts ...Option) (*Credential, error) {
+	cfg := newConfig(client, opts)
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return &Credential{client: client, cae: cfg.cae, singleTenant: cfg.singleTenant}, nil
 }
 
 // WithCAEClient gets the tokens of requests that say EnableCAE, as those of the
@@ -51,12 +70,11 @@ func New(client *certtoken.Client, opts ...Option) (*Credential, error) {
 // no resource challenges, from the first. Without the option one client serves
 // both, and its capabilities hold for both.
 func WithCAEClient(client *certtoken.Client) Option {
-	return func(c *Credential) error {
+	return func(c *config) {
 		if client == nil {
-			return errors.New("azcred: WithCAEClient: nil client")
+			c.fail("WithCAEClient: nil client")
 		}
 		c.cae = client
-		return nil
 	}
 }
 
@@ -65,10 +83,7 @@ func WithCAEClient(client *certtoken.Client) Option {
 // client that names the same one by its domain doesn't recognize, and which an
 // authority that isn't Entra ID doesn't have.
 func WithSingleTenant() Option {
-	return func(c *Credential) error {
-		c.singleTenant = true
-		return nil
-	}
+	return func(c *config) { c.singleTenant = true }
 }
 
 // GetToken implements azcore.TokenCredential. A valid token comes from the

@@ -15,6 +15,7 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/ext/azcred"
+	"github.com/certtoken/certtoken/ext/azcred/internal/azcredtest"
 )
 
 func request(scopes ...string) policy.TokenRequestOptions {
@@ -25,10 +26,10 @@ func request(scopes ...string) policy.TokenRequestOptions {
 func TestToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New(certtokentest.WithTokenLifetime(time.Hour), certtokentest.WithRefreshIn(30*time.Minute))
-		client := newClient(t, srv)
-		got, err := newCredential(t, client).GetToken(t.Context(), request(scope))
+		client := azcredtest.NewClient(t, srv)
+		got, err := azcredtest.NewCredential(t, client).GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
-		token, err := client.Token(t.Context(), scope)
+		token, err := client.Token(t.Context(), azcredtest.Scope)
 		require.NoError(t, err)
 		assert.Equal(t, token.AccessToken(), got.Token)
 		assert.True(t, got.ExpiresOn.Equal(token.ExpiresAt()))
@@ -43,18 +44,18 @@ func TestToken(t *testing.T) {
 func TestRenewalBehindTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()
-		credential := newCredential(t, newClient(t, srv))
-		first, err := credential.GetToken(t.Context(), request(scope))
+		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv))
+		first, err := credential.GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
 		time.Sleep(time.Until(first.RefreshOn))
 		srv.Fail(certtokentest.Fault{Delay: 5 * time.Second})
 		start := time.Now()
-		again, err := credential.GetToken(t.Context(), request(scope))
+		again, err := credential.GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
 		assert.Equal(t, first.Token, again.Token)
 		assert.Zero(t, time.Since(start))
 		time.Sleep(6 * time.Second)
-		next, err := credential.GetToken(t.Context(), request(scope))
+		next, err := credential.GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
 		assert.NotEqual(t, first.Token, next.Token)
 		assert.True(t, next.RefreshOn.After(first.RefreshOn))
@@ -65,17 +66,17 @@ func TestRenewalBehindTheCaller(t *testing.T) {
 func TestClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()
-		credential := newCredential(t, newClient(t, srv, certtoken.WithCapabilities("cp1")))
-		first, err := credential.GetToken(t.Context(), request(scope))
+		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv, certtoken.WithCapabilities("cp1")))
+		first, err := credential.GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
-		asked := request(scope)
+		asked := request(azcredtest.Scope)
 		asked.Claims = `{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}`
 		second, err := credential.GetToken(t.Context(), asked)
 		require.NoError(t, err)
 		assert.NotEqual(t, first.Token, second.Token)
 		assert.JSONEq(t, `{"access_token":{"nbf":{"essential":true,"value":"1700000000"},"xms_cc":{"values":["cp1"]}}}`,
 			srv.LastRequest().Form.Get("claims"))
-		third, err := credential.GetToken(t.Context(), request(scope))
+		third, err := credential.GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
 		assert.Equal(t, second.Token, third.Token)
 		assert.Equal(t, 2, srv.Count())
@@ -87,11 +88,11 @@ func TestClaims(t *testing.T) {
 func TestCAEClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()
-		credential := newCredential(t, newClient(t, srv), azcred.WithCAEClient(newClient(t, srv, certtoken.WithCapabilities("cp1"))))
-		plain, err := credential.GetToken(t.Context(), request(scope))
+		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv), azcred.WithCAEClient(azcredtest.NewClient(t, srv, certtoken.WithCapabilities("cp1"))))
+		plain, err := credential.GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
 		assert.Empty(t, srv.LastRequest().Form.Get("claims"))
-		enabled := request(scope)
+		enabled := request(azcredtest.Scope)
 		enabled.EnableCAE = true
 		cae, err := credential.GetToken(t.Context(), enabled)
 		require.NoError(t, err)
@@ -100,10 +101,10 @@ func TestCAEClient(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()
-		credential := newCredential(t, newClient(t, srv))
-		enabled := request(scope)
+		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv))
+		enabled := request(azcredtest.Scope)
 		enabled.EnableCAE = true
-		for _, options := range []policy.TokenRequestOptions{request(scope), enabled} {
+		for _, options := range []policy.TokenRequestOptions{request(azcredtest.Scope), enabled} {
 			_, err := credential.GetToken(t.Context(), options)
 			require.NoError(t, err)
 		}
@@ -113,32 +114,32 @@ func TestCAEClient(t *testing.T) {
 
 func TestTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := certtokentest.New(certtokentest.WithTenants(tenant, otherTenant))
-		options := request(scope)
+		srv := certtokentest.New(certtokentest.WithTenants(azcredtest.Tenant, azcredtest.OtherTenant))
+		options := request(azcredtest.Scope)
 		ask := func(credential *azcred.Credential, tenant string) error {
 			options.TenantID = tenant
 			_, err := credential.GetToken(t.Context(), options)
 			return err
 		}
-		credential := newCredential(t, newClient(t, srv))
-		require.NoError(t, ask(credential, tenant))
-		assert.ErrorContains(t, ask(credential, otherTenant), "WithTenants")
+		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv))
+		require.NoError(t, ask(credential, azcredtest.Tenant))
+		assert.ErrorContains(t, ask(credential, azcredtest.OtherTenant), "WithTenants")
 
-		credential = newCredential(t, newClient(t, srv, certtoken.WithTenants(otherTenant)))
-		require.NoError(t, ask(credential, otherTenant))
-		assert.Equal(t, otherTenant, srv.LastRequest().Tenant)
+		credential = azcredtest.NewCredential(t, azcredtest.NewClient(t, srv, certtoken.WithTenants(azcredtest.OtherTenant)))
+		require.NoError(t, ask(credential, azcredtest.OtherTenant))
+		assert.Equal(t, azcredtest.OtherTenant, srv.LastRequest().Tenant)
 
-		credential = newCredential(t, newClient(t, srv), azcred.WithSingleTenant())
-		require.NoError(t, ask(credential, otherTenant))
-		assert.Equal(t, tenant, srv.LastRequest().Tenant)
+		credential = azcredtest.NewCredential(t, azcredtest.NewClient(t, srv), azcred.WithSingleTenant())
+		require.NoError(t, ask(credential, azcredtest.OtherTenant))
+		assert.Equal(t, azcredtest.Tenant, srv.LastRequest().Tenant)
 	})
 }
 
 func TestErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()
-		client := newClient(t, srv)
-		credential := newCredential(t, client)
+		client := azcredtest.NewClient(t, srv)
+		credential := azcredtest.NewCredential(t, client)
 		var failed *azcred.AuthenticationError
 		var marked interface{ NonRetriable() }
 
@@ -147,7 +148,7 @@ func TestErrors(t *testing.T) {
 		assert.ErrorContains(t, err, "at least one scope")
 
 		srv.Fail(certtokentest.Fault{Code: 700016})
-		_, err = credential.GetToken(t.Context(), request(scope))
+		_, err = credential.GetToken(t.Context(), request(azcredtest.Scope))
 		require.ErrorAs(t, err, &failed)
 		require.ErrorAs(t, err, &marked)
 		var refused *certtoken.TokenError
@@ -157,21 +158,21 @@ func TestErrors(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = credential.GetToken(ctx, request(scope))
+		_, err = credential.GetToken(ctx, request(azcredtest.Scope))
 		assert.ErrorIs(t, err, context.Canceled)
 
 		require.NoError(t, client.Close())
-		_, err = credential.GetToken(t.Context(), request(scope))
+		_, err = credential.GetToken(t.Context(), request(azcredtest.Scope))
 		assert.ErrorIs(t, err, certtoken.ErrClosed)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New(certtokentest.WithTokenType("mtls_pop"))
-		_, err := newCredential(t, newClient(t, srv)).GetToken(t.Context(), request(scope))
+		_, err := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv)).GetToken(t.Context(), request(azcredtest.Scope))
 		assert.ErrorContains(t, err, `type "mtls_pop"`)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New(certtokentest.WithTokenType("bearer"))
-		_, err := newCredential(t, newClient(t, srv)).GetToken(t.Context(), request(scope))
+		_, err := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv)).GetToken(t.Context(), request(azcredtest.Scope))
 		assert.NoError(t, err)
 	})
 }
@@ -183,10 +184,10 @@ func TestNotRetried(t *testing.T) {
 		srv := certtokentest.New()
 		srv.FailAlways(certtokentest.Fault{Code: 700016})
 		calls := 0
-		credential := newCredential(t, newClient(t, srv))
+		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv))
 		failing := policyFunc(func(req *policy.Request) (*http.Response, error) {
 			calls++
-			_, err := credential.GetToken(req.Raw().Context(), request(scope))
+			_, err := credential.GetToken(req.Raw().Context(), request(azcredtest.Scope))
 			return nil, err
 		})
 		pipeline := runtime.NewPipeline("test", "v0.0.0", runtime.PipelineOptions{PerRetry: []policy.Policy{failing}}, nil)

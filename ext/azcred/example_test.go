@@ -5,9 +5,7 @@ import (
 	"errors"
 	"log"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armsubscriptions"
-	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/ext/azcred"
@@ -29,8 +27,9 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	secrets, err := azsecrets.NewClient("https://contoso.vault.azure.net", credential, nil)
-	_, _ = secrets, err
+	// Each client of the SDK takes the credential, for instance
+	// azsecrets.NewClient("https://contoso.vault.azure.net", credential, nil).
+	_ = credential
 }
 
 // One client for the SDK, whose tokens can be challenged, and one for code that
@@ -52,7 +51,8 @@ func ExampleWithCAEClient() {
 	_, _ = credential, err
 }
 
-// Tokens of further tenants, which the client must allow.
+// A service may ask for a token of another tenant. The certtoken client must allow
+// that tenant.
 func ExampleNew_tenants() {
 	var clientID string
 	var source certtoken.CertSource
@@ -68,17 +68,15 @@ func ExampleNew_tenants() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	subscriptions, err := armsubscriptions.NewClient(credential, &arm.ClientOptions{
-		AuxiliaryTenants: []string{"0a1b2c3d-4e5f-6789-abcd-ef0123456789"},
-	})
-	_, _ = subscriptions, err
+	_ = credential
 }
 
 func ExampleAuthenticationError() {
-	var secrets *azsecrets.Client
+	var credential *azcred.Credential
 	ctx := context.Background()
 
-	_, err := secrets.GetSecret(ctx, "greeting", "", nil)
+	// A call of one of the SDK's clients returns the same errors.
+	_, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}})
 	var failed *azcred.AuthenticationError
 	var refused *certtoken.TokenError
 	switch {

@@ -19,6 +19,7 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/ext/azcred"
+	"github.com/certtoken/certtoken/ext/azcred/internal/azcredtest"
 )
 
 // holder is somebody else's struct, in whose unexported field fmt calls no method.
@@ -62,9 +63,9 @@ func secretFree(t *testing.T, srv *certtokentest.Server, text string) {
 
 func TestSecrecy(t *testing.T) {
 	srv := certtokentest.New()
-	client := newClient(t, srv)
-	credential := newCredential(t, client, azcred.WithCAEClient(client))
-	got, err := credential.GetToken(t.Context(), request(scope))
+	client := azcredtest.NewClient(t, srv)
+	credential := azcredtest.NewCredential(t, client, azcred.WithCAEClient(client))
+	got, err := credential.GetToken(t.Context(), request(azcredtest.Scope))
 	require.NoError(t, err)
 	text := printed(credential) + printed(*credential) + printed[azcore.TokenCredential](credential)
 	assert.Contains(t, text, "azcred.Credential(certtoken.Client(client-id at https://login.microsoftonline.com/")
@@ -80,17 +81,17 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			srv.FailFunc(func(r *certtokentest.Request) *certtokentest.Fault {
 				return &certtokentest.Fault{Code: 700027, Description: "you sent " + r.Assertion}
 			})
-			return newClient(t, srv)
+			return azcredtest.NewClient(t, srv)
 		},
 		"granted in vain": func(t *testing.T, srv *certtokentest.Server) *certtoken.Client {
 			srv.FailAlways(certtokentest.Fault{Shape: certtokentest.NegativeExpiry})
-			return newClient(t, srv)
+			return azcredtest.NewClient(t, srv)
 		},
 		"unreachable": func(t *testing.T, srv *certtokentest.Server) *certtoken.Client {
-			return newClient(t, srv, certtoken.WithHTTPClient(&http.Client{Transport: talkative{srv.Transport()}}))
+			return azcredtest.NewClient(t, srv, certtoken.WithHTTPClient(&http.Client{Transport: talkative{srv.Transport()}}))
 		},
 		"panicking source": func(t *testing.T, _ *certtokentest.Server) *certtoken.Client {
-			client, err := certtoken.NewClient(certtoken.Entra(tenant), "client-id",
+			client, err := certtoken.NewClient(certtoken.Entra(azcredtest.Tenant), "client-id",
 				certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { panic(said) }))
 			require.NoError(t, err)
 			return client
@@ -101,7 +102,7 @@ func TestErrorsShowNoSecret(t *testing.T) {
 				srv := certtokentest.New()
 				client := newBroken(t, srv)
 				defer client.Close()
-				_, err := newCredential(t, client).GetToken(t.Context(), request(scope))
+				_, err := azcredtest.NewCredential(t, client).GetToken(t.Context(), request(azcredtest.Scope))
 				require.Error(t, err)
 				var failed *azcred.AuthenticationError
 				require.ErrorAs(t, err, &failed)

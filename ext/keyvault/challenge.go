@@ -1,98 +1,173 @@
 package keyvault
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
-	"sync"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
-// challenger learns from the vault's first answer, a 401 without any token,
-// which tenant the vault trusts and what its tokens are for. The SDK's own
-// clients do the same, each for itself.
-type challenger struct {
-	anyResource bool
+// maxChallenge bounds the bytes of a challenge that are read. A vault's own are
+// about 150 bytes long, and claims add a few hundred.
+const maxChallenge = 16 << 10
 
-	mu    sync.Mutex
-	known policy.TokenRequestOptions // the zero value before the first challenge
+// domains are those of Azure's vaults and managed HSMs. Each is also the resource
+// that the tokens of its vaults are for. A vault under any other domain needs
+// [DangerouslyAllowAnyChallenge].
+var domains = []string{
+	"vault.azure.net", "managedhsm.azure.net",
+	"vault.azure.cn", "managedhsm.azure.cn",
+	"vault.usgovcloudapi.net", "managedhsm.usgovcloudapi.net",
 }
 
-func newChallengePolicy(credential azcore.TokenCredential, cfg config) policy.Policy {
-	c := &challenger{anyResource: cfg.anyChallenge}
-	return runtime.NewBearerTokenPolicy(credential, nil, &policy.BearerTokenOptions{
-		AuthorizationHandler: policy.AuthorizationHandler{OnRequest: c.request, OnChallenge: c.challenge},
-	})
+// challenge is what a vault's 401 asks for.
+type challenge struct {
+	resource string // URL, without a slash at its end; "" if there is none
+	tenant   string // "" if there is none
+	claims   string // base64, of continuous access evaluation; "" if there are none
 }
 
-// request asks for a token if it is known which, and else lets the request go
-// without one.
-func (c *challenger) request(_ *policy.Request, authorize func(policy.TokenRequestOptions) error) error {
-	c.mu.Lock()
-	known := c.known
-	c.mu.Unlock()
-	if len(known.Scopes) == 0 {
-		return nil
-	}
-	return authorize(known)
-}
-
-// challenge answers a 401.
-func (c *challenger) challenge(req *policy.Request, resp *http.Response, authorize func(policy.TokenRequestOptions) error) error {
-	known, err := c.parse(resp.Header.Values("WWW-Authenticate"), req.Raw().URL.Host)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	c.known = known
-	c.mu.Unlock()
-	return authorize(known)
-}
-
-// challengeParam matches a parameter of a challenge; the vault separates them by
+// challengeParam matches a parameter of a challenge. The vault separates them by
 // commas, blanks or both.
 var challengeParam = regexp.MustCompile(`(\w+)="([^"]*)"`)
 
-// parse reads a vault's challenge: Bearer authorization="https://host/tenant",
-// resource="https://domain".
-func (c *challenger) parse(header []string, vault string) (policy.TokenRequestOptions, error) {
+// parseChallenge reads the WWW-Authenticate header of a vault's answer:
+//
+//	Bearer authorization="https://login.microsoftonline.com/tenant", resource="https://vault.azure.net"
+//
+// The resource must be the domain of the vault and one of [domains], unless
+// anyResource is true. Otherwise a host that only poses as a vault could ask for a token that
+// something else accepts.
+func parseChallenge(header []string, vault string, anyResource bool) (challenge, error) {
+	text := strings.Join(header, ", ")
+	if len(text) > maxChallenge {
+		return challenge{}, fmt.Errorf("the vault's authentication challenge has more than %d bytes", maxChallenge)
+	}
 	params := make(map[string]string)
-	for _, match := range challengeParam.FindAllStringSubmatch(strings.Join(header, ", "), -1) {
-		params[match[1]] = match[2]
+	for _, match := range challengeParam.FindAllStringSubmatch(text, -1) {
+		params[strings.ToLower(match[1])] = match[2]
 	}
-	scope := params["scope"]
-	if scope == "" {
-		scope = params["resource"]
+	asked := challenge{tenant: tenantOf(params["authorization"])}
+	if params["error"] == "insufficient_claims" && base64Pattern.MatchString(params["claims"]) {
+		asked.claims = params["claims"]
 	}
-	if scope == "" {
-		return policy.TokenRequestOptions{}, errors.New("the vault's authentication challenge names no resource")
+	said := cmp.Or(params["scope"], params["resource"])
+	if said == "" {
+		return asked, nil
 	}
-	resource, err := url.Parse(scope)
-	if err != nil || resource.Host == "" {
-		return policy.TokenRequestOptions{}, fmt.Errorf("the vault's authentication challenge names resource %q, which is no URL", shorten(scope))
+	resource, err := parseResource(said)
+	if err != nil {
+		return challenge{}, err
 	}
-	if !c.anyResource && !strings.HasSuffix(strings.ToLower(vault), "."+strings.ToLower(resource.Host)) {
-		return policy.TokenRequestOptions{}, fmt.Errorf(
-			"the vault's authentication challenge asks for a token for %q, which %s isn't part of: the token stays here", shorten(scope), vault)
+	if !anyResource && !isVaultOf(vault, resource.Host) {
+		return challenge{}, fmt.Errorf("the vault's authentication challenge asks for a token for %q, "+
+			"which isn't the Azure domain that %s is part of: the token stays here", shorten(said), vault)
 	}
-	if !strings.HasSuffix(scope, "/.default") {
-		scope += "/.default"
-	}
-	return policy.TokenRequestOptions{Scopes: []string{scope}, TenantID: tenantOf(params["authorization"])}, nil
+	asked.resource = resource.String()
+	return asked, nil
 }
 
-// tenantOf is the first segment of an authority's path, or "".
+// base64Pattern matches claims as they stand in a challenge.
+var base64Pattern = regexp.MustCompile(`^[0-9A-Za-z+/=]+$`)
+
+// parseResource takes an https URL that is a host and nothing else: the resource of
+// a token, or its scope, which ends in /.default.
+func parseResource(said string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(said, "/.default"))
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("the vault's authentication challenge names resource %q, which is no URL", shorten(said))
+	}
+	host := strings.ToLower(u.Host)
+	if clean := "https://" + host; !strings.EqualFold(strings.TrimSuffix(u.String(), "/"), clean) || !hostPattern.MatchString(host) {
+		return nil, fmt.Errorf("the vault's authentication challenge names resource %q, which is more or less than https://host",
+			shorten(said))
+	}
+	return &url.URL{Scheme: "https", Host: host}, nil
+}
+
+// hostPattern matches hosts. Addresses and ports are for [DangerouslyAllowAnyChallenge].
+var hostPattern = regexp.MustCompile(`^([0-9a-z-]+(\.[0-9a-z-]+)*|\[[0-9a-f:]+\])(:[0-9]{1,5})?$`)
+
+// isVaultOf reports whether a host is a vault under the domain, and the domain one
+// of Azure's or under one of them.
+func isVaultOf(host, domain string) bool {
+	return strings.HasSuffix(strings.ToLower(host), "."+domain) &&
+		slices.ContainsFunc(domains, func(known string) bool { return strings.HasSuffix("."+domain, "."+known) })
+}
+
+var tenantPattern = regexp.MustCompile(`^[0-9A-Za-z.-]{1,253}$`)
+
+// tenantOf is the first segment of the path of an authority such as
+// https://login.microsoftonline.com/tenant, or "" if that can't be a tenant.
 func tenantOf(authority string) string {
 	u, err := url.Parse(authority)
 	if err != nil {
 		return ""
 	}
 	tenant, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+	if !tenantPattern.MatchString(tenant) {
+		return ""
+	}
 	return tenant
 }
+
+// header writes the challenge as a vault does.
+func (c challenge) header() string {
+	var params []string
+	add := func(name, value string) { params = append(params, name+`="`+value+`"`) }
+	if c.tenant != "" {
+		add("authorization", "https://login.microsoftonline.com/"+c.tenant)
+	}
+	if c.resource != "" {
+		add("resource", c.resource)
+	}
+	if c.claims != "" {
+		add("error", "insufficient_claims")
+		add("claims", c.claims)
+	}
+	return "Bearer " + strings.Join(params, ", ")
+}
+
+// challengeGuard is a policy between a vault and the SDK's policies that answer its
+// challenges. Those split a challenge at other places than this package does,
+// accept a resource by the end of its host's name alone, and panic at some
+// authorities. So they never see what the vault wrote: they get a challenge that
+// was read here, was found good and is written anew.
+type challengeGuard struct{ anyResource bool }
+
+// Do implements policy.Policy.
+func (g challengeGuard) Do(req *policy.Request) (*http.Response, error) {
+	resp, err := req.Next()
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || len(resp.Header.Values(wwwAuthenticate)) == 0 {
+		return resp, err
+	}
+	asked, err := parseChallenge(resp.Header.Values(wwwAuthenticate), req.Raw().URL.Host, g.anyResource)
+	if err == nil && asked.resource == "" && req.Raw().Header.Get("Authorization") == "" {
+		err = errors.New("the vault's authentication challenge names no resource")
+	}
+	if err != nil {
+		resp.Body.Close()
+		return nil, challengeError{err}
+	}
+	if asked.resource == "" && asked.claims == "" {
+		resp.Header.Del(wwwAuthenticate) // a refusal of the token, and no challenge
+	} else {
+		resp.Header.Set(wwwAuthenticate, asked.header())
+	}
+	return resp, nil
+}
+
+const wwwAuthenticate = "WWW-Authenticate"
+
+// challengeError is a challenge that isn't answered. The SDK doesn't repeat a
+// request that failed with it.
+type challengeError struct{ error }
+
+// NonRetriable marks the error for azcore's retry policy. It does nothing.
+func (challengeError) NonRetriable() {}

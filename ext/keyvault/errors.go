@@ -124,9 +124,9 @@ var jwtShape = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(\.[A-Za-z0-
 
 var codePattern = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
 
-// printable drops what isn't a code.
+// printable drops what isn't a code, or could be a token.
 func printable(code string) string {
-	if !codePattern.MatchString(code) {
+	if !codePattern.MatchString(code) || jwtShape.MatchString(code) {
 		return ""
 	}
 	return code

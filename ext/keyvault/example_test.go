@@ -8,21 +8,17 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/ext/keyvault"
 )
 
-// The key stays in the vault, which signs. The machine's managed identity opens
-// the vault.
+// The key stays in the vault, which signs. The credential opens the vault.
 func ExampleFromKey() {
 	ctx := context.Background()
 
-	credential, err := azidentity.NewManagedIdentityCredential(nil)
-	if err != nil {
-		log.Fatal(err)
-	}
+	var credential azcore.TokenCredential // for instance azidentity.NewManagedIdentityCredential(nil)
+
 	source, err := keyvault.FromKey("https://contoso.vault.azure.net", "my-app", credential)
 	if err != nil {
 		log.Fatal(err)
@@ -45,14 +41,6 @@ func ExampleFromSecret() {
 
 	source, err := keyvault.FromSecret("https://contoso.vault.azure.net", "my-app", credential)
 	_, _ = source, err
-}
-
-// A user-assigned identity is named by its client id.
-func ExampleFromKey_userAssigned() {
-	credential, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{
-		ID: azidentity.ClientID("0a1b2c3d-4e5f-6789-abcd-ef0123456789"),
-	})
-	_, _ = credential, err
 }
 
 func ExampleWithClientOptions() {

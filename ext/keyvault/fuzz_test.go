@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -67,9 +69,7 @@ func FuzzSecret(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		source, err := FromSecret(fuzzedVault, "app", bearer{}, answering(http.StatusOK, body))
 		require.NoError(t, err)
-		var secret struct{ Value string }
-		_ = json.Unmarshal(body, &secret) // what isn't JSON has no value
-		judge(t, source, []byte(secret.Value))
+		judge(t, source, secretIn(body))
 	})
 }
 
@@ -118,28 +118,85 @@ func FuzzRefusal(f *testing.F) {
 	})
 }
 
-// FuzzChallenge: a vault gets no token but for its own domain.
+// FuzzChallenge: whatever a vault answers, it gets a token for its own domain or
+// none, from the clients of the SDK too, which read challenges in another way.
 func FuzzChallenge(f *testing.F) {
-	seeds(f, "testdata/challenge/*", func(data []byte) { f.Add(string(data)) })
-	const host = "contoso.vault.azure.net"
-	f.Fuzz(func(t *testing.T, header string) {
-		options, err := (&challenger{}).parse([]string{header}, host)
-		if err != nil {
+	seeds(f, "testdata/challenge/*", func(data []byte) { f.Add(string(data), true) })
+	f.Fuzz(func(t *testing.T, header string, secret bool) {
+		if asked, err := parseChallenge([]string{header}, "contoso.vault.azure.net", false); err != nil {
 			oneLine(t, err.Error())
-			return
+		} else if asked.resource != "" {
+			assert.Equal(t, "https://vault.azure.net", asked.resource)
+			again, err := parseChallenge([]string{asked.header()}, "contoso.vault.azure.net", false)
+			assert.NoError(t, err)
+			assert.Equal(t, asked, again, "what the SDK is given says the same")
 		}
-		require.Len(t, options.Scopes, 1)
-		scope := options.Scopes[0]
-		assert.True(t, strings.HasSuffix(scope, "/.default"))
-		_, rest, _ := strings.Cut(scope, "://")
-		domain := rest[:strings.IndexAny(rest, "/?#")] // it ends in /.default
-		domain = domain[strings.LastIndexByte(domain, '@')+1:]
-		assert.Contains(t, "."+host, "."+strings.ToLower(domain))
+
+		credential, from := &recording{}, FromKey
+		if secret {
+			from = FromSecret
+		}
+		source, err := from(fuzzedVault, "app", credential, challenging(header))
+		require.NoError(t, err)
+		_, err = source.Certificate(context.Background())
+		oneLine(t, err.Error())
+		assert.NotContains(t, err.Error(), "panicked")
+		for _, asked := range credential.asked {
+			assert.Equal(t, []string{"https://vault.azure.net/.default"}, asked.Scopes)
+			assert.Regexp(t, `^[0-9A-Za-z.-]*$`, asked.TenantID)
+		}
 	})
 }
 
+// recording is a credential that records what it is asked for.
+type recording struct{ asked []policy.TokenRequestOptions }
+
+func (r *recording) GetToken(_ context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	r.asked = append(r.asked, options)
+	return azcore.AccessToken{Token: "token", ExpiresOn: time.Now().Add(time.Hour)}, nil
+}
+
+// challenging gives a source a vault that answers every request with a challenge.
+func challenging(header string) Option {
+	return WithClientOptions(azcore.ClientOptions{
+		Retry: policy.RetryOptions{MaxRetries: -1},
+		Transport: transport(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusUnauthorized, Request: req, Body: http.NoBody,
+				Header: http.Header{"Www-Authenticate": {header}},
+			}, nil
+		}),
+	})
+}
+
+// secretIn returns the pieces of a secret's value that stand nowhere else in the
+// vault's answer. What isn't a JSON object has no value.
+func secretIn(body []byte) []string {
+	var fields map[string]json.RawMessage
+	var value string
+	if json.Unmarshal(body, &fields) != nil || json.Unmarshal(fields["value"], &value) != nil {
+		return nil
+	}
+	delete(fields, "value")
+	var elsewhere strings.Builder
+	for name, field := range fields {
+		var decoded any
+		_ = json.Unmarshal(field, &decoded) // a part of what was decoded above
+		fmt.Fprintln(&elsewhere, name, decoded)
+	}
+	var pieces []string
+	for _, run := range secretRun.FindAllString(value, -1) {
+		for at := 0; at+24 <= len(run); at += 12 {
+			if piece := run[at : at+24]; !strings.Contains(elsewhere.String(), piece) {
+				pieces = append(pieces, piece)
+			}
+		}
+	}
+	return pieces
+}
+
 // judge asks a source once.
-func judge(t *testing.T, source *Source, secret []byte) *certtoken.Certificate {
+func judge(t *testing.T, source *Source, secret []string) *certtoken.Certificate {
 	t.Helper()
 	cert, err := source.Certificate(context.Background())
 	if err == nil {
@@ -148,10 +205,8 @@ func judge(t *testing.T, source *Source, secret []byte) *certtoken.Certificate {
 		return cert
 	}
 	oneLine(t, err.Error())
-	for _, run := range secretRun.FindAll(secret, -1) {
-		for at := 0; at+24 <= len(run); at += 12 {
-			assert.False(t, strings.Contains(err.Error(), string(run[at:at+24])), "a piece of the value: %v", err)
-		}
+	for _, piece := range secret {
+		assert.False(t, strings.Contains(err.Error(), piece), "a piece of the value: %v", err)
 	}
 	return nil
 }

@@ -221,8 +221,8 @@ func TestChallenge(t *testing.T) {
 	assert.Equal(t, []string{"https://vault.azure.net/.default"}, cred.asked[1].Scopes)
 
 	for domain, says := range map[string]string{
-		"https://graph.microsoft.com": "isn't part of",
-		"https://azure.net.evil.com":  "isn't part of",
+		"https://graph.microsoft.com": "the token stays here",
+		"https://azure.net.evil.com":  "the token stays here",
 		"":                            "names no resource",
 		"vault":                       "no URL",
 	} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
 const (
@@ -42,6 +43,7 @@ func newConfig(opts []Option) config {
 	// A secret's body is a private key: it is in no log, whatever the user's
 	// options for other services say.
 	cfg.client.Logging.IncludeBody = false
+	cfg.client.PerRetryPolicies = append([]policy.Policy{challengeGuard{anyResource: cfg.anyChallenge}}, cfg.client.PerRetryPolicies...)
 	return cfg
 }
 
@@ -107,10 +109,11 @@ func WithIssuers(issuers ...*x509.Certificate) Option {
 	}
 }
 
-// DangerouslyAllowAnyChallenge lets the vault name any resource in its
-// authentication challenge, as an emulator on this machine does. Otherwise the
-// resource must be the domain of the vault: a host that only poses as a vault
-// can't get a token for something else.
+// DangerouslyAllowAnyChallenge lets the vault name any https host as the resource in
+// its authentication challenge, as an emulator on this machine or a vault of Azure
+// Stack Hub does. Without it the resource must be the domain of the vault and one of
+// Azure's public, China and US Government clouds, so that a host that only poses as a
+// vault can't get a token for something else.
 func DangerouslyAllowAnyChallenge() Option {
 	return func(c *config) { c.anyChallenge = true }
 }

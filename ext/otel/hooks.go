@@ -43,8 +43,10 @@ func WithAttributes(attrs ...attribute.KeyValue) Option {
 }
 
 // Hooks returns hooks that record metrics and spans. Call it once for each
-// client, which takes them by [certtoken.WithHooks]; what they register at the
-// meter provider goes when the client does. The error is the provider's.
+// client, which takes them by [certtoken.WithHooks]. What they register at the meter
+// provider goes when the client is garbage, but not before the last certificate was
+// collected once. The error is the meter provider's. The hooks may be called from
+// many goroutines.
 func Hooks(opts ...Option) (certtoken.Hooks, error) {
 	var cfg config
 	for _, opt := range opts {

@@ -34,18 +34,19 @@ type metrics struct {
 	renewals  metric.Int64Counter
 	stores    metric.Int64Counter
 
-	outcomes outcomes
-	cert     atomic.Pointer[certificate] // that signed last
+	outcomes    outcomes
+	cert        atomic.Pointer[certificate] // the one that signed last
+	uncollected *atomic.Pointer[metrics]    // these metrics, while no collection has read cert; else nil
 }
 
-// certificate is what the gauge tells.
+// certificate is what the gauge reports.
 type certificate struct {
 	notAfter time.Time
 	options  []metric.ObserveOption
 }
 
 func newMetrics(meter metric.Meter, attrs []attribute.KeyValue) (*metrics, error) {
-	m := &metrics{attrs: attrs, outcomes: outcomes{attrs: attrs}}
+	m := &metrics{attrs: attrs, outcomes: outcomes{attrs: attrs}, uncollected: new(atomic.Pointer[metrics])}
 	m.hits = []metric.AddOption{m.with(resultKey.String("hit"))}
 	m.misses = []metric.AddOption{m.with(resultKey.String("miss"))}
 	var errs [5]error
@@ -67,18 +68,25 @@ func (m *metrics) with(attrs ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(slices.Concat(m.attrs, attrs)...))
 }
 
-// observeCertificate registers the gauge, which is asked whenever metrics are
-// collected. Hooks are never closed, so the registration must not keep them: it
-// ends when nothing else does.
+// observeCertificate registers the gauge, whose callback runs whenever metrics are
+// collected. Hooks have no Close, so the callback must not keep the metrics alive for
+// good: it refers to them weakly, and is unregistered when they have been collected
+// as garbage.
+//
+// Between the loading of a certificate and the first collection after it, the
+// callback does keep them alive. Otherwise it would depend on the garbage collector
+// whether a job that closes its client, and then shuts its meter provider down,
+// exports the gauge.
 func (m *metrics) observeCertificate(meter metric.Meter) error {
 	gauge, err := meter.Float64ObservableGauge("certtoken.certificate.time_to_expiry",
 		metric.WithUnit("s"), metric.WithDescription("Time until the certificate that signs is over."))
 	if err != nil {
 		return err
 	}
-	live := weak.Make(m)
+	live, uncollected := weak.Make(m), m.uncollected
 	registration, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		if m := live.Value(); m != nil {
+			uncollected.Store(nil) // before the reading: a certificate that comes now waits for the next collection
 			if c := m.cert.Load(); c != nil {
 				o.ObserveFloat64(gauge, time.Until(c.notAfter).Seconds(), c.options...)
 			}
@@ -117,4 +125,9 @@ func (m *metrics) certificateLoaded(e certtoken.Event) {
 		notAfter: e.NotAfter,
 		options:  []metric.ObserveOption{m.with(certificateKey.String(e.Thumbprint))},
 	})
+	// While nobody collects metrics, which is so until the program sets the global
+	// provider, no collection would let go of them again.
+	if m.lookups.Enabled(context.Background()) {
+		m.uncollected.Store(m)
+	}
 }

@@ -23,13 +23,15 @@ type Store struct {
 var _ certtoken.Locker = (*Store)(nil)
 
 // Option changes a [Store] from its defaults.
-type Option func(*Store)
+type Option func(*config)
+
+type config struct{ prefix string }
 
 // WithPrefix puts a prefix, such as "billing:", before the names of all keys,
 // for a Redis that others use too. Names begin with certtoken- after it.
 // Replicas share tokens only under the same prefix.
 func WithPrefix(prefix string) Option {
-	return func(s *Store) { s.prefix = prefix }
+	return func(c *config) { c.prefix = prefix }
 }
 
 // New returns a store in the Redis that client reaches. It does no I/O, and the
@@ -38,13 +40,13 @@ func New(client redis.UniversalClient, opts ...Option) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("redisstore: nil client")
 	}
-	s := &Store{client: client}
+	var cfg config
 	for _, opt := range opts {
 		if opt != nil {
-			opt(s)
+			opt(&cfg)
 		}
 	}
-	return s, nil
+	return &Store{client: client, prefix: cfg.prefix}, nil
 }
 
 // Get implements [certtoken.Store].
@@ -76,8 +78,8 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// wholeMillis rounds a ttl up. None is the shortest, since 0 and below mean
-// something else to go-redis: an entry that never ends.
+// wholeMillis rounds a lifetime up to milliseconds. A lifetime of 0 or less becomes
+// 1 ms, because go-redis would take 0 for an entry that never expires.
 func wholeMillis(ttl time.Duration) time.Duration {
 	return max(time.Millisecond, (ttl + time.Millisecond - 1).Truncate(time.Millisecond))
 }

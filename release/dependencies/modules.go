@@ -48,7 +48,8 @@ func (m own) Name() string {
 
 const prefix = "github.com/certtoken/certtoken"
 
-// published tells whether users import the module.
+// published reports whether the module is for users, as are the examples of
+// extensions.
 func (m own) published() bool {
 	name := m.Name()
 	return name == "root" || strings.HasPrefix(name, "ext/") || strings.HasPrefix(name, "cmd/")
@@ -60,7 +61,7 @@ var systems = []string{"linux/amd64", "windows/amd64", "darwin/arm64"}
 // workspace reads the modules of go.work, and what each requires.
 func workspace(root string) ([]own, error) {
 	var modules []own
-	err := list(root, nil, &modules, "go", "list", "-m", "-json")
+	err := list(root, []string{"GOWORK=" + filepath.Join(root, "go.work")}, &modules, "go", "list", "-m", "-json")
 	if err != nil {
 		return nil, err
 	}

@@ -64,8 +64,8 @@ The newest releases are what the module proxy had on %s.
 	b.WriteString(`
 ## By module
 
-What a module's packages, its examples among them, are built of on any system,
-and what only its tests need, or those of a dependency.
+What a module's packages are built of on any system, and what only its tests need,
+or those of a dependency.
 
 | module | built of, required by us | built of, required by those | in tests only |
 |---|---|---|---|

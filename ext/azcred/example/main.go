@@ -1,7 +1,8 @@
 // Command example lists the subscriptions that an application may see, with a
 // client of the Azure SDK that proves itself with a certificate.
 //
-//	AZURE_CERT_PASSWORD=… go run . -tenant 72f988bf-… -client-id 7f0b2c1e-… -cert private.pfx
+//	AZURE_CERT_PASSWORD=… go run github.com/certtoken/certtoken/ext/azcred/example@latest \
+//		-tenant 72f988bf-… -client-id 7f0b2c1e-… -cert private.pfx
 package main
 
 import (

@@ -1,6 +1,8 @@
 // Command example asks a gRPC server for its health, with a token.
 //
-//	go run ./example -addr billing.example.com:443 -scope api://billing/.default -tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
+//	go run github.com/certtoken/certtoken/ext/grpc/example@latest \
+//		-addr billing.example.com:443 -scope api://billing/.default \
+//		-tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
 package main
 
 import (

@@ -3,7 +3,8 @@
 // is read instead. It runs where there is a managed identity: on a virtual
 // machine, in a container app, a function, or a cluster.
 //
-//	go run . -vault https://contoso.vault.azure.net -certificate my-app \
+//	go run github.com/certtoken/certtoken/ext/keyvault/example@latest \
+//		-vault https://contoso.vault.azure.net -certificate my-app \
 //		-tenant contoso.onmicrosoft.com -client-id 7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f
 package main
 

@@ -2,7 +2,8 @@
 // OpenTelemetry heard of it. A real program has exporters of its own, such as
 // OTLP's, in place of the two here.
 //
-//	go run ./example -tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
+//	go run github.com/certtoken/certtoken/ext/otel/example@latest \
+//		-tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
 package main
 
 import (

@@ -2,7 +2,8 @@
 // and calls Microsoft Graph. The PIN is asked for on the terminal, or read from a
 // file that only the program can read.
 //
-//	go run . -module /usr/lib/softhsm/libsofthsm2.so -token certtoken -key my-app \
+//	go run github.com/certtoken/certtoken/ext/pkcs11/example@latest \
+//		-module /usr/lib/softhsm/libsofthsm2.so -token certtoken -key my-app \
 //		-pin-file pin -tenant contoso.onmicrosoft.com -client-id 7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f
 package main
 

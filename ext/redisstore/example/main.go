@@ -3,7 +3,8 @@
 // token, and whoever comes first asks for it.
 //
 //	export STORE_SECRET=$(openssl rand -hex 32)
-//	go run ./example -redis localhost:6379 -tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
+//	go run github.com/certtoken/certtoken/ext/redisstore/example@latest -redis localhost:6379 \
+//		-tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
 package main
 
 import (

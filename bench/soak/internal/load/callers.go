@@ -33,7 +33,7 @@ type Handed struct {
 // usableUntil is until when a client hands the token out: 5 % before its end.
 func (h *Handed) usableUntil() time.Time { return h.Expires.Add(-Lifetime / 20) }
 
-// validAt tells whether a client surely hands the token out to who asks now.
+// validAt reports whether a client surely hands the token out to who asks now.
 func (h *Handed) validAt(now time.Time) bool {
 	return h != nil && now.Before(h.usableUntil().Add(-lookSlip))
 }
@@ -66,7 +66,7 @@ func scopeName(i int) string { return fmt.Sprintf("api://soak-%d/.default", i) }
 
 const strangerPrefix = "api://stranger-"
 
-// IsStranger tells whether a scope is one that is asked for once.
+// IsStranger reports whether a scope is one that is asked for once.
 func IsStranger(scope string) bool { return strings.HasPrefix(scope, strangerPrefix) }
 
 // Run asks until ctx ends, and returns when all callers have. Calls that end

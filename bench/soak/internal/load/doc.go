@@ -1,6 +1,6 @@
-// Package load is what the soaks have in common: callers that judge what they
-// get, an endpoint's faults, a certificate that is renewed on disk, and the
-// look at what a process uses.
+// Package load has the parts of a soak that don't know of other processes: callers
+// that judge what they get, an endpoint's faults, a certificate that is renewed on
+// disk, and readings of the memory, goroutines and files that a process uses.
 package load
 
 import (
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Sleep waits, and reports whether it wasn't cut short.
+// Sleep waits for d, and reports whether it did so to the end.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

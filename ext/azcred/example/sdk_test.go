@@ -1,4 +1,4 @@
-package azcred_test
+package main
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/ext/azcred"
+	"github.com/certtoken/certtoken/ext/azcred/internal/azcredtest"
 )
 
 // claims are what a resource asks for when a session was revoked.
@@ -38,7 +39,7 @@ type services struct {
 }
 
 func newServices(t *testing.T, opts ...certtokentest.Option) *services {
-	srv := certtokentest.NewServer(t, append([]certtokentest.Option{certtokentest.WithTenants(tenant, otherTenant)}, opts...)...)
+	srv := certtokentest.NewServer(t, append([]certtokentest.Option{certtokentest.WithTenants(azcredtest.Tenant, azcredtest.OtherTenant)}, opts...)...)
 	s := &services{
 		srv:     srv,
 		options: azcore.ClientOptions{Transport: srv.Client(), Retry: policy.RetryOptions{RetryDelay: time.Millisecond}},
@@ -63,7 +64,7 @@ func answer(contentType, body string) http.Handler {
 func vaultChallenge(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "" {
-			w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.microsoftonline.com/`+tenant+`", resource="https://vault.azure.net"`)
+			w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.microsoftonline.com/`+azcredtest.Tenant+`", resource="https://vault.azure.net"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
@@ -99,7 +100,7 @@ func (s *services) subscriptions(t *testing.T, credential azcore.TokenCredential
 // service does for any number of them.
 func TestSDKClients(t *testing.T) {
 	s := newServices(t)
-	credential := newCredential(t, newClient(t, s.srv, certtoken.WithCapabilities("cp1")))
+	credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, s.srv, certtoken.WithCapabilities("cp1")))
 	var wg sync.WaitGroup
 	for range 5 {
 		for _, call := range []func() error{s.secret(t, credential), s.subscriptions(t, credential)} {
@@ -117,13 +118,13 @@ func TestSDKClients(t *testing.T) {
 // A resource manager client with auxiliary tenants asks for a token of each.
 func TestAuxiliaryTenants(t *testing.T) {
 	s := newServices(t)
-	credential := newCredential(t, newClient(t, s.srv, certtoken.WithTenants(otherTenant)))
-	require.NoError(t, s.subscriptions(t, credential, otherTenant)())
+	credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, s.srv, certtoken.WithTenants(azcredtest.OtherTenant)))
+	require.NoError(t, s.subscriptions(t, credential, azcredtest.OtherTenant)())
 	tenants := map[string]bool{}
 	for _, r := range s.srv.Requests() {
 		tenants[r.Tenant] = true
 	}
-	assert.Equal(t, map[string]bool{tenant: true, otherTenant: true}, tenants)
+	assert.Equal(t, map[string]bool{azcredtest.Tenant: true, azcredtest.OtherTenant: true}, tenants)
 }
 
 // Continuous access evaluation, end to end: the resource refuses the token that
@@ -131,7 +132,7 @@ func TestAuxiliaryTenants(t *testing.T) {
 // succeeds. The next client has the new token from the cache.
 func TestClaimsChallenge(t *testing.T) {
 	s := newServices(t)
-	credential := newCredential(t, newClient(t, s.srv, certtoken.WithCapabilities("cp1")))
+	credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, s.srv, certtoken.WithCapabilities("cp1")))
 	for name, service := range map[string]struct {
 		resource *certtokentest.Resource
 		client   func() func() error
@@ -158,7 +159,7 @@ func TestClaimsChallenge(t *testing.T) {
 // A client that has no cp1 answers a challenge too, should there be one.
 func TestClaimsChallengeWithoutCapability(t *testing.T) {
 	s := newServices(t)
-	call := s.subscriptions(t, newCredential(t, newClient(t, s.srv)))
+	call := s.subscriptions(t, azcredtest.NewCredential(t, azcredtest.NewClient(t, s.srv)))
 	require.NoError(t, call())
 	s.manager.Challenge(claims)
 	require.NoError(t, call())
@@ -169,7 +170,7 @@ func TestClaimsChallengeWithoutCapability(t *testing.T) {
 func TestAuthenticationFails(t *testing.T) {
 	s := newServices(t)
 	s.srv.FailAlways(certtokentest.Fault{Code: 7000274})
-	call := s.subscriptions(t, newCredential(t, newClient(t, s.srv)))
+	call := s.subscriptions(t, azcredtest.NewCredential(t, azcredtest.NewClient(t, s.srv)))
 	err := call()
 	var failed *azcred.AuthenticationError
 	require.ErrorAs(t, err, &failed)
@@ -196,7 +197,7 @@ func TestADayWithTheFakeServer(t *testing.T) {
 			},
 		})
 		// The fake's challenge names a tenant that is none.
-		credential := newCredential(t, newClient(t, srv, certtoken.WithCapabilities("cp1")), azcred.WithSingleTenant())
+		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv, certtoken.WithCapabilities("cp1")), azcred.WithSingleTenant())
 		client, err := azsecrets.NewClient("https://contoso.vault.azure.net", credential,
 			&azsecrets.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: vault}})
 		require.NoError(t, err)
