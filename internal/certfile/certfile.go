@@ -122,6 +122,10 @@ type reader struct {
 	where     string // the file being read, as a prefix of errors
 	format    string // of the file being read
 
+	// publicOnly: only certificates are wanted. Keys are passed over, and a PFX
+	// is refused.
+	publicOnly bool
+
 	certs  []*x509.Certificate // in file order, without duplicates
 	keys   []privateKey
 	locked []lockedKey // encrypted keys that openKeys has still to open

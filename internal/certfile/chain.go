@@ -9,9 +9,10 @@ import (
 	"slices"
 )
 
-// sortChain finds the issuers of leaf in pool, nearest first. The others are
-// strangers and left out, also those that only have an issuer's name.
-func sortChain(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
+// SortChain finds the issuers of leaf in pool, nearest first. The others are
+// strangers and left out, also those that only have an issuer's name. The pool
+// isn't changed.
+func SortChain(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
 	s := chainSorter{checks: maxSignatureChecks}
 	var chain []*x509.Certificate
 	rest := slices.DeleteFunc(slices.Clone(pool), func(c *x509.Certificate) bool { return c == leaf })

@@ -118,14 +118,20 @@ func (r *reader) readDER(data []byte) error {
 
 // addDER adds one value: raw as it stands in the file, der after [derOf].
 func (r *reader) addDER(raw, der []byte) error {
-	switch classify(der) {
+	switch kind := classify(der); kind {
 	case kindPFX:
+		if r.publicOnly {
+			return r.problem(formatError("it is %s", notePFX))
+		}
 		r.format = "PFX" // also inside PEM
 		return r.readPFX(der)
 	case kindCertificate:
 		// A certificate's thumbprint is that of its bytes as they are.
 		return r.addCertificate(raw)
 	case kindEncryptedPKCS8:
+		if r.publicOnly {
+			return nil
+		}
 		return r.addEncryptedKey(der, false)
 	case kindPKCS7:
 		return r.addPKCS7(der)
@@ -136,8 +142,20 @@ func (r *reader) addDER(raw, der []byte) error {
 		r.note(noteCMS)
 		return nil
 	default:
+		if r.publicOnly && kind.isPlainKey() {
+			return nil
+		}
 		return r.addKey(der)
 	}
+}
+
+// isPlainKey reports whether k is a private key without encryption.
+func (k kind) isPlainKey() bool {
+	switch k {
+	case kindPKCS8, kindPKCS1, kindECKey, kindDSAKey:
+		return true
+	}
+	return false
 }
 
 // addCertificate adds a certificate, or notes what else it is.
@@ -175,7 +193,9 @@ func (r *reader) addNoCertificate(raw []byte, err error) error {
 // addPKCS7 adds the certificates of a SignedData (RFC 5652 §5.1), as in P7B
 // files. They have no private key, but another file may.
 func (r *reader) addPKCS7(der []byte) error {
-	r.note(noteP7B)
+	if !r.publicOnly {
+		r.note(noteP7B)
+	}
 	certs, ok := pkcs7Certificates(der)
 	for ok && !certs.Empty() {
 		if err := r.count(); err != nil {

@@ -11,9 +11,11 @@ import (
 const (
 	notePublicKey = "a public key without its private key"
 	noteCSR       = "a certificate request (CSR): its authority has yet to answer it with the certificate"
-	noteCRL       = "a revocation list (CRL)"
-	noteP7B       = "a P7B (PKCS #7), which never has the private key: export a PFX, or give the file with the key too"
-	noteCMS       = "a CMS (PKCS #7) message without certificates"
+	notePFX       = "a PFX (PKCS #12), which takes a password: write its certificates as PEM, " +
+		"with \"openssl pkcs12 -in FILE -nokeys -out NEW.pem\""
+	noteCRL = "a revocation list (CRL)"
+	noteP7B = "a P7B (PKCS #7), which never has the private key: export a PFX, or give the file with the key too"
+	noteCMS = "a CMS (PKCS #7) message without certificates"
 
 	noteOpenSSH = "an OpenSSH private key: convert it with \"ssh-keygen -p -m PKCS8 -f FILE\", which overwrites it"
 	noteSSHPub  = "an SSH public key"

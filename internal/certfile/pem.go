@@ -97,6 +97,9 @@ func (r *reader) addPEM(block *pem.Block) error {
 		return nil
 	}
 	if block.Headers["DEK-Info"] != "" {
+		if r.publicOnly {
+			return nil
+		}
 		return r.addTraditional(block)
 	}
 	der, rest, err := derOf(block.Bytes)

@@ -76,7 +76,7 @@ func (r *reader) pair(c candidate) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pair{Leaf: c.cert, Chain: sortChain(c.cert, r.certs), Key: key}, nil
+	return &Pair{Leaf: c.cert, Chain: SortChain(c.cert, r.certs), Key: key}, nil
 }
 
 // pickSelected finds the certificate with a thumbprint, and its key.

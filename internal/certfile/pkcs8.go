@@ -71,9 +71,5 @@ func isKey(plain []byte) bool {
 	if err != nil || len(rest) > 0 {
 		return false
 	}
-	switch classify(der) {
-	case kindPKCS8, kindPKCS1, kindECKey, kindDSAKey:
-		return true
-	}
-	return false
+	return classify(der).isPlainKey()
 }
