@@ -7,22 +7,24 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/jwt"
 	"github.com/spf13/cobra"
 )
 
 type assertionCommand struct {
-	console *console
+	console *console.Console
 	target  targetFlags
 	decode  bool
 	curl    bool
 	reveal  bool
 }
 
-func newAssertion(c *console) *cobra.Command {
+func newAssertion(c *console.Console) *cobra.Command {
 	a := &assertionCommand{console: c}
 	cmd := &cobra.Command{
 		Use:   "assertion",
@@ -50,37 +52,37 @@ Whoever has the assertion can get a token with it until it ends.`,
 func (a *assertionCommand) run(cmd *cobra.Command, _ []string) error {
 	switch {
 	case a.decode && a.curl:
-		return usagef("--decode and --curl exclude each other")
+		return failure.Usagef("--decode and --curl exclude each other")
 	case a.target.mtls:
-		return usagef("--mtls sends no assertion")
+		return failure.Usagef("--mtls sends no assertion")
 	case a.reveal && !a.curl:
-		return usagef("--reveal goes with --curl")
+		return failure.Usagef("--reveal goes with --curl")
 	}
 	target, err := a.target.resolve(cmd, a.console, a.curl)
 	if err != nil {
 		return err
 	}
-	cert, _, err := target.cert.load(cmd.Context(), a.console)
+	cert, err := target.cert.load(cmd.Context(), a.console)
 	if err != nil {
 		return err
 	}
-	req, err := target.record(cmd.Context(), cert)
+	req, err := target.record(cmd.Context(), cert.Certificate)
 	if err != nil {
 		return err
 	}
 	assertion := req.form.Get("client_assertion")
 	switch {
 	case a.curl:
-		a.console.printf("%s\n", req.curl(a.target.ca, a.reveal))
+		a.console.Printf("%s\n", req.curl(a.target.ca, a.reveal))
 		return nil
 	case a.decode:
-		parts, err := splitJWT(assertion)
+		parts, err := jwt.Split(assertion)
 		if err != nil {
 			return err
 		}
-		return a.console.printJSON(parts)
+		return a.console.PrintJSON(parts)
 	}
-	a.console.printf("%s\n", assertion)
+	a.console.Printf("%s\n", assertion)
 	return nil
 }
 
@@ -155,18 +157,3 @@ func (r *recorded) curl(ca string, reveal bool) string {
 	lines = append(lines, shellQuote(r.url))
 	return strings.Join(lines, " \\\n  ")
 }
-
-// shellQuote quotes for a POSIX shell.
-func shellQuote(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-// shellWord quotes only what needs it.
-func shellWord(text string) string {
-	if plainWord.MatchString(text) {
-		return text
-	}
-	return shellQuote(text)
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/certtoken/certtoken/selfsigned"
 	"github.com/spf13/cobra"
 )
@@ -14,7 +16,7 @@ import (
 const defaultDays = 365
 
 type certNewCommand struct {
-	console  *console
+	console  *console.Console
 	subject  string
 	days     int
 	bits     int
@@ -26,7 +28,7 @@ type certNewCommand struct {
 	password newPasswordFlags
 }
 
-func newCertNew(c *console) *cobra.Command {
+func newCertNew(c *console.Console) *cobra.Command {
 	n := &certNewCommand{console: c}
 	cmd := &cobra.Command{
 		Use:   "new",
@@ -55,13 +57,13 @@ is uploaded to the app registration, and private.pfx, which stays secret.`,
 
 func (n *certNewCommand) run(cmd *cobra.Command, _ []string) error {
 	if n.subject == "" {
-		return usagef("missing --subject").advise("Give the application's name, for example. It needn't be unique.", seeHelp(cmd))
+		return failure.Usagef("missing --subject").Advise("Give the application's name, for example. It needn't be unique.", seeHelp(cmd))
 	}
 	if n.out == "-" {
-		return usagef("--out is a folder, and can't be standard output")
+		return failure.Usagef("--out is a folder, and can't be standard output")
 	}
 	if n.days < 1 || n.days > 36500 {
-		return usagef("--days %d is not within 1 and 36500", n.days)
+		return failure.Usagef("--days %d is not within 1 and 36500", n.days)
 	}
 	pass, err := n.password.get(cmd.Context(), n.console, "New password of private.pfx")
 	if err != nil {
@@ -73,14 +75,14 @@ func (n *certNewCommand) run(cmd *cobra.Command, _ []string) error {
 		KeyBits:  n.bits,
 	})
 	if err != nil {
-		return usagef("%w", clean(err))
+		return failure.Usagef("%w", failure.Clean(err))
 	}
 	files, err := n.write(cert, pass.reveal())
 	if err != nil {
 		return err
 	}
 	if n.json {
-		return n.console.printJSON(newCertNewJSON(cert, files))
+		return n.console.PrintJSON(newCertNewJSON(cert, files))
 	}
 	n.print(cert, files)
 	return nil
@@ -95,14 +97,14 @@ func (n *certNewCommand) write(cert *certtoken.Certificate, password string) (se
 		opts.Form = selfsigned.PFXLegacy
 	}
 	if err := os.MkdirAll(n.out, 0o700); err != nil {
-		return selfsigned.Files{}, failf("%w", fileError(err))
+		return selfsigned.Files{}, failure.Errorf("%w", failure.File(err))
 	}
 	files, err := selfsigned.WriteFiles(n.out, cert, password, opts)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return files, failf("%w", clean(err)).advise("--force replaces what is there; --out DIR writes elsewhere.")
+		return files, failure.Errorf("%w", failure.Clean(err)).Advise("--force replaces what is there; --out DIR writes elsewhere.")
 	case err != nil:
-		return files, failf("%w", clean(err))
+		return files, failure.Errorf("%w", failure.Clean(err))
 	}
 	return files, nil
 }
@@ -117,23 +119,22 @@ func newCertNewJSON(cert *certtoken.Certificate, files selfsigned.Files) certNew
 	if files.PEM != "" {
 		paths["pem"] = files.PEM
 	}
-	shown := certOf(cert)
-	shown.format = "PFX"
+	shown := shownPair(cert, "PFX")
 	return certNewJSON{newCertJSON(shown), paths}
 }
 
 func (n *certNewCommand) print(cert *certtoken.Certificate, files selfsigned.Files) {
 	c := n.console
-	shown := certOf(cert)
-	c.printf("%s  to upload\n", paint(c.colourOut, bold, files.CER))
-	c.printf("%s  to keep secret\n", paint(c.colourOut, bold, files.PFX))
+	shown := shownPair(cert, "PFX")
+	c.Printf("%s  to upload\n", c.Styled(console.Bold, files.CER))
+	c.Printf("%s  to keep secret\n", c.Styled(console.Bold, files.PFX))
 	if files.PEM != "" {
-		c.printf("%s  to keep secret; its key is not encrypted\n", paint(c.colourOut, bold, files.PEM))
+		c.Printf("%s  to keep secret; its key is not encrypted\n", c.Styled(console.Bold, files.PEM))
 	}
-	c.printf("\n")
+	c.Printf("\n")
 	rows := []row{{"Subject", shown.subject()}, {"Valid until", shown.validUntil(time.Now())}}
 	printRows(c, append(rows, shown.thumbprintRows()...))
-	c.printf(nextSteps, files.CER, shellWord(files.PFX))
+	c.Printf(nextSteps, files.CER, shellWord(files.PFX))
 }
 
 const nextSteps = `

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,9 +10,11 @@ import (
 	"net/url"
 	"sync"
 	"time"
-
-	"github.com/certtoken/certtoken"
 )
+
+// clockLimit is how far the clock may be off: the lifetime of the shortest
+// assertions.
+const clockLimit = time.Minute
 
 // probe is what a request to the server's front page found out. The page itself
 // doesn't matter; no credential is sent.
@@ -36,26 +37,26 @@ type progress struct {
 
 // checkConnection tries network, TLS and clock, and reports whether a request
 // can be sent.
-func (d *doctorCommand) checkConnection(ctx context.Context, t *target) bool {
+func (l *checklist) checkConnection(ctx context.Context, t *target) bool {
 	p := t.probe(ctx)
 	if !p.connected {
 		if p.handshake {
-			d.ok(checkNetwork, "%s answers", t.origin)
-			d.fail(checkTLS, p.err)
+			l.ok(checkNetwork, "%s answers", t.origin)
+			l.fail(checkTLS, p.err)
 		} else {
-			d.fail(checkNetwork, p.err)
-			d.skip(checkTLS, "needs the network")
+			l.fail(checkNetwork, p.err)
+			l.skip(checkTLS, "needs the network")
 		}
-		d.skip(checkClock, "needs a connection")
+		l.skip(checkClock, "needs a connection")
 		return false
 	}
-	d.ok(checkNetwork, "%s%s, in %v", t.origin, p.via(), p.elapsed.Round(time.Millisecond))
+	l.ok(checkNetwork, "%s%s, in %v", t.origin, p.via(), p.elapsed.Round(time.Millisecond))
 	if p.tls == nil {
-		d.skip(checkTLS, "plain http on this machine")
+		l.skip(checkTLS, "plain http on this machine")
 	} else {
-		d.ok(checkTLS, "%s", tlsText(p.tls))
+		l.ok(checkTLS, "%s", tlsText(p.tls))
 	}
-	d.checkClock(p)
+	l.checkClock(p)
 	return true
 }
 
@@ -154,59 +155,29 @@ func tlsText(state *tls.ConnectionState) string {
 }
 
 // checkClock compares this machine's clock with the server's.
-func (d *doctorCommand) checkClock(p *probe) {
+func (l *checklist) checkClock(p *probe) {
 	if p.date.IsZero() {
-		d.skip(checkClock, "the server doesn't tell its time")
+		l.skip(checkClock, "the server doesn't tell its time")
 		return
 	}
 	const grain = 500 * time.Millisecond // a Date is cut to the second
 	ahead := p.asked.Sub(p.date.Add(grain)).Round(time.Second)
 	switch {
 	case ahead.Abs() <= clockLimit:
-		d.ok(checkClock, "%s off the server's", ahead.Abs())
+		l.ok(checkClock, "%s off the server's", ahead.Abs())
 		return
 	case ahead > 0:
-		d.failClock("ahead of", ahead)
+		l.failClock("ahead of", ahead)
 	default:
-		d.failClock("behind", -ahead)
+		l.failClock("behind", -ahead)
 	}
 }
 
-func (d *doctorCommand) failClock(where string, off time.Duration) {
-	d.add(check{
+func (l *checklist) failClock(where string, off time.Duration) {
+	l.add(check{
 		Name:   checkClock,
 		Status: statusFailed,
 		Detail: fmt.Sprintf("this machine's clock is %v %s the server's", off, where),
 		Advice: "Set the clock, best by NTP: assertions and certificates are valid at certain times only.",
 	})
-}
-
-// tokenClaims are claims of an access token worth showing.
-type tokenClaims struct {
-	readable bool
-	Audience audienceList `json:"aud"`
-	Roles    []string     `json:"roles"`
-}
-
-// audienceList is one string or several (RFC 7519 §4.1.3).
-type audienceList []string
-
-// UnmarshalJSON takes either form.
-func (a *audienceList) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) == nil {
-		*a = audienceList{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]string)(a))
-}
-
-func claimsOf(token *certtoken.Token) tokenClaims {
-	var claims tokenClaims
-	parts, err := splitJWT(token.AccessToken())
-	if err != nil {
-		return claims // opaque
-	}
-	claims.readable = json.Unmarshal(parts.Claims, &claims) == nil
-	return claims
 }

@@ -5,56 +5,11 @@ import (
 	"io"
 	"strings"
 
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 const helpWidth = 80
-
-// groupAnnotation names a flag's group in the help.
-const groupAnnotation = "group"
-
-// Groups of flags, in the order of the help.
-const (
-	flagsOutput      = "Output"
-	flagsWho         = "Who asks, and for what"
-	flagsCertificate = "Certificate and password"
-	flagsServer      = "Server"
-	flagsAssertion   = "Assertion"
-	flagsConnection  = "Connection"
-)
-
-var flagGroups = []string{flagsOutput, flagsWho, flagsCertificate, flagsServer, flagsAssertion, flagsConnection, ""}
-
-// inGroup marks every flag of a set as one of a group.
-func inGroup(flags *pflag.FlagSet, group string) {
-	flags.VisitAll(func(f *pflag.Flag) {
-		f.Annotations = map[string][]string{groupAnnotation: {group}}
-	})
-}
-
-// flagsOf returns a command's flags of a group; "" are those without one.
-func flagsOf(cmd *cobra.Command, group string) *pflag.FlagSet {
-	set := pflag.NewFlagSet(group, pflag.ContinueOnError)
-	set.SortFlags = false
-	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		name := ""
-		if g := f.Annotations[groupAnnotation]; len(g) > 0 {
-			name = g[0]
-		}
-		if name == group && !f.Hidden {
-			set.AddFlag(f)
-		}
-	})
-	return set
-}
-
-func groupTitle(group string) string {
-	if group == "" {
-		return "Flags"
-	}
-	return group
-}
 
 func printHelp(cmd *cobra.Command, _ []string) {
 	writeHelp(cmd.OutOrStdout(), cmd)
@@ -126,7 +81,7 @@ func newHelp() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			of, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usagef("there is no such command").advise(seeHelp(cmd.Root()))
+				return failure.Usagef("there is no such command").Advise(seeHelp(cmd.Root()))
 			}
 			writeHelp(cmd.OutOrStdout(), of)
 			return nil

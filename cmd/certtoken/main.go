@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -17,5 +19,5 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return execute(ctx, newConsole(), args)
+	return execute(ctx, console.New(), args)
 }

@@ -5,19 +5,20 @@ import (
 	"io"
 	"strings"
 
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/spf13/cobra"
 )
 
 //go:generate sh -c "go run . reference > docs/cli.md"
 
-func newReference(c *console) *cobra.Command {
+func newReference(c *console.Console) *cobra.Command {
 	return &cobra.Command{
 		Use:     "reference",
 		Short:   "Print this program's reference in Markdown",
 		Example: "  certtoken reference > cli.md",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			writeReference(c.out, cmd.Root())
+			writeReference(c.Out, cmd.Root())
 			return nil
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 )
 
 // numberHeader marks a request, so that it is found in what the endpoint
@@ -32,7 +33,7 @@ func (l *requestLogger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (l *requestLogger) log(number string) {
 	for _, r := range slices.Backward(l.endpoint.Requests()) {
 		if r.Header.Get(numberHeader) == number {
-			l.out.Print(printable(requestText(&r)))
+			l.out.Print(console.Printable(requestText(&r)))
 			return
 		}
 	}

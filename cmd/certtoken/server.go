@@ -7,6 +7,20 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+)
+
+// serverFlags say which server is asked.
+type serverFlags struct {
+	tenant    string
+	authority string
+	tokenURL  string
+}
+
+// Environment variables under these flags.
+const (
+	envTenant = "AZURE_TENANT_ID"
+	envHost   = "AZURE_AUTHORITY_HOST"
 )
 
 // server is what --authority and --token-url name.
@@ -41,7 +55,7 @@ func cloudNamed(name string) *cloud {
 }
 
 // server decides which one is meant.
-func (f *targetFlags) server() (*server, error) {
+func (f *serverFlags) server() (*server, error) {
 	authority := f.authority
 	switch {
 	case authority == "" && f.tokenURL != "":
@@ -61,11 +75,11 @@ func (f *targetFlags) server() (*server, error) {
 	}
 	u, err := url.Parse(authority)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return nil, usagef("--authority %q is unknown", authority).
-			advise("Give entra, entra-usgov, entra-china, adfs:HOST, or an issuer's URL.")
+		return nil, failure.Usagef("--authority %q is unknown", authority).
+			Advise("Give entra, entra-usgov, entra-china, adfs:HOST, or an issuer's URL.")
 	}
 	if u.User != nil {
-		return nil, usagef("--authority has a user in its URL, which an issuer's never has")
+		return nil, failure.Usagef("--authority has a user in its URL, which an issuer's never has")
 	}
 	return f.generic(authority)
 }
@@ -83,12 +97,12 @@ func authorityFromEnv() (string, error) {
 			return c.name, nil
 		}
 	}
-	return "", usagef("%s is %q, which is none of Entra ID's clouds", envHost, host).
-		advise("Give --authority; for another endpoint that speaks Entra ID's dialect,",
+	return "", failure.Usagef("%s is %q, which is none of Entra ID's clouds", envHost, host).
+		Advise("Give --authority; for another endpoint that speaks Entra ID's dialect,",
 			"--authority entra and --token-url.")
 }
 
-func (f *targetFlags) entra(c *cloud) *server {
+func (f *serverFlags) entra(c *cloud) *server {
 	if f.tokenURL != "" {
 		return f.entraElsewhere()
 	}
@@ -107,7 +121,7 @@ func (f *targetFlags) entra(c *cloud) *server {
 
 // entraElsewhere is Entra ID's dialect at another endpoint: a regional one, an
 // External ID tenant, "certtoken serve".
-func (f *targetFlags) entraElsewhere() *server {
+func (f *serverFlags) entraElsewhere() *server {
 	return &server{
 		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
 			return certtoken.Issuer(f.tokenURL, f.tokenURL, opts...)
@@ -122,12 +136,12 @@ func (f *targetFlags) entraElsewhere() *server {
 	}
 }
 
-func (f *targetFlags) adfs(host string) (*server, error) {
+func (f *serverFlags) adfs(host string) (*server, error) {
 	if err := f.refuseTenant(); err != nil {
 		return nil, err
 	}
 	if f.tokenURL != "" {
-		return nil, usagef("--token-url and --authority adfs:HOST exclude each other: the host makes the URL")
+		return nil, failure.Usagef("--token-url and --authority adfs:HOST exclude each other: the host makes the URL")
 	}
 	return &server{
 		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
@@ -138,13 +152,13 @@ func (f *targetFlags) adfs(host string) (*server, error) {
 }
 
 // generic is any server by RFC 7523.
-func (f *targetFlags) generic(issuer string) (*server, error) {
+func (f *serverFlags) generic(issuer string) (*server, error) {
 	if err := f.refuseTenant(); err != nil {
 		return nil, err
 	}
 	if f.tokenURL == "" {
-		return nil, usagef("--authority %s also needs --token-url", issuer).
-			advise("The server's metadata names it as token_endpoint:",
+		return nil, failure.Usagef("--authority %s also needs --token-url", issuer).
+			Advise("The server's metadata names it as token_endpoint:",
 				strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 	}
 	return &server{
@@ -155,12 +169,12 @@ func (f *targetFlags) generic(issuer string) (*server, error) {
 	}, nil
 }
 
-func (f *targetFlags) refuseTenant() error {
+func (f *serverFlags) refuseTenant() error {
 	if f.tenant == "" {
 		return nil
 	}
-	return usagef("--tenant is for Entra ID only").
-		advise("For Entra ID's dialect at another endpoint, add --authority entra.")
+	return failure.Usagef("--tenant is for Entra ID only").
+		Advise("For Entra ID's dialect at another endpoint, add --authority entra.")
 }
 
 func originOf(raw string) string {
@@ -169,4 +183,16 @@ func originOf(raw string) string {
 		return raw
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+// handshake proves the client by its certificate in the TLS handshake instead of
+// by an assertion (RFC 8705); Entra ID has a form of its own.
+func (s *server) handshake() (certtoken.AuthorityOption, error) {
+	switch {
+	case s.needTenant:
+		return certtoken.WithMTLSPoP(), nil
+	case s.entra:
+		return nil, failure.Usagef("--mtls of Entra ID has an endpoint of its own: it excludes --token-url")
+	}
+	return certtoken.WithTLSClientAuth(), nil
 }

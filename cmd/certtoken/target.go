@@ -1,31 +1,25 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
 // Environment variables that Azure's own tools read. Flags win.
 const (
-	envTenant    = "AZURE_TENANT_ID"
 	envClientID  = "AZURE_CLIENT_ID"
 	envCertPath  = "AZURE_CLIENT_CERTIFICATE_PATH"
 	envSendChain = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN"
-	envHost      = "AZURE_AUTHORITY_HOST"
 )
 
 const defaultTimeout = 30 * time.Second
@@ -33,12 +27,10 @@ const defaultTimeout = 30 * time.Second
 // targetFlags say who asks which server for what, and how. All commands that
 // deal with a server share them.
 type targetFlags struct {
-	tenant     string
+	serverFlags
 	clientID   string
 	scopes     []string
 	cert       certFlags
-	authority  string
-	tokenURL   string
 	audience   string
 	alg        string
 	thumbprint string
@@ -98,31 +90,11 @@ func (f *targetFlags) addTo(cmd *cobra.Command) {
 	completeWords(cmd, "typ", "JWT", "client-authentication+jwt")
 }
 
-func completeWords(cmd *cobra.Command, flag string, words ...string) {
-	complete := cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
-	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
-		panic(err) // a flag that isn't defined
-	}
-}
-
 var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-
-// target is what the flags and the environment come to.
-type target struct {
-	authority certtoken.Authority
-	entra     bool
-	origin    string // an address of the server, to try the connection
-	clientID  string
-	scopes    []string
-	cert      certFlags
-	http      *http.Client
-	timeout   time.Duration
-	log       *slog.Logger // nil: say nothing
-}
 
 // resolve puts the environment under the flags, and reports everything that is
 // missing at once, with needScope also a scope where the server wants one.
-func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*target, error) {
+func (f *targetFlags) resolve(cmd *cobra.Command, c *console.Console, needScope bool) (*target, error) {
 	f.fillFromEnv(cmd)
 	server, err := f.server()
 	if err != nil {
@@ -142,7 +114,7 @@ func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*
 		}
 		opts = append(opts, proof)
 	}
-	client, err := httpClient(c, f.ca)
+	client, err := httpClient(cmd.Context(), c, f.ca)
 	if err != nil {
 		return nil, err
 	}
@@ -157,24 +129,12 @@ func (f *targetFlags) resolve(cmd *cobra.Command, c *console, needScope bool) (*
 		timeout:   time.Duration(f.timeout),
 	}
 	if f.verbose {
-		t.log = slog.New(slog.NewTextHandler(c.err, nil))
+		t.log = slog.New(slog.NewTextHandler(c.Err, nil))
 	}
 	if t.timeout <= 0 {
-		return nil, usagef("--timeout must be positive")
+		return nil, failure.Usagef("--timeout must be positive")
 	}
 	return t, t.validate()
-}
-
-// handshake proves the client by its certificate in the TLS handshake instead of
-// by an assertion (RFC 8705); Entra ID has a form of its own.
-func (s *server) handshake() (certtoken.AuthorityOption, error) {
-	switch {
-	case s.needTenant:
-		return certtoken.WithMTLSPoP(), nil
-	case s.entra:
-		return nil, usagef("--mtls of Entra ID has an endpoint of its own: it excludes --token-url")
-	}
-	return certtoken.WithTLSClientAuth(), nil
 }
 
 func (f *targetFlags) fillFromEnv(cmd *cobra.Command) {
@@ -214,7 +174,7 @@ func (f *targetFlags) missing(cmd *cobra.Command, server *server, needScope bool
 	if len(names) == 0 {
 		return nil
 	}
-	return usagef("missing %s", strings.Join(names, ", ")).advise(advice...).advise(seeHelp(cmd))
+	return failure.Usagef("missing %s", strings.Join(names, ", ")).Advise(advice...).Advise(seeHelp(cmd))
 }
 
 // authorityOptions are those that the flags ask for, over the server's dialect.
@@ -230,7 +190,7 @@ func (f *targetFlags) authorityOptions(cmd *cobra.Command) ([]certtoken.Authorit
 	if given("thumbprint") {
 		which, ok := thumbprints[strings.ToLower(f.thumbprint)]
 		if !ok {
-			return nil, usagef("--thumbprint %q is unknown", f.thumbprint).advise("Give x5t#S256, x5t, both or none.")
+			return nil, failure.Usagef("--thumbprint %q is unknown", f.thumbprint).Advise("Give x5t#S256, x5t, both or none.")
 		}
 		opts = append(opts, certtoken.WithThumbprintHeader(which))
 	}
@@ -258,125 +218,3 @@ var thumbprints = map[string]certtoken.Thumbprint{
 	"both":     certtoken.ThumbprintBoth,
 	"none":     certtoken.ThumbprintNone,
 }
-
-// validate lets the library find what is wrong with the flags' values.
-func (t *target) validate() error {
-	none := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
-		return nil, certtoken.ErrNoCertificate
-	})
-	client, err := t.client(none)
-	if err != nil {
-		return err
-	}
-	return client.Close()
-}
-
-// client makes a client; what is wrong with it is wrong usage.
-func (t *target) client(source certtoken.CertSource, opts ...certtoken.Option) (*certtoken.Client, error) {
-	opts = append([]certtoken.Option{
-		certtoken.WithHTTPClient(t.http),
-		certtoken.WithUserAgent("certtoken-cli/" + strings.Trim(version(), "()")),
-	}, opts...)
-	if t.log != nil {
-		opts = append(opts, certtoken.WithLogger(t.log))
-	}
-	client, err := certtoken.NewClient(t.authority, t.clientID, source, opts...)
-	if err != nil {
-		return nil, usagef("%w", err)
-	}
-	return client, nil
-}
-
-// acquire gets a token within the time limit.
-func (t *target) acquire(ctx context.Context, client *certtoken.Client) (*certtoken.Token, error) {
-	limit := fmt.Errorf("no token within %v: %w", t.timeout, context.DeadlineExceeded)
-	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, limit)
-	defer cancel()
-	token, err := client.Token(ctx, t.scopes...)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return token, err
-}
-
-// httpClient is net/http's with proxies from the environment and, on request,
-// one more root certificate.
-func httpClient(c *console, caFile string) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if caFile == "" {
-		return &http.Client{Transport: transport}, nil
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	data, err := readFile(c, caFile)
-	if err != nil {
-		return nil, err
-	}
-	certs, err := caCertificates(data)
-	if err != nil {
-		return nil, failf("--ca %s: %w", caFile, err)
-	}
-	for _, cert := range certs {
-		roots.AddCert(cert)
-	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	return &http.Client{Transport: transport}, nil
-}
-
-func caCertificates(data []byte) ([]*x509.Certificate, error) {
-	var certs []*x509.Certificate
-	if block, _ := pem.Decode(data); block == nil {
-		der, err := x509.ParseCertificates(data)
-		if err != nil {
-			return nil, err
-		}
-		certs, data = der, nil
-	}
-	for len(data) > 0 {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		certs = append(certs, cert)
-	}
-	if len(certs) == 0 {
-		return nil, errors.New("no certificate in it")
-	}
-	return certs, nil
-}
-
-// duration is a flag: a Go duration such as 90s, or a number of seconds.
-type duration time.Duration
-
-var _ pflag.Value = (*duration)(nil)
-
-func (d *duration) Set(text string) error {
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		*d = duration(time.Duration(seconds) * time.Second)
-		return nil
-	}
-	parsed, err := time.ParseDuration(text)
-	if err != nil {
-		return errors.New("give a duration such as 90s or 5m, or a number of seconds")
-	}
-	*d = duration(parsed)
-	return nil
-}
-
-func (d *duration) String() string {
-	if *d == 0 {
-		return ""
-	}
-	return time.Duration(*d).String()
-}
-
-func (d *duration) Type() string { return "duration" }

@@ -5,17 +5,18 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/spf13/cobra"
 )
 
-func newVersion(c *console) *cobra.Command {
+func newVersion(c *console.Console) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  certtoken version",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			c.printf("%s\n", versionText())
+			c.Printf("%s\n", versionText())
 			return nil
 		},
 	}

@@ -8,70 +8,25 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"regexp"
 	"strings"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/internal/certfile"
 	"github.com/certtoken/certtoken/selfsigned"
-)
-
-// Exit statuses.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
 )
 
 // adviceWidth leaves room for the indent.
 const adviceWidth = 76
 
-// failure is an error with what the user can do about it.
-type failure struct {
-	err    error
-	advice []string
-	usage  bool
-}
-
-func (f *failure) Error() string { return f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
-
-// usagef is wrong usage.
-func usagef(format string, args ...any) *failure {
-	return &failure{err: fmt.Errorf(format, args...), usage: true}
-}
-
-// failf is an error of this program's own.
-func failf(format string, args ...any) *failure {
-	return &failure{err: fmt.Errorf(format, args...)}
-}
-
-// advise adds lines of advice.
-func (f *failure) advise(lines ...string) *failure {
-	f.advice = append(f.advice, lines...)
-	return f
-}
-
-// errInterrupted is what a command returns that was ended by a signal.
-var errInterrupted = errors.New("interrupted")
-
-func exitStatus(err error) int {
-	var f *failure
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.As(err, &f) && f.usage:
-		return exitUsage
-	}
-	return exitFailed
-}
-
 // report writes an error: one line, and the advice below it.
-func (c *console) report(err error) {
+func report(c *console.Console, err error) {
 	first, more := headline(err)
-	fmt.Fprintf(c.err, "%s %s\n", paint(c.colourErr, red, "certtoken:"), first)
+	fmt.Fprintf(c.Err, "%s %s\n", c.StyledErr(console.Red, "certtoken:"), first)
 	for _, line := range append(more, adviceFor(err)...) {
-		fmt.Fprintf(c.err, "  %s\n", line)
+		fmt.Fprintf(c.Err, "  %s\n", line)
 	}
 }
 
@@ -87,7 +42,7 @@ func headline(err error) (first string, more []string) {
 	for i, line := range lines {
 		line = strings.TrimPrefix(line, "certtoken: ")
 		line = strings.ReplaceAll(line, ": certtoken: ", ": ") // of an error within another
-		lines[i] = printable(withoutUser(flagNames(line)))
+		lines[i] = console.Printable(withoutUser(flagNames(line)))
 	}
 	return lines[0], lines[1:]
 }
@@ -120,17 +75,16 @@ var optionFlags = strings.NewReplacer(
 
 // adviceFor collects the advice along an error's chain.
 func adviceFor(err error) []string {
-	var f *failure
-	if errors.As(err, &f) && len(f.advice) > 0 {
-		return f.advice
+	if advice := failure.Advice(err); len(advice) > 0 {
+		return advice
 	}
 	var refused *certtoken.TokenError
 	if errors.As(err, &refused) {
-		return wrap(sentence(flagNames(refused.Advice())), adviceWidth)
+		return console.Wrap(sentence(flagNames(refused.Advice())), adviceWidth)
 	}
 	for _, known := range knownAdvice {
 		if known.is(err) {
-			return wrap(known.advice, adviceWidth)
+			return console.Wrap(known.advice, adviceWidth)
 		}
 	}
 	return nil
@@ -156,6 +110,7 @@ var knownAdvice = []struct {
 	{is(certtoken.ErrPasswordRequired), "Give the password with --password-env VAR or --password-file FILE, or run the command on a terminal to be asked for it."},
 	{is(certtoken.ErrWrongPassword), "Check the password; --password-env and --password-file win over AZURE_CLIENT_CERTIFICATE_PASSWORD."},
 	{is(certtoken.ErrSeveralKeys), "Choose one with --select THUMBPRINT."},
+	{is(certfile.ErrSeveralCertificates), "Choose one with --select THUMBPRINT."},
 	{is(certtoken.ErrKeyMismatch), "Give the key of this certificate with --key, or the certificate of this key."},
 	{is(certtoken.ErrNoPrivateKey), "Use the .pfx, or give the private key's file with --key FILE."},
 	{is(certtoken.ErrExpired), "Make a new one with \"certtoken cert new\" and upload its public.cer."},
@@ -184,33 +139,3 @@ func as[T error]() func(error) bool {
 		return errors.As(err, &target)
 	}
 }
-
-// fileError shortens what package os says: the name and the reason.
-func fileError(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return fmt.Errorf("%s: %w", pathErr.Path, pathErr.Err)
-	}
-	var linkErr *os.LinkError
-	if errors.As(err, &linkErr) {
-		return fmt.Errorf("%s: %w", linkErr.New, linkErr.Err)
-	}
-	return err
-}
-
-// clean takes off the packages' names from an error's text; this program's own
-// stands before it anyway.
-func clean(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &cleaned{err}
-}
-
-type cleaned struct{ err error }
-
-func (e *cleaned) Unwrap() error { return e.err }
-
-func (e *cleaned) Error() string { return packageNames.Replace(e.err.Error()) }
-
-var packageNames = strings.NewReplacer("certtoken: ", "", "selfsigned: ", "", "certtokentest: ", "")

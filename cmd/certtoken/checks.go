@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+)
+
+// Names of the checks, in their order.
+const (
+	checkFile       = "file"
+	checkPassword   = "password"
+	checkKey        = "key"
+	checkKeyType    = "key type"
+	checkValidity   = "validity"
+	checkThumbprint = "thumbprint"
+	checkNetwork    = "network"
+	checkTLS        = "tls"
+	checkClock      = "clock"
+	checkExchange   = "exchange"
+	checkToken      = "token"
+)
+
+// status is a check's outcome.
+type status string
+
+const (
+	statusOK      status = "ok"
+	statusFailed  status = "failed"
+	statusSkipped status = "skipped"
+)
+
+// check is a line of the report. Advice under a check that is ok is a warning.
+type check struct {
+	Name   string `json:"name"`
+	Status status `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Advice string `json:"advice,omitempty"`
+}
+
+// checklist is the doctor's report. As text each check is printed at once, as
+// JSON all of them at the end.
+type checklist struct {
+	console *console.Console
+	json    bool
+	checks  []check
+}
+
+// conclude prints the JSON report, and fails if a check did.
+func (l *checklist) conclude() error {
+	failed := 0
+	for _, c := range l.checks {
+		if c.Status == statusFailed {
+			failed++
+		}
+	}
+	if l.json {
+		err := l.console.PrintJSON(struct {
+			OK     bool    `json:"ok"`
+			Checks []check `json:"checks"`
+		}{failed == 0, l.checks})
+		if err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return failure.Errorf("%d of %d checks failed", failed, len(l.checks))
+	}
+	return nil
+}
+
+// add records a check, and prints it at once where the report is text.
+func (l *checklist) add(c check) {
+	l.checks = append(l.checks, c)
+	if !l.json {
+		l.print(c)
+	}
+}
+
+func (l *checklist) ok(name, format string, args ...any) {
+	l.add(check{name, statusOK, fmt.Sprintf(format, args...), ""})
+}
+
+func (l *checklist) skip(name, format string, args ...any) {
+	l.add(check{name, statusSkipped, fmt.Sprintf(format, args...), ""})
+}
+
+// fail records an error with its advice.
+func (l *checklist) fail(name string, err error) {
+	first, _ := headline(err)
+	l.add(check{name, statusFailed, first, adviceText(err)})
+}
+
+// adviceText is an error's advice, but for that to run this very command.
+func adviceText(err error) string {
+	return strings.TrimSpace(strings.TrimSuffix(strings.Join(adviceFor(err), " "), doctorHint))
+}
+
+var marks = map[status]struct {
+	sign  string
+	style console.Style
+}{
+	statusOK:      {"✓", console.Green},
+	statusFailed:  {"✗", console.Red},
+	statusSkipped: {"–", console.Dim},
+}
+
+const nameWidth = 12
+
+func (l *checklist) print(c check) {
+	mark := marks[c.Status]
+	indent := "\n" + strings.Repeat(" ", nameWidth+3)
+	detail := strings.Join(console.Wrap(console.Printable(c.Detail), helpWidth-nameWidth-3), indent)
+	l.console.Printf("%s %-*s %s\n", l.console.Styled(mark.style, mark.sign), nameWidth, c.Name, detail)
+	for _, line := range console.Wrap(console.Printable(c.Advice), helpWidth-nameWidth-5) {
+		l.console.Printf("%s%s\n", strings.Repeat(" ", nameWidth+5), l.console.Styled(console.Yellow, line))
+	}
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+)
+
+// target is what the flags and the environment come to.
+type target struct {
+	authority certtoken.Authority
+	entra     bool
+	origin    string // an address of the server, to try the connection
+	clientID  string
+	scopes    []string
+	cert      certFlags
+	http      *http.Client
+	timeout   time.Duration
+	log       *slog.Logger // nil: say nothing
+}
+
+// validate lets the library find what is wrong with the flags' values.
+func (t *target) validate() error {
+	none := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+		return nil, certtoken.ErrNoCertificate
+	})
+	client, err := t.client(none)
+	if err != nil {
+		return err
+	}
+	return client.Close()
+}
+
+// client makes a client; what is wrong with it is wrong usage.
+func (t *target) client(source certtoken.CertSource, opts ...certtoken.Option) (*certtoken.Client, error) {
+	opts = append([]certtoken.Option{
+		certtoken.WithHTTPClient(t.http),
+		certtoken.WithUserAgent("certtoken-cli/" + strings.Trim(version(), "()")),
+	}, opts...)
+	if t.log != nil {
+		opts = append(opts, certtoken.WithLogger(t.log))
+	}
+	client, err := certtoken.NewClient(t.authority, t.clientID, source, opts...)
+	if err != nil {
+		return nil, failure.Usagef("%w", err)
+	}
+	return client, nil
+}
+
+// acquire gets a token within the time limit.
+func (t *target) acquire(ctx context.Context, client *certtoken.Client) (*certtoken.Token, error) {
+	limit := fmt.Errorf("no token within %v: %w", t.timeout, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, limit)
+	defer cancel()
+	token, err := client.Token(ctx, t.scopes...)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return token, err
+}
