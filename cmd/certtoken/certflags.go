@@ -139,13 +139,14 @@ func (f *certFlags) explain(err error, pass password) error {
 }
 
 // show finds what there is: the pair, or, in a file that holds no key, the
-// certificate alone. A key that is damaged is an error.
+// certificate alone. A key that is damaged or of a kind that can't be used is an
+// error: the certificate alone would look as if there were none.
 func (f *certFlags) show(ctx context.Context, c *console.Console, content *certContent) (*shownCert, error) {
 	opened, err := f.open(ctx, c, content)
 	switch {
 	case err == nil:
 		return shownPair(opened.Certificate, opened.format), nil
-	case !errors.Is(err, certtoken.ErrNoPrivateKey) || content.key != nil:
+	case content.key != nil, !errors.Is(err, certtoken.ErrNoPrivateKey), errors.Is(err, certtoken.ErrFormat):
 		return nil, err
 	}
 	shown, publicErr := parsePublic(content.cert, f.selected)
