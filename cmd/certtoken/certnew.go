@@ -57,7 +57,8 @@ only with --legacy; certtoken reads both forms.`,
 	flags.IntVar(&n.bits, "key-bits", 2048, "`N` bits of the RSA key: 2048 to 8192")
 	flags.StringVar(&n.out, "out", ".", "`DIR` to write to; it is made if it doesn't exist")
 	flags.BoolVar(&n.pem, "pem", false, "also write private.pem, with the key unencrypted")
-	flags.BoolVar(&n.legacy, "legacy", false, "write the PFX in the old form (TripleDES, SHA-1), for azidentity and kubelogin")
+	flags.BoolVar(&n.legacy, "legacy", false,
+		"write the PFX in the old form (TripleDES, SHA-1), for azidentity and kubelogin")
 	flags.BoolVar(&n.force, "force", false, "replace files that exist")
 	flags.BoolVar(&n.json, "json", false, "print JSON")
 	n.password.fallback = envPassword

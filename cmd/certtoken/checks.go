@@ -73,6 +73,7 @@ func (l *checklist) conclude() error {
 
 // add records a check, and prints it at once where the report is text.
 func (l *checklist) add(c check) {
+	c.Detail, c.Advice = l.console.Hide(c.Detail), l.console.Hide(c.Advice)
 	l.checks = append(l.checks, c)
 	if !l.json {
 		l.print(c)

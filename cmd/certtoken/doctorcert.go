@@ -113,7 +113,8 @@ func (l *checklist) fileCheck(t *target, format string) check {
 	}
 	info, err := os.Stat(name)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		c.Advice = fmt.Sprintf("Others on this machine may read the private key (mode %#o): chmod 600 %s", info.Mode().Perm(), shellWord(name))
+		c.Advice = fmt.Sprintf("Others on this machine may read the private key (mode %#o): chmod 600 %s",
+			info.Mode().Perm(), shellWord(name))
 	}
 	return c
 }

@@ -149,7 +149,8 @@ func tlsText(state *tls.ConnectionState) string {
 	text := tls.VersionName(state.Version)
 	if len(state.PeerCertificates) > 0 {
 		peer := state.PeerCertificates[0]
-		text += fmt.Sprintf(", certificate by %q, until %s", peer.Issuer.String(), peer.NotAfter.Local().Format("2006-01-02"))
+		text += fmt.Sprintf(", certificate by %q, until %s",
+			peer.Issuer.String(), peer.NotAfter.Local().Format("2006-01-02"))
 	}
 	return text
 }

@@ -14,7 +14,9 @@ import (
 )
 
 // checkExchange asks for a token.
-func (l *checklist) checkExchange(ctx context.Context, t *target, cert *certtoken.Certificate, connected bool) *certtoken.Token {
+func (l *checklist) checkExchange(
+	ctx context.Context, t *target, cert *certtoken.Certificate, connected bool,
+) *certtoken.Token {
 	switch {
 	case cert == nil:
 		l.skip(checkExchange, "needs a certificate that can sign")
@@ -75,7 +77,8 @@ func (l *checklist) checkToken(t *target, token *certtoken.Token) {
 	}
 	claims := claimsOf(token)
 	c := check{Name: checkToken, Status: statusOK}
-	c.Detail = fmt.Sprintf("%s token, valid for %s", token.Type(), times.Span(time.Until(token.ExpiresAt()).Round(time.Second)))
+	left := time.Until(token.ExpiresAt()).Round(time.Second)
+	c.Detail = fmt.Sprintf("%s token, valid for %s", token.Type(), times.Span(left))
 	if len(claims.Audience) > 0 {
 		c.Detail += ", audience " + strings.Join(claims.Audience, ", ")
 	}
@@ -84,7 +87,8 @@ func (l *checklist) checkToken(t *target, token *certtoken.Token) {
 	case granted != strings.Join(strings.Fields(strings.Join(t.scopes, " ")), " "):
 		c.Advice = fmt.Sprintf("The server granted %q, which isn't what was asked for.", granted)
 	case t.entra && claims.readable && len(claims.Roles) == 0:
-		c.Advice = "It has no roles. If the resource answers 403, the app lacks an application permission, or an administrator's consent to it."
+		c.Advice = "It has no roles. If the resource answers 403, the app lacks an application permission, " +
+			"or an administrator's consent to it."
 	case len(claims.Roles) > 0:
 		c.Detail += ", roles " + strings.Join(claims.Roles, ", ")
 	}

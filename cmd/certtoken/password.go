@@ -122,8 +122,8 @@ func (p *newPasswordFlags) get(ctx context.Context, c *console.Console, question
 	}
 	if !c.Interactive() {
 		return password{}, failure.Usagef("no password for the new PFX, and no terminal to ask for one").
-			Advise(fmt.Sprintf("Give --%spassword-env VAR or --%spassword-file FILE, or --%sno-password for", p.prefix, p.prefix, p.prefix),
-				"an empty one.")
+			Advise(fmt.Sprintf("Give --%[1]spassword-env VAR or --%[1]spassword-file FILE, or --%[1]sno-password", p.prefix),
+				"for an empty one.")
 	}
 	text, err := c.PromptNew(ctx, question)
 	if err == nil && text == "" {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"regexp"
 	"strings"
 
 	"github.com/certtoken/certtoken"
@@ -42,16 +41,10 @@ func headline(err error) (first string, more []string) {
 	for i, line := range lines {
 		line = strings.TrimPrefix(line, "certtoken: ")
 		line = strings.ReplaceAll(line, ": certtoken: ", ": ") // of an error within another
-		lines[i] = console.Printable(withoutUser(flagNames(line)))
+		lines[i] = console.Printable(flagNames(line))
 	}
 	return lines[0], lines[1:]
 }
-
-// withoutUser takes user and password out of the URLs in a text, which may be
-// mistaken ones.
-func withoutUser(text string) string { return urlUser.ReplaceAllString(text, "://[removed]@") }
-
-var urlUser = regexp.MustCompile(`://[^\s"]*@`)
 
 // flagNames puts the flags of this program where the library names its options.
 func flagNames(text string) string { return optionFlags.Replace(text) }
@@ -68,6 +61,7 @@ var optionFlags = strings.NewReplacer(
 	"WithAlgorithm", "--alg",
 	"WithAssertionType", "--typ",
 	"WithAudience", "--audience",
+	"WithBackdate", "--backdate",
 	"WithLifetime", "--lifetime",
 	"WithLoopbackHTTP", "--allow-http-loopback",
 	"WithX5C", "--x5c",
@@ -107,8 +101,10 @@ var knownAdvice = []struct {
 	is     func(error) bool
 	advice string
 }{
-	{is(certtoken.ErrPasswordRequired), "Give the password with --password-env VAR or --password-file FILE, or run the command on a terminal to be asked for it."},
-	{is(certtoken.ErrWrongPassword), "Check the password; --password-env and --password-file win over AZURE_CLIENT_CERTIFICATE_PASSWORD."},
+	{is(certtoken.ErrPasswordRequired), "Give the password with --password-env VAR or --password-file FILE, or " +
+		"run the command on a terminal to be asked for it."},
+	{is(certtoken.ErrWrongPassword), "Check the password; --password-env and --password-file win over " +
+		"AZURE_CLIENT_CERTIFICATE_PASSWORD."},
 	{is(certtoken.ErrSeveralKeys), "Choose one with --select THUMBPRINT."},
 	{is(certfile.ErrSeveralCertificates), "Choose one with --select THUMBPRINT."},
 	{is(certtoken.ErrKeyMismatch), "Give the key of this certificate with --key, or the certificate of this key."},
@@ -120,7 +116,8 @@ var knownAdvice = []struct {
 	{is(selfsigned.ErrKeyNotExportable), "Export it where the key is kept."},
 	{is(fs.ErrExist), "--force replaces it."},
 	{is(fs.ErrPermission), "Check who may read the file and its folder."},
-	{as[x509.UnknownAuthorityError](), "If the endpoint, or a proxy in between, has a certificate of a private CA, give that CA with --ca FILE."},
+	{as[x509.UnknownAuthorityError](), "If the endpoint, or a proxy in between, has a certificate of a private CA, " +
+		"give that CA with --ca FILE."},
 	{as[x509.HostnameError](), "The endpoint's certificate is for another host: check the URL."},
 	{as[tls.RecordHeaderError](), "The endpoint doesn't speak TLS: check scheme and port of the URL."},
 	{as[*net.DNSError](), "Check the host's name, the network and the proxy (HTTPS_PROXY). " + doctorHint},

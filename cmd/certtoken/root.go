@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/userinfo"
 )
 
 // execute runs the command line and returns the exit status.
 func execute(ctx context.Context, c *console.Console, args []string) int {
+	c.HideWith(userinfo.New(args, os.Environ()).Hide)
 	root := newRoot(c)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

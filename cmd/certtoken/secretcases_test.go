@@ -12,7 +12,7 @@ import (
 // secretCase is a command line and what it may show.
 type secretCase struct {
 	name   string
-	args   string // words
+	args   string // words, in which ␣ is a blank
 	env    []string
 	stdin  string
 	status int
@@ -71,39 +71,87 @@ func askCases() []secretCase {
 			cases = append(cases, c)
 		}
 		with(secretCase{name: "success", args: "$TARGET", shows: command.shows})
-		with(secretCase{name: "password by name", args: "$TARGET --password-env P", env: []string{"P=" + filePassword, envPassword + "=" + wrongPassword}, shows: command.shows})
+		with(secretCase{name: "password by name", args: "$TARGET --password-env P",
+			env: []string{"P=" + filePassword, envPassword + "=" + wrongPassword}, shows: command.shows})
 		with(secretCase{name: "password from a file", args: "$TARGET --password-file password", shows: command.shows})
-		with(secretCase{name: "wrong password", args: "$TARGET", env: []string{envPassword + "=" + wrongPassword}, status: failure.StatusFailed, says: "wrong password"})
-		with(secretCase{name: "no password", args: "$TARGET", env: []string{envPassword + "="}, status: failure.StatusFailed, says: "password"})
-		with(secretCase{name: "another's key", args: "$TARGET --cert public.cer --key other.key", status: failure.StatusFailed, says: "key"})
+		with(secretCase{name: "wrong password", args: "$TARGET", env: []string{envPassword + "=" + wrongPassword},
+			status: failure.StatusFailed, says: "wrong password"})
+		with(secretCase{name: "no password", args: "$TARGET", env: []string{envPassword + "="},
+			status: failure.StatusFailed, says: "password"})
+		with(secretCase{name: "another's key", args: "$TARGET --cert public.cer --key other.key",
+			status: failure.StatusFailed, says: "key"})
 		with(secretCase{name: "broken file", args: "$TARGET --cert broken.pem", status: failure.StatusFailed})
 		with(secretCase{name: "key alone", args: "$TARGET --cert other.key", status: failure.StatusFailed})
 		with(secretCase{name: "cut PFX", args: "$TARGET --cert cut.pfx", status: failure.StatusFailed})
-		with(secretCase{name: "password as a flag", args: "$TARGET --password " + flagPassword, status: failure.StatusUsage, says: "no flag --password"})
-		with(secretCase{name: "password as a flag with =", args: "$TARGET --passwort=" + flagPassword, status: failure.StatusUsage})
-		with(secretCase{name: "password as a short flag", args: "$TARGET -p" + flagPassword, status: failure.StatusUsage, says: "no flag -p"})
-		with(secretCase{name: "password instead of a variable", args: "$TARGET --password-env " + flagPassword, status: failure.StatusUsage, says: "not set"})
-		with(secretCase{name: "password as an argument", args: "$TARGET " + flagPassword, status: failure.StatusUsage, says: "no arguments"})
-		with(secretCase{name: "password in the endpoint's URL", args: "$TARGET --token-url https://user:" + urlPassword + "@127.0.0.1:1/", status: failure.StatusUsage})
-		with(secretCase{name: "password in the authority", args: "$TARGET --authority https://user:" + urlPassword + "@idp.example --token-url=", status: failure.StatusUsage})
-		with(secretCase{name: "password in an authority of no kind", args: "$TARGET --authority ldap://user:" + urlPassword + "@idp.example", status: failure.StatusUsage, says: "unknown"})
-		with(secretCase{name: "password in a mistaken URL", args: "$TARGET --token-url https://user:" + urlPassword + "%zz@idp.example/", status: failure.StatusUsage})
-		with(secretCase{name: "password in the cloud's URL", args: "--client-id app --cert private.pfx --tenant contoso.com --scope s",
-			env: []string{envHost + "=https://user:" + urlPassword + "@login.example/"}, status: failure.StatusUsage, says: "none of Entra ID's clouds"})
+		with(secretCase{name: "password as a flag", args: "$TARGET --password " + flagPassword,
+			status: failure.StatusUsage, says: "no flag --password"})
+		with(secretCase{name: "password as a flag with =", args: "$TARGET --passwort=" + flagPassword,
+			status: failure.StatusUsage})
+		with(secretCase{name: "password as a short flag", args: "$TARGET -p" + flagPassword,
+			status: failure.StatusUsage, says: "no flag -p"})
+		with(secretCase{name: "password instead of a variable", args: "$TARGET --password-env " + flagPassword,
+			status: failure.StatusUsage, says: "not set"})
+		with(secretCase{name: "password as an argument", args: "$TARGET " + flagPassword, status: failure.StatusUsage,
+			says: "no arguments"})
+		with(secretCase{name: "password in the endpoint's URL",
+			args: "$TARGET --token-url https://user:" + urlPassword + "@127.0.0.1:1/", status: failure.StatusUsage})
+		with(secretCase{name: "password in the authority",
+			args:   "$TARGET --authority https://user:" + urlPassword + "@idp.example --token-url=",
+			status: failure.StatusUsage})
+		with(secretCase{name: "password in an authority of no kind",
+			args: "$TARGET --authority ldap://user:" + urlPassword + "@idp.example", status: failure.StatusUsage,
+			says: "--authority has a user or a password"})
+		with(secretCase{name: "password in a mistaken URL",
+			args:   "$TARGET --token-url https://user:" + urlPassword + "%zz@idp.example/",
+			status: failure.StatusUsage})
+		for name, value := range map[string]string{
+			"without a scheme":  "user:" + urlPassword + "@idp.example/token",
+			"with a blank":      "https://user:a␣" + urlPassword + "@idp.example/token",
+			"with a quote":      `https://user:"` + urlPassword + `"@idp.example/token`,
+			"with a slash":      "https://user:a/" + urlPassword + "@idp.example/token",
+			"without a user":    urlPassword + "@idp.example",
+			"behind adfs":       "adfs:user:" + urlPassword + "@sts.example",
+			"and a port number": "https://user:1/" + urlPassword + "@idp.example/token",
+		} {
+			with(secretCase{name: "password in the endpoint's URL " + name, args: "$TARGET --token-url " + value,
+				status: failure.StatusUsage, says: "--token-url has a user or a password"})
+			with(secretCase{name: "password in the authority " + name, args: "$TARGET --authority=" + value,
+				status: failure.StatusUsage, says: "--authority has a user or a password"})
+			with(secretCase{name: "password elsewhere " + name, args: "$TARGET --timeout " + value,
+				status: failure.StatusUsage, says: "give a duration"})
+		}
+		with(secretCase{name: "password instead of its file", args: "$TARGET --password-file " + flagPassword,
+			status: failure.StatusFailed, says: "can't be read"})
+		with(secretCase{name: "password instead of its file, a path",
+			args:   "$TARGET --password-file public.cer/" + flagPassword,
+			status: failure.StatusFailed, says: "can't be read"})
+		with(secretCase{name: "password in the cloud's URL",
+			args:   "--client-id app --cert private.pfx --tenant contoso.com --scope s",
+			env:    []string{envHost + "=https://user:" + urlPassword + "@login.example/"},
+			status: failure.StatusUsage, says: "AZURE_AUTHORITY_HOST has a user or a password"})
 		if command.offline {
 			continue
 		}
-		with(secretCase{name: "another's certificate", args: "$TARGET --cert other.pfx", status: failure.StatusFailed, says: "AADSTS700027"})
-		with(secretCase{name: "endpoint refuses", args: "$TARGET", fault: "refuses", status: failure.StatusFailed, says: "AADSTS700027"})
-		with(secretCase{name: "endpoint echoes", args: "$TARGET", fault: "echoes", status: failure.StatusFailed, says: "you sent"})
-		with(secretCase{name: "untrusted", args: "$TARGET --ca public.pem", status: failure.StatusFailed, says: "authority"})
+		with(secretCase{name: "another's certificate", args: "$TARGET --cert other.pfx", status: failure.StatusFailed,
+			says: "AADSTS700027"})
+		with(secretCase{name: "endpoint refuses", args: "$TARGET", fault: "refuses", status: failure.StatusFailed,
+			says: "AADSTS700027"})
+		with(secretCase{name: "endpoint echoes", args: "$TARGET", fault: "echoes", status: failure.StatusFailed,
+			says: "you sent"})
+		with(secretCase{name: "untrusted", args: "$TARGET --ca public.pem", status: failure.StatusFailed,
+			says: "authority"})
 		if !command.retries {
 			continue
 		}
-		with(secretCase{name: "unreachable", args: "$TARGET --token-url https://127.0.0.1:1/", status: failure.StatusFailed, says: "refused"})
+		with(secretCase{name: "unreachable", args: "$TARGET --token-url https://127.0.0.1:1/",
+			status: failure.StatusFailed, says: "refused"})
 		proxied := "--client-id app --cert private.pfx --tenant contoso.com --scope s"
-		with(secretCase{name: "unreachable proxy", args: proxied, env: []string{"HTTPS_PROXY=http://user:" + proxyPassword + "@127.0.0.1:1"}, status: failure.StatusFailed, says: "refused"})
-		with(secretCase{name: "mistaken proxy", args: proxied, env: []string{"HTTPS_PROXY=user:" + proxyPassword + "#@127.0.0.1:1"}, status: failure.StatusFailed, says: "proxyconnect"})
+		with(secretCase{name: "unreachable proxy", args: proxied,
+			env: []string{"HTTPS_PROXY=http://user:" + proxyPassword + "@127.0.0.1:1"}, status: failure.StatusFailed,
+			says: "refused"})
+		with(secretCase{name: "mistaken proxy", args: proxied,
+			env: []string{"HTTPS_PROXY=user:" + proxyPassword + "#@127.0.0.1:1"}, status: failure.StatusFailed,
+			says: "proxyconnect"})
 		for _, fault := range slices.Sorted(maps.Keys(endpointFaults)) {
 			with(secretCase{name: "endpoint " + fault, args: "$TARGET", fault: fault, status: failure.StatusFailed})
 		}
@@ -117,18 +165,26 @@ func certCases(granted string) []secretCase {
 	payload, _, _ := strings.Cut(rest, ".")
 	return []secretCase{
 		{name: "new", args: "cert new --subject s --password-env OUT --out new1", made: "new1/private.pfx"},
-		{name: "new, with the key in a PEM", args: "cert new --subject s --password-env OUT --out new2 --pem --json", made: "new2/private.pfx"},
-		{name: "new, old form", args: "cert new --subject s --password-file out-password --out new3 --legacy", made: "new3/private.pfx"},
-		{name: "new, exists", args: "cert new --subject s --password-env OUT --out .", status: failure.StatusFailed, says: "exist"},
-		{name: "new, nowhere", args: "cert new --subject s --password-env OUT --out private.pfx/x", status: failure.StatusFailed},
-		{name: "new, weak key", args: "cert new --subject s --password-env OUT --key-bits 1024 --out new4", status: failure.StatusUsage},
-		{name: "new, password as a flag", args: "cert new --subject s --password=" + flagPassword, status: failure.StatusUsage, says: "no flag --password"},
-		{name: "new, password as an argument", args: "cert new --subject s " + flagPassword, status: failure.StatusUsage},
+		{name: "new, with the key in a PEM", args: "cert new --subject s --password-env OUT --out new2 --pem --json",
+			made: "new2/private.pfx"},
+		{name: "new, old form", args: "cert new --subject s --password-file out-password --out new3 --legacy",
+			made: "new3/private.pfx"},
+		{name: "new, exists", args: "cert new --subject s --password-env OUT --out .", status: failure.StatusFailed,
+			says: "exist"},
+		{name: "new, nowhere", args: "cert new --subject s --password-env OUT --out private.pfx/x",
+			status: failure.StatusFailed},
+		{name: "new, weak key", args: "cert new --subject s --password-env OUT --key-bits 1024 --out new4",
+			status: failure.StatusUsage},
+		{name: "new, password as a flag", args: "cert new --subject s --password=" + flagPassword,
+			status: failure.StatusUsage, says: "no flag --password"},
+		{name: "new, password as an argument", args: "cert new --subject s " + flagPassword,
+			status: failure.StatusUsage},
 		{name: "show", args: "cert show private.pfx"},
 		{name: "show as JSON", args: "cert show private.pfx --json"},
 		{name: "show a PEM with its key", args: "cert show pair.pem"},
 		{name: "show, key apart", args: "cert show public.pem --key app.key --json"},
-		{name: "show, wrong password", args: "cert show private.pfx", env: []string{envPassword + "=" + wrongPassword}, status: failure.StatusFailed, says: "wrong password"},
+		{name: "show, wrong password", args: "cert show private.pfx", env: []string{envPassword + "=" + wrongPassword},
+			status: failure.StatusFailed, says: "wrong password"},
 		{name: "show, another's key", args: "cert show public.pem --key other.key", status: failure.StatusFailed},
 		{name: "show, broken key", args: "cert show broken.pem", status: failure.StatusFailed},
 		{name: "show, cut", args: "cert show cut.pfx", status: failure.StatusFailed},
@@ -136,25 +192,50 @@ func certCases(granted string) []secretCase {
 		{name: "show, absent", args: "cert show absent", status: failure.StatusFailed},
 		{name: "show, two arguments", args: "cert show private.pfx " + flagPassword, status: failure.StatusUsage},
 		{name: "convert to PEM", args: "cert convert private.pfx converted.pem"},
-		{name: "convert to PFX", args: "cert convert pair.pem converted.pfx --out-password-env OUT", made: "converted.pfx"},
-		{name: "convert to an old PFX", args: "cert convert private.pfx old.pfx --legacy --out-password-file out-password", made: "old.pfx"},
-		{name: "convert, wrong password", args: "cert convert private.pfx no.pem", env: []string{envPassword + "=" + wrongPassword}, status: failure.StatusFailed},
-		{name: "convert, exists", args: "cert convert private.pfx pair.pem", status: failure.StatusFailed, says: "exists"},
-		{name: "convert, no form", args: "cert convert private.pfx out --out-password-env OUT", status: failure.StatusUsage},
-		{name: "convert, password for a PEM", args: "cert convert private.pfx no.pem --out-password-env OUT", status: failure.StatusUsage},
-		{name: "convert, password as a flag", args: "cert convert private.pfx no.pfx --out-password " + flagPassword, status: failure.StatusUsage},
+		{name: "convert to PFX", args: "cert convert pair.pem converted.pfx --out-password-env OUT",
+			made: "converted.pfx"},
+		{name: "convert to an old PFX",
+			args: "cert convert private.pfx old.pfx --legacy --out-password-file out-password", made: "old.pfx"},
+		{name: "convert, wrong password", args: "cert convert private.pfx no.pem",
+			env: []string{envPassword + "=" + wrongPassword}, status: failure.StatusFailed},
+		{name: "convert, exists", args: "cert convert private.pfx pair.pem", status: failure.StatusFailed,
+			says: "exists"},
+		{name: "convert, no form", args: "cert convert private.pfx out --out-password-env OUT",
+			status: failure.StatusUsage},
+		{name: "convert, password for a PEM", args: "cert convert private.pfx no.pem --out-password-env OUT",
+			status: failure.StatusUsage},
+		{name: "convert, password as a flag", args: "cert convert private.pfx no.pfx --out-password " + flagPassword,
+			status: failure.StatusUsage},
 		{name: "decode", args: "decode", stdin: granted},
 		{name: "decode as JSON", args: "decode --json", stdin: "Authorization: Bearer " + granted},
 		{name: "decode, two parts", args: "decode", stdin: header + "." + payload, status: failure.StatusFailed},
 		{name: "decode, no JSON", args: "decode", stdin: payload[1:] + "." + rest, status: failure.StatusFailed},
-		{name: "decode, encrypted", args: "decode", stdin: granted + "." + payload + "." + payload, status: failure.StatusFailed},
+		{name: "decode, encrypted", args: "decode", stdin: granted + "." + payload + "." + payload,
+			status: failure.StatusFailed},
 		{name: "decode, as an argument", args: "decode " + granted, status: failure.StatusUsage},
 		{name: "decode, as a flag", args: "decode --" + payload, status: failure.StatusUsage},
 		{name: "no such command", args: granted, status: failure.StatusUsage},
 		{name: "no such command, a password", args: flagPassword, status: failure.StatusUsage},
 		{name: "serve, a key alone", args: "serve --client app=app.key", status: failure.StatusFailed},
 		{name: "serve, a cut PFX", args: "serve --client app=cut.pfx", status: failure.StatusFailed},
-		{name: "serve, password in the issuer", args: "serve --client app=public.cer --issuer http://user:" + urlPassword + "@idp.example", status: failure.StatusUsage},
+		{name: "serve, password in the issuer",
+			args:   "serve --client app=public.cer --issuer http://user:" + urlPassword + "@idp.example",
+			status: failure.StatusUsage},
+		{name: "serve, password in an issuer without a scheme",
+			args:   "serve --client app=public.cer --issuer user:" + urlPassword + "@idp.example",
+			status: failure.StatusUsage, says: "--issuer has a user or a password"},
+		{name: "serve, password in a fault",
+			args:   "serve --client app=public.cer --fail redirectt:https://user:" + urlPassword + "@idp.example",
+			status: failure.StatusUsage, says: "is unknown"},
+		{name: "serve, password in the address",
+			args:   "serve --client app=public.cer --addr user:" + urlPassword + "@127.0.0.1:1",
+			status: failure.StatusUsage},
+		{name: "convert, password instead of its file",
+			args: "cert convert private.pfx no.pfx --out-password-file " + flagPassword, status: failure.StatusFailed,
+			says: "can't be read"},
+		{name: "new, password instead of its file",
+			args: "cert new --subject s --out new5 --password-file " + flagPassword, status: failure.StatusFailed,
+			says: "can't be read"},
 		{name: "version", args: "version"},
 		{name: "reference", args: "reference"},
 		{name: "completion", args: "completion bash"},

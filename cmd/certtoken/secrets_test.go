@@ -193,7 +193,7 @@ func (w *secretWorld) run(t *testing.T, c secretCase) {
 			args = append(args, target...)
 			continue
 		}
-		args = append(args, word)
+		args = append(args, strings.ReplaceAll(word, "␣", " "))
 	}
 	var stdout, stderr bytes.Buffer
 	cmd := w.command(t.Context(), args...)

@@ -12,6 +12,7 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/userinfo"
 	"github.com/spf13/cobra"
 )
 
@@ -62,7 +63,8 @@ is replaced only if it holds nothing but CERTIFICATE blocks.
 	flags.StringArrayVar(&s.clients, "client", nil, "`ID=FILE`: a client and its certificate; repeat it for several")
 	flags.StringVar(&s.addr, "addr", "127.0.0.1:0", "loopback `ADDRESS` to listen on; port 0 is any that is free")
 	flags.BoolVar(&s.http, "http", false, "plain http, for clients that can't be given a CA")
-	flags.StringVar(&s.tenant, "tenant", "", "the only `TENANT` (default "+certtokentest.DefaultTenant+" and every other)")
+	flags.StringVar(&s.tenant, "tenant", "",
+		"the only `TENANT` (default "+certtokentest.DefaultTenant+" and every other)")
 	flags.StringVar(&s.issuer, "issuer", "", "be an OAuth server with this issuer `URL`; self is its own address")
 	flags.StringArrayVar(&s.audience, "audience", nil, "`AUD` to accept in assertions besides the usual one")
 	flags.StringArrayVar(&s.scopes, "scope", nil, "the only `SCOPE` to grant; repeat it for several (default any)")
@@ -70,7 +72,8 @@ is replaced only if it holds nothing but CERTIFICATE blocks.
 	flags.Var(&s.offset, "clock-offset", "`DURATION` by which its clock is ahead, or with - behind")
 	flags.StringArrayVar(&s.fail, "fail", nil, "fail as `SPEC` says; several take turns")
 	flags.IntVar(&s.first, "fail-first", 0, "fail only the first `N` requests")
-	flags.StringVar((*string)(&s.caFile), "ca-file", "", "`FILE` to write the CA to, new or with certificates only (default a temporary one)")
+	flags.StringVar((*string)(&s.caFile), "ca-file", "",
+		"`FILE` to write the CA to, new or with certificates only (default a temporary one)")
 	flags.BoolVar(&s.json, "json", false, "print the address and the rest as JSON")
 	flags.BoolVarP(&s.quiet, "quiet", "q", false, "don't log requests")
 	return cmd
@@ -155,6 +158,9 @@ func (s *serveCommand) endpoint() (*certtokentest.Server, error) {
 		certtokentest.WithRequestLimit(remembered),
 	}
 	switch {
+	case userinfo.In(s.issuer):
+		return nil, failure.Usagef("--issuer has a user or a password in it").
+			Advise("Leave out what stands before the @: an issuer's URL never has it.")
 	case s.tenant != "" && s.issuer != "":
 		return nil, failure.Usagef("--tenant and --issuer exclude each other: an issuer has no tenants")
 	case s.tenant != "":

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/certtoken/certtoken/certtokentest"
@@ -39,25 +40,41 @@ func (l *requestLogger) log(number string) {
 	}
 }
 
+// Bounds on what a client can write into the log: it chooses its id, and the
+// endpoint repeats it in its description.
+const (
+	maxLogField = 128
+	maxLogText  = 512
+)
+
 // requestText is a request for people. It holds neither assertion nor token.
 func requestText(r *certtokentest.Request) string {
-	text := fmt.Sprintf("%d %s", r.Status, r.ClientID)
+	client := cut(r.ClientID, maxLogField)
+	text := fmt.Sprintf("%d %s", r.Status, client)
 	switch {
 	case r.Status == 0:
-		text = "connection reset " + r.ClientID
+		text = "connection reset " + client
 	case r.AccessToken != "":
-		text += ": token granted for " + r.Scope
+		text += ": token granted for " + cut(r.Scope, maxLogField)
 	case r.Error != "":
-		text += ": " + r.Error
+		text += ": " + cut(r.Error, maxLogField)
 	}
 	if r.Code != 0 && r.Tenant != "" { // of Entra ID; another server doesn't answer it
 		text += fmt.Sprintf(": AADSTS%d", r.Code)
 	}
 	if r.Description != "" {
-		text += ": " + r.Description
+		text += ": " + cut(r.Description, maxLogText)
 	}
 	if r.Fault != nil {
 		text += " (by --fail)"
 	}
 	return text
+}
+
+// cut shortens a text to this many bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/userinfo"
 )
 
 // serverFlags say which server is asked.
@@ -31,6 +32,9 @@ type server struct {
 	needTenant bool
 	origin     string
 }
+
+// withoutUser is what to do about user:password@ in a URL.
+const withoutUser = "Leave out what stands before the @: the application proves who it is with its certificate."
 
 // cloud is one of Entra ID's.
 type cloud struct {
@@ -56,6 +60,9 @@ func cloudNamed(name string) *cloud {
 
 // server decides which one is meant.
 func (f *serverFlags) server() (*server, error) {
+	if userinfo.In(f.tokenURL) {
+		return nil, failure.Usagef("--token-url has a user or a password in it").Advise(withoutUser)
+	}
 	authority := f.authority
 	switch {
 	case authority == "" && f.tokenURL != "":
@@ -66,6 +73,9 @@ func (f *serverFlags) server() (*server, error) {
 			return nil, err
 		}
 		authority = named
+	}
+	if userinfo.In(authority) {
+		return nil, failure.Usagef("--authority has a user or a password in it").Advise(withoutUser)
 	}
 	if c := cloudNamed(strings.ToLower(authority)); c != nil {
 		return f.entra(c), nil
@@ -78,9 +88,6 @@ func (f *serverFlags) server() (*server, error) {
 		return nil, failure.Usagef("--authority %q is unknown", authority).
 			Advise("Give entra, entra-usgov, entra-china, adfs:HOST, or an issuer's URL.")
 	}
-	if u.User != nil {
-		return nil, failure.Usagef("--authority has a user in its URL, which an issuer's never has")
-	}
 	return f.generic(authority)
 }
 
@@ -89,6 +96,9 @@ func authorityFromEnv() (string, error) {
 	host := os.Getenv(envHost)
 	if host == "" {
 		return "entra", nil
+	}
+	if userinfo.In(host) {
+		return "", failure.Usagef("%s has a user or a password in it", envHost).Advise(withoutUser)
 	}
 	bare := strings.TrimPrefix(strings.TrimPrefix(host, "https://"), "http://")
 	bare, _, _ = strings.Cut(bare, "/")

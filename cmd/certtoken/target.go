@@ -38,6 +38,7 @@ type targetFlags struct {
 	kid        string
 	x5c        bool
 	lifetime   duration
+	backdate   duration
 	ca         string
 	timeout    duration
 	loopback   bool
@@ -58,24 +59,33 @@ func (f *targetFlags) addTo(cmd *cobra.Command) {
 	add(flagsWho, func(s *pflag.FlagSet) {
 		s.StringVar(&f.tenant, "tenant", "", "Entra ID `TENANT`: GUID or domain ($"+envTenant+")")
 		s.StringVar(&f.clientID, "client-id", "", "`ID` of the application ($"+envClientID+")")
-		s.StringArrayVar(&f.scopes, "scope", nil, "`SCOPE` to ask for, for Entra ID RESOURCE/.default; repeat it for several")
+		s.StringArrayVar(&f.scopes, "scope", nil,
+			"`SCOPE` to ask for, for Entra ID RESOURCE/.default; repeat it for several")
 	})
 	add(flagsCertificate, func(s *pflag.FlagSet) {
-		s.StringVar(&f.cert.file, "cert", "", "`FILE` with the certificate: PFX or PEM, - is standard input ($"+envCertPath+")")
+		s.StringVar(&f.cert.file, "cert", "",
+			"`FILE` with the certificate: PFX or PEM, - is standard input ($"+envCertPath+")")
 		f.cert.addTo(s)
 	})
 	add(flagsServer, func(s *pflag.FlagSet) {
-		s.StringVar(&f.authority, "authority", "", "`SERVER`: entra, entra-usgov, entra-china, adfs:HOST or an issuer's URL (default entra, or by $"+envHost+")")
+		s.StringVar(&f.authority, "authority", "",
+			"`SERVER`: entra, entra-usgov, entra-china, adfs:HOST or an issuer's URL (default entra, or by $"+envHost+")")
 		s.StringVar(&f.tokenURL, "token-url", "", "token endpoint's `URL`; without --authority, of any OAuth server")
 	})
 	add(flagsAssertion, func(s *pflag.FlagSet) {
-		s.StringVar(&f.audience, "audience", "", "`AUD` of the assertion (default: the issuer, or the token endpoint)")
-		s.StringVar(&f.alg, "alg", "", "`ALG` of the signature: RS256, RS384, RS512, PS256, PS384, PS512 (default PS256 for Entra ID, else RS256)")
-		s.StringVar(&f.thumbprint, "thumbprint", "", "`WHICH` thumbprint it carries: x5t#S256, x5t, both or none (default x5t#S256, for ADFS x5t)")
-		s.StringVar(&f.typ, "typ", "", "`TYP` of its header (default JWT for Entra ID and ADFS, else client-authentication+jwt)")
+		s.StringVar(&f.audience, "audience", "",
+			"`AUD` of the assertion (default: the issuer, or the token endpoint)")
+		s.StringVar(&f.alg, "alg", "",
+			"`ALG` of the signature: RS256, RS384, RS512, PS256, PS384, PS512 (default PS256 for Entra ID, else RS256)")
+		s.StringVar(&f.thumbprint, "thumbprint", "",
+			"`WHICH` thumbprint it carries: x5t#S256, x5t, both or none (default x5t#S256, for ADFS x5t)")
+		s.StringVar(&f.typ, "typ", "",
+			"`TYP` of its header (default JWT for Entra ID and ADFS, else client-authentication+jwt)")
 		s.StringVar(&f.kid, "kid", "", "key `ID` in its header (default none)")
 		s.BoolVar(&f.x5c, "x5c", false, "send the certificate chain in its header ($"+envSendChain+")")
 		s.Var(&f.lifetime, "lifetime", "`DURATION` of its validity, 1s to 1h (default 5m for Entra ID and ADFS, else 1m)")
+		s.Var(&f.backdate, "backdate",
+			"`DURATION` by which its nbf and iat are set back, 0s to 1h, against clocks that differ")
 	})
 	add(flagsConnection, func(s *pflag.FlagSet) {
 		s.StringVar(&f.ca, "ca", "", "`FILE` with an extra root certificate")
@@ -205,6 +215,9 @@ func (f *targetFlags) authorityOptions(cmd *cobra.Command) ([]certtoken.Authorit
 	}
 	if given("lifetime") {
 		opts = append(opts, certtoken.WithLifetime(time.Duration(f.lifetime)))
+	}
+	if given("backdate") {
+		opts = append(opts, certtoken.WithBackdate(time.Duration(f.backdate)))
 	}
 	if f.loopback {
 		opts = append(opts, certtoken.WithLoopbackHTTP())

@@ -18,6 +18,7 @@ type Console struct {
 	Out io.Writer
 	Err io.Writer
 
+	hide                 func(string) string
 	out                  *checkedWriter
 	colourOut, colourErr bool
 }
@@ -25,7 +26,31 @@ type Console struct {
 // With returns a console without colour.
 func With(in *os.File, out, err io.Writer) *Console {
 	checked := &checkedWriter{w: out}
-	return &Console{In: in, Out: checked, Err: err, out: checked}
+	return &Console{In: in, Out: checked, Err: err, out: checked, hide: func(text string) string { return text }}
+}
+
+// HideWith lets a function remove secrets from whatever goes to standard error,
+// and from what passes Hide.
+func (c *Console) HideWith(hide func(string) string) {
+	c.hide = hide
+	c.Err = &hidingWriter{c.Err, hide}
+}
+
+// Hide removes secrets from a text for standard output. Where a command was
+// asked for a secret, it isn't called.
+func (c *Console) Hide(text string) string { return c.hide(text) }
+
+// hidingWriter changes each text on its way. Nobody writes one in pieces.
+type hidingWriter struct {
+	w    io.Writer
+	hide func(string) string
+}
+
+func (w *hidingWriter) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.w, w.hide(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // checkedWriter remembers the first failure, so that a full disk or a closed

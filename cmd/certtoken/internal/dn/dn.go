@@ -188,7 +188,8 @@ func (p *parser) escape(kind attributeKind) (byte, error) {
 			return pair[0], nil
 		}
 	}
-	return 0, fmt.Errorf(`%s: after \ comes one of \ " + , ; < > = # or a space, or two hexadecimal digits; write \\ for \ itself`,
+	return 0, fmt.Errorf(
+		`%s: after \ comes one of \ " + , ; < > = # or a space, or two hexadecimal digits; write \\ for \ itself`,
 		kind.name)
 }
 

@@ -172,7 +172,8 @@ func TestCommonName(t *testing.T) {
 // reads.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"my-app", "CN=my-app,O=Example,C=DE", `CN=a\,b+OU=c\2Bd;DC=e`, `CN="a, b"`, "CN=#0C0161", "1.2.3=#1E020061", "my=app", `CN=\`,
+		"my-app", "CN=my-app,O=Example,C=DE", `CN=a\,b+OU=c\2Bd;DC=e`,
+		`CN="a, b"`, "CN=#0C0161", "1.2.3=#1E020061", "my=app", `CN=\`,
 	} {
 		f.Add(seed)
 	}

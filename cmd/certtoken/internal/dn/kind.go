@@ -23,43 +23,58 @@ type attributeKind struct {
 // noBound is for types without an upper bound of their own.
 const noBound = 1024
 
-var commonName = attributeKind{name: "CN", oid: asn1.ObjectIdentifier{2, 5, 4, 3}, max: 64}
+const printable, ia5 = asn1.TagPrintableString, asn1.TagIA5String
+
+// Types that are looked for by themselves, or have several names.
+var (
+	commonName   = attributeKind{name: "CN", oid: asn1.ObjectIdentifier{2, 5, 4, 3}, max: 64}
+	emailAddress = attributeKind{name: "emailAddress", oid: oidEmailAddress, max: 255, tag: ia5}
+	surname      = attributeKind{name: "SN", oid: asn1.ObjectIdentifier{2, 5, 4, 4}, max: noBound}
+	province     = attributeKind{name: "ST", oid: asn1.ObjectIdentifier{2, 5, 4, 8}, max: 128}
+	title        = attributeKind{name: "title", oid: asn1.ObjectIdentifier{2, 5, 4, 12}, max: 64}
+	givenName    = attributeKind{name: "GN", oid: asn1.ObjectIdentifier{2, 5, 4, 42}, max: noBound}
+)
+
+// Object identifiers outside of X.520's arc.
+var (
+	oidEmailAddress    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
+	oidUserID          = asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1}
+	oidDomainComponent = asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}
+)
 
 // kinds are the types of attributes that have names: those of RFC 4514 §3 and
 // others that certificates use, under the names that programs write.
 var kinds = map[string]attributeKind{
-	"CN":                     commonName,
-	"COMMONNAME":             commonName,
-	"SN":                     {name: "SN", oid: asn1.ObjectIdentifier{2, 5, 4, 4}, max: noBound},
-	"SURNAME":                {name: "SN", oid: asn1.ObjectIdentifier{2, 5, 4, 4}, max: noBound},
-	"SERIALNUMBER":           {name: "serialNumber", oid: asn1.ObjectIdentifier{2, 5, 4, 5}, max: 64, tag: asn1.TagPrintableString},
-	"C":                      {name: "C", oid: asn1.ObjectIdentifier{2, 5, 4, 6}, max: 2, tag: asn1.TagPrintableString, length: 2},
-	"L":                      {name: "L", oid: asn1.ObjectIdentifier{2, 5, 4, 7}, max: 128},
-	"ST":                     {name: "ST", oid: asn1.ObjectIdentifier{2, 5, 4, 8}, max: 128},
-	"S":                      {name: "ST", oid: asn1.ObjectIdentifier{2, 5, 4, 8}, max: 128},
-	"STREET":                 {name: "STREET", oid: asn1.ObjectIdentifier{2, 5, 4, 9}, max: noBound},
-	"O":                      {name: "O", oid: asn1.ObjectIdentifier{2, 5, 4, 10}, max: 64},
-	"OU":                     {name: "OU", oid: asn1.ObjectIdentifier{2, 5, 4, 11}, max: 64},
-	"TITLE":                  {name: "title", oid: asn1.ObjectIdentifier{2, 5, 4, 12}, max: 64},
-	"T":                      {name: "title", oid: asn1.ObjectIdentifier{2, 5, 4, 12}, max: 64},
-	"DESCRIPTION":            {name: "description", oid: asn1.ObjectIdentifier{2, 5, 4, 13}, max: noBound},
-	"POSTALCODE":             {name: "postalCode", oid: asn1.ObjectIdentifier{2, 5, 4, 17}, max: 40},
-	"NAME":                   {name: "name", oid: asn1.ObjectIdentifier{2, 5, 4, 41}, max: noBound},
-	"GN":                     {name: "GN", oid: asn1.ObjectIdentifier{2, 5, 4, 42}, max: noBound},
-	"GIVENNAME":              {name: "GN", oid: asn1.ObjectIdentifier{2, 5, 4, 42}, max: noBound},
-	"INITIALS":               {name: "initials", oid: asn1.ObjectIdentifier{2, 5, 4, 43}, max: noBound},
-	"DNQUALIFIER":            {name: "dnQualifier", oid: asn1.ObjectIdentifier{2, 5, 4, 46}, max: noBound, tag: asn1.TagPrintableString},
-	"PSEUDONYM":              {name: "pseudonym", oid: asn1.ObjectIdentifier{2, 5, 4, 65}, max: 128},
-	"ORGANIZATIONIDENTIFIER": {name: "organizationIdentifier", oid: asn1.ObjectIdentifier{2, 5, 4, 97}, max: noBound},
-	"UID":                    {name: "UID", oid: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1}, max: 256},
-	"DC":                     {name: "DC", oid: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, max: 63, tag: asn1.TagIA5String},
-	"E":                      emailAddress,
-	"EMAIL":                  emailAddress,
-	"EMAILADDRESS":           emailAddress,
-}
-
-var emailAddress = attributeKind{
-	name: "emailAddress", oid: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, max: 255, tag: asn1.TagIA5String,
+	"CN":           commonName,
+	"COMMONNAME":   commonName,
+	"SN":           surname,
+	"SURNAME":      surname,
+	"SERIALNUMBER": {name: "serialNumber", oid: asn1.ObjectIdentifier{2, 5, 4, 5}, max: 64, tag: printable},
+	"C":            {name: "C", oid: asn1.ObjectIdentifier{2, 5, 4, 6}, max: 2, tag: printable, length: 2},
+	"L":            {name: "L", oid: asn1.ObjectIdentifier{2, 5, 4, 7}, max: 128},
+	"ST":           province,
+	"S":            province,
+	"STREET":       {name: "STREET", oid: asn1.ObjectIdentifier{2, 5, 4, 9}, max: noBound},
+	"O":            {name: "O", oid: asn1.ObjectIdentifier{2, 5, 4, 10}, max: 64},
+	"OU":           {name: "OU", oid: asn1.ObjectIdentifier{2, 5, 4, 11}, max: 64},
+	"TITLE":        title,
+	"T":            title,
+	"DESCRIPTION":  {name: "description", oid: asn1.ObjectIdentifier{2, 5, 4, 13}, max: noBound},
+	"POSTALCODE":   {name: "postalCode", oid: asn1.ObjectIdentifier{2, 5, 4, 17}, max: 40},
+	"NAME":         {name: "name", oid: asn1.ObjectIdentifier{2, 5, 4, 41}, max: noBound},
+	"GN":           givenName,
+	"GIVENNAME":    givenName,
+	"INITIALS":     {name: "initials", oid: asn1.ObjectIdentifier{2, 5, 4, 43}, max: noBound},
+	"DNQUALIFIER":  {name: "dnQualifier", oid: asn1.ObjectIdentifier{2, 5, 4, 46}, max: noBound, tag: printable},
+	"PSEUDONYM":    {name: "pseudonym", oid: asn1.ObjectIdentifier{2, 5, 4, 65}, max: 128},
+	"ORGANIZATIONIDENTIFIER": {
+		name: "organizationIdentifier", oid: asn1.ObjectIdentifier{2, 5, 4, 97}, max: noBound,
+	},
+	"UID":          {name: "UID", oid: oidUserID, max: 256},
+	"DC":           {name: "DC", oid: oidDomainComponent, max: 63, tag: ia5},
+	"E":            emailAddress,
+	"EMAIL":        emailAddress,
+	"EMAILADDRESS": emailAddress,
 }
 
 var (
