@@ -1,19 +1,20 @@
 package main
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 )
 
-// needsCommand is what a command does that only has subcommands.
+// needsCommand is what a command does that only has subcommands. The help goes to
+// standard error: nobody has asked for it, and standard output may be read by a
+// program.
 func needsCommand(cmd *cobra.Command, _ []string) error {
-	return failure.Usagef("%q needs a command", cmd.CommandPath()).Advise(seeHelp(cmd))
+	writeHelp(cmd.ErrOrStderr(), cmd)
+	return failure.Usagef("%q needs a command", cmd.CommandPath())
 }
 
 func seeHelp(cmd *cobra.Command) string {
@@ -32,11 +33,9 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if !commandName.MatchString(args[0]) {
 		return failure.Usagef("%q has no such command", cmd.CommandPath()).Advise(seeHelp(cmd))
 	}
-	f := failure.Usagef("%q has no command %q", cmd.CommandPath(), args[0])
-	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
-		f.Advise("Did you mean " + strings.Join(names, " or ") + "?")
-	}
-	return f.Advise(seeHelp(cmd))
+	return failure.Usagef("%q has no command %q", cmd.CommandPath(), args[0]).
+		Advise(didYouMean(cmd.SuggestionsFor(args[0]))...).
+		Advise(seeHelp(cmd))
 }
 
 var commandName = regexp.MustCompile(`^[a-z-]{1,16}$`)
@@ -51,30 +50,10 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// flagError is wrong usage of a flag. Passwords are never flags, so one that was
-// tried as a flag isn't repeated; nor is what doesn't look like a flag's name,
-// which may be a token.
-func flagError(cmd *cobra.Command, err error) error {
-	if errors.Is(err, pflag.ErrHelp) {
-		return err
+// didYouMean is advice that names what is spelt nearly the same, if there is any.
+func didYouMean(names []string) []string {
+	if len(names) == 0 {
+		return nil
 	}
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return failure.Usagef("%w", err).Advise(seeHelp(cmd))
-	}
-	name := unknown.GetSpecifiedName()
-	if strings.HasPrefix(name, "pass") || strings.Contains(name, "secret") {
-		return failure.Usagef("there is no flag --%s: a password in the arguments could be read by every process", name).
-			Advise("Use --password-env VAR or --password-file FILE (- for standard input), or be",
-				"asked for it on a terminal.")
-	}
-	if unknown.GetSpecifiedShortnames() != "" {
-		return failure.Usagef("there is no flag -%s", name).Advise(seeHelp(cmd))
-	}
-	if !flagName.MatchString(name) {
-		return failure.Usagef("there is no such flag").Advise(seeHelp(cmd))
-	}
-	return failure.Usagef("there is no flag --%s", name).Advise(seeHelp(cmd))
+	return []string{"Did you mean " + strings.Join(names, " or ") + "?"}
 }
-
-var flagName = regexp.MustCompile(`^[a-z0-9-]{1,24}$`)

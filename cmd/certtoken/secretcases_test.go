@@ -50,16 +50,16 @@ func askCases() []secretCase {
 	for _, command := range []struct {
 		args, shows string
 		offline     bool
-		retries     bool // it also meets what is tried again, which takes its time
+		more        bool // it also meets what takes its time, and what is the same for all commands
 	}{
 		{args: "token", shows: theToken},
-		{args: "token --verbose", shows: theToken, retries: true},
+		{args: "token --verbose", shows: theToken, more: true},
 		{args: "token --json", shows: theToken},
 		{args: "token --header", shows: theToken},
 		{args: "token --mtls -v", shows: theToken},
 		{args: "doctor"},
-		{args: "doctor --verbose --cer public.cer", retries: true},
-		{args: "doctor --json", retries: true},
+		{args: "doctor --verbose --cer public.cer", more: true},
+		{args: "doctor --json", more: true},
 		{args: "assertion", shows: theAssertion, offline: true},
 		{args: "assertion -v --curl --reveal", shows: theAssertion, offline: true},
 		{args: "assertion --curl", offline: true},
@@ -104,22 +104,6 @@ func askCases() []secretCase {
 		with(secretCase{name: "password in a mistaken URL",
 			args:   "$TARGET --token-url https://user:" + urlPassword + "%zz@idp.example/",
 			status: failure.StatusUsage})
-		for name, value := range map[string]string{
-			"without a scheme":  "user:" + urlPassword + "@idp.example/token",
-			"with a blank":      "https://user:a␣" + urlPassword + "@idp.example/token",
-			"with a quote":      `https://user:"` + urlPassword + `"@idp.example/token`,
-			"with a slash":      "https://user:a/" + urlPassword + "@idp.example/token",
-			"without a user":    urlPassword + "@idp.example",
-			"behind adfs":       "adfs:user:" + urlPassword + "@sts.example",
-			"and a port number": "https://user:1/" + urlPassword + "@idp.example/token",
-		} {
-			with(secretCase{name: "password in the endpoint's URL " + name, args: "$TARGET --token-url " + value,
-				status: failure.StatusUsage, says: "--token-url has a user or a password"})
-			with(secretCase{name: "password in the authority " + name, args: "$TARGET --authority=" + value,
-				status: failure.StatusUsage, says: "--authority has a user or a password"})
-			with(secretCase{name: "password elsewhere " + name, args: "$TARGET --timeout " + value,
-				status: failure.StatusUsage, says: "give a duration"})
-		}
 		with(secretCase{name: "password instead of its file", args: "$TARGET --password-file " + flagPassword,
 			status: failure.StatusFailed, says: "can't be read"})
 		with(secretCase{name: "password instead of its file, a path",
@@ -140,8 +124,25 @@ func askCases() []secretCase {
 			says: "you sent"})
 		with(secretCase{name: "untrusted", args: "$TARGET --ca public.pem", status: failure.StatusFailed,
 			says: "authority"})
-		if !command.retries {
+		if !command.more {
 			continue
+		}
+		for name, value := range map[string]string{
+			"without a scheme":  "user:" + urlPassword + "@idp.example/token",
+			"with a blank":      "https://user:a␣" + urlPassword + "@idp.example/token",
+			"with a quote":      `https://user:"` + urlPassword + `"@idp.example/token`,
+			"with a slash":      "https://user:a/" + urlPassword + "@idp.example/token",
+			"without a user":    urlPassword + "@idp.example",
+			"behind adfs":       "adfs:user:" + urlPassword + "@sts.example",
+			"and a port number": "https://user:1/" + urlPassword + "@idp.example/token",
+		} {
+			with(secretCase{name: "password in the endpoint's URL " + name, args: "$TARGET --token-url " + value,
+				status: failure.StatusUsage, says: "--token-url has a user or a password"})
+			with(secretCase{name: "password in the authority " + name, args: "$TARGET --authority=" + value,
+				status: failure.StatusUsage, says: "--authority has a user or a password"})
+			// No flag's error repeats a value that it can't take.
+			with(secretCase{name: "password elsewhere " + name, args: "$TARGET --timeout " + value,
+				status: failure.StatusUsage, says: "give a duration"})
 		}
 		with(secretCase{name: "unreachable", args: "$TARGET --token-url https://127.0.0.1:1/",
 			status: failure.StatusFailed, says: "refused"})

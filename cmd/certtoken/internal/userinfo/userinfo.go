@@ -101,8 +101,9 @@ func before(value string, isURL bool) string {
 	return value[start:at]
 }
 
-// scheme is what a URL begins with, in a --fail SPEC too.
-var scheme = regexp.MustCompile(`(?i)^(?:redirect:)?[a-z][a-z0-9+.-]*://`)
+// scheme is what a URL begins with, in a --fail SPEC too, and what an --authority
+// can have in its place.
+var scheme = regexp.MustCompile(`(?i)^(?:(?:redirect:)?[a-z][a-z0-9+.-]*://|(?:adfs|https?):)`)
 
 // userAndPassword isn't matched by a Windows path such as C:\Users\me.
 var userAndPassword = regexp.MustCompile(`^[^\s/\\:]{2,}:.`)
