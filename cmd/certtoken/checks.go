@@ -23,21 +23,21 @@ const (
 	checkToken      = "token"
 )
 
-// status is a check's outcome.
-type status string
+// outcome is a check's outcome.
+type outcome string
 
 const (
-	statusOK      status = "ok"
-	statusFailed  status = "failed"
-	statusSkipped status = "skipped"
+	outcomeOK      outcome = "ok"
+	outcomeFailed  outcome = "failed"
+	outcomeSkipped outcome = "skipped"
 )
 
 // check is a line of the report. Advice under a check that is ok is a warning.
 type check struct {
-	Name   string `json:"name"`
-	Status status `json:"status"`
-	Detail string `json:"detail,omitempty"`
-	Advice string `json:"advice,omitempty"`
+	Name   string  `json:"name"`
+	Status outcome `json:"status"`
+	Detail string  `json:"detail,omitempty"`
+	Advice string  `json:"advice,omitempty"`
 }
 
 // checklist is the doctor's report. As text each check is printed at once, as
@@ -52,7 +52,7 @@ type checklist struct {
 func (l *checklist) conclude() error {
 	failed := 0
 	for _, c := range l.checks {
-		if c.Status == statusFailed {
+		if c.Status == outcomeFailed {
 			failed++
 		}
 	}
@@ -81,17 +81,17 @@ func (l *checklist) add(c check) {
 }
 
 func (l *checklist) ok(name, format string, args ...any) {
-	l.add(check{name, statusOK, fmt.Sprintf(format, args...), ""})
+	l.add(check{name, outcomeOK, fmt.Sprintf(format, args...), ""})
 }
 
 func (l *checklist) skip(name, format string, args ...any) {
-	l.add(check{name, statusSkipped, fmt.Sprintf(format, args...), ""})
+	l.add(check{name, outcomeSkipped, fmt.Sprintf(format, args...), ""})
 }
 
 // fail records an error with its advice.
 func (l *checklist) fail(name string, err error) {
 	first, _ := headline(err)
-	l.add(check{name, statusFailed, first, adviceText(err)})
+	l.add(check{name, outcomeFailed, first, adviceText(err)})
 }
 
 // adviceText is an error's advice, but for that to run this very command.
@@ -99,13 +99,13 @@ func adviceText(err error) string {
 	return strings.TrimSpace(strings.TrimSuffix(strings.Join(adviceFor(err), " "), doctorHint))
 }
 
-var marks = map[status]struct {
+var marks = map[outcome]struct {
 	sign  string
 	style console.Style
 }{
-	statusOK:      {"✓", console.Green},
-	statusFailed:  {"✗", console.Red},
-	statusSkipped: {"–", console.Dim},
+	outcomeOK:      {"✓", console.Green},
+	outcomeFailed:  {"✗", console.Red},
+	outcomeSkipped: {"–", console.Dim},
 }
 
 const nameWidth = 12

@@ -40,7 +40,7 @@ func (l *checklist) checkCertificate(ctx context.Context, t *target, cer string)
 		content = &certContent{}
 	}
 	if err != nil {
-		if failure.Status(err) == failure.StatusUsage || errors.Is(err, failure.ErrInterrupted) {
+		if failure.IsUsage(err) || errors.Is(err, failure.ErrInterrupted) {
 			return nil, err
 		}
 		l.failStage(t, content.pass, err)
@@ -102,7 +102,7 @@ func passwordText(p password) string {
 
 // fileCheck warns of a private key that others can read.
 func (l *checklist) fileCheck(t *target, format string) check {
-	c := check{Name: checkFile, Status: statusOK, Detail: t.cert.name() + ", " + format}
+	c := check{Name: checkFile, Status: outcomeOK, Detail: t.cert.name() + ", " + format}
 	name := t.cert.file
 	if t.cert.key != "" {
 		c.Detail += ", key in " + t.cert.key
@@ -121,21 +121,21 @@ func (l *checklist) fileCheck(t *target, format string) check {
 
 func (l *checklist) checkValidity(shown *shownCert) bool {
 	now := time.Now()
-	c := check{Name: checkValidity, Status: statusOK, Detail: "until " + shown.validUntil(now)}
+	c := check{Name: checkValidity, Status: outcomeOK, Detail: "until " + shown.validUntil(now)}
 	switch {
 	case now.Before(shown.leaf.NotBefore):
-		c.Status = statusFailed
+		c.Status = outcomeFailed
 		c.Detail = "valid from " + times.Local(shown.leaf.NotBefore, now)
 		c.Advice = "Set the clock of this machine, or wait."
 	case now.After(shown.leaf.NotAfter):
-		c.Status = statusFailed
+		c.Status = outcomeFailed
 		c.Detail = "ended on " + times.Local(shown.leaf.NotAfter, now)
 		c.Advice = "Make a new one with \"certtoken cert new\", and upload its public.cer."
 	case shown.leaf.NotAfter.Sub(now) < expiryWarning:
 		c.Advice = "It ends soon: make a new one with \"certtoken cert new\" and upload its public.cer beside this one."
 	}
 	l.add(c)
-	return c.Status == statusOK
+	return c.Status == outcomeOK
 }
 
 // checkThumbprint compares the certificate of a file with the one that was
@@ -163,7 +163,7 @@ func (l *checklist) checkThumbprint(ctx context.Context, shown *shownCert, file,
 	}
 	l.add(check{
 		Name:   checkThumbprint,
-		Status: statusFailed,
+		Status: outcomeFailed,
 		Detail: fmt.Sprintf("%X, but %X in %s", sum, sha1Of(uploaded.leaf), cer),
 		Advice: fmt.Sprintf("%s holds another certificate: upload the public part of %s, or use the private key of %s.",
 			cer, file, cer),

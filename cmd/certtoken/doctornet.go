@@ -177,7 +177,7 @@ func (l *checklist) checkClock(p *probe) {
 func (l *checklist) failClock(where string, off time.Duration) {
 	l.add(check{
 		Name:   checkClock,
-		Status: statusFailed,
+		Status: outcomeFailed,
 		Detail: fmt.Sprintf("this machine's clock is %v %s the server's", off, where),
 		Advice: "Set the clock, best by NTP: assertions and certificates are valid at certain times only.",
 	})

@@ -39,7 +39,7 @@ func (l *checklist) checkExchange(
 	var refused *certtoken.TokenError
 	switch {
 	case errors.As(err, &refused):
-		l.add(check{checkExchange, statusFailed, refusal(refused), adviceText(err)})
+		l.add(check{checkExchange, outcomeFailed, refusal(refused), adviceText(err)})
 		return nil
 	case err != nil:
 		l.fail(checkExchange, err)
@@ -76,7 +76,7 @@ func (l *checklist) checkToken(t *target, token *certtoken.Token) {
 		return
 	}
 	claims := claimsOf(token)
-	c := check{Name: checkToken, Status: statusOK}
+	c := check{Name: checkToken, Status: outcomeOK}
 	left := time.Until(token.ExpiresAt()).Round(time.Second)
 	c.Detail = fmt.Sprintf("%s token, valid for %s", token.Type(), times.Span(left))
 	if len(claims.Audience) > 0 {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken/certtokentest"
-	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/certtoken/certtoken/selfsigned"
 	"github.com/creack/pty"
 )
@@ -133,12 +132,12 @@ func TestConvertToTerminal(t *testing.T) {
 	dir := pfx(t)
 	env := []string{envPassword + "=" + typedPassword}
 	s := start(t, dir, env, "cert", "convert", "private.pfx", "-", "--to", "pfx", "--out-no-password")
-	if status := s.wait(); status != failure.StatusUsage {
+	if status := s.wait(); status != statusUsage {
 		t.Errorf("exit status %d:\n%q", status, s.text())
 	}
 	s.expect("a PFX isn't text for a terminal")
 	s = start(t, dir, env, "cert", "convert", "private.pfx", "-")
-	if status := s.wait(); status != failure.StatusDone {
+	if status := s.wait(); status != statusDone {
 		t.Errorf("exit status %d", status)
 	}
 	s.expect("-----BEGIN CERTIFICATE-----")
@@ -150,7 +149,7 @@ func TestPromptOpensFile(t *testing.T) {
 	s.expect("Password of private.pfx: ")
 	s.hidden()
 	s.typeIn(typedPassword + "\n")
-	if status := s.wait(); status != failure.StatusDone {
+	if status := s.wait(); status != statusDone {
 		t.Errorf("exit status %d:\n%s", status, s.text())
 	}
 	s.expect("CN=prompted")
@@ -165,7 +164,7 @@ func TestPromptWrongPassword(t *testing.T) {
 	s.expect("Password of private.pfx: ")
 	s.hidden()
 	s.typeIn("wrong\n")
-	if status := s.wait(); status != failure.StatusFailed {
+	if status := s.wait(); status != statusCertificate {
 		t.Errorf("exit status %d", status)
 	}
 	s.expect("wrong password")
@@ -199,7 +198,7 @@ func TestPromptInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != failure.StatusFailed {
+	if status := cmd.ProcessState.ExitCode(); status != statusInterrupted {
 		t.Errorf("exit status %d", status)
 	}
 	if !strings.Contains(out.String(), "certtoken: interrupted") {
@@ -220,7 +219,7 @@ func TestPromptNewPassword(t *testing.T) {
 	s.expect("Once more: ")
 	s.hidden()
 	s.typeIn(typedPassword + "\n")
-	if status := s.wait(); status != failure.StatusDone {
+	if status := s.wait(); status != statusDone {
 		t.Fatalf("exit status %d:\n%s", status, s.text())
 	}
 	cmd := exec.Command("certtoken", "cert", "show", "private.pfx", "--password-env", "P")
@@ -241,7 +240,7 @@ func TestPromptNewPasswordsDiffer(t *testing.T) {
 	s.expect("Once more: ")
 	s.hidden()
 	s.typeIn("two\n")
-	if status := s.wait(); status != failure.StatusFailed {
+	if status := s.wait(); status != statusFailure {
 		t.Errorf("exit status %d", status)
 	}
 	s.expect("the two passwords differ")
@@ -254,7 +253,7 @@ func TestPromptNewPasswordsDiffer(t *testing.T) {
 func TestNoPromptWithPassword(t *testing.T) {
 	t.Parallel()
 	s := start(t, pfx(t), []string{"P=" + typedPassword}, "cert", "show", "private.pfx", "--password-env", "P")
-	if status := s.wait(); status != failure.StatusDone {
+	if status := s.wait(); status != statusDone {
 		t.Errorf("exit status %d", status)
 	}
 	if strings.Contains(s.text(), "Password of") {

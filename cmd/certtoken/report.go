@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"strings"
 
@@ -27,6 +29,51 @@ func report(c *console.Console, err error) {
 	for _, line := range append(more, adviceFor(err)...) {
 		fmt.Fprintf(c.Err, "  %s\n", line)
 	}
+}
+
+// errorJSON is an error for programs. What the server said is there if it has
+// refused the request.
+type errorJSON struct {
+	Message       string   `json:"message"`
+	Advice        []string `json:"advice,omitempty"`
+	ExitStatus    int      `json:"exit_status"`
+	Temporary     bool     `json:"temporary"`
+	HTTPStatus    int      `json:"http_status,omitempty"`
+	Code          string   `json:"code,omitempty"`
+	AADSTS        []int    `json:"aadsts,omitempty"`
+	RetryAfter    int64    `json:"retry_after,omitempty"` // seconds
+	TraceID       string   `json:"trace_id,omitempty"`
+	CorrelationID string   `json:"correlation_id,omitempty"`
+}
+
+// reportJSON writes an error as one line of JSON.
+func reportJSON(c *console.Console, err error) {
+	first, more := headline(err)
+	e := errorJSON{
+		Message:    c.Hide(strings.Join(append([]string{first}, more...), "; ")),
+		ExitStatus: exitStatus(err),
+		Temporary:  isTemporary(err),
+	}
+	for _, line := range adviceFor(err) {
+		e.Advice = append(e.Advice, c.Hide(line))
+	}
+	var refused *certtoken.TokenError
+	if errors.As(err, &refused) {
+		e.HTTPStatus = refused.StatusCode
+		e.Code = refused.Code
+		e.AADSTS = refused.AADSTS
+		e.RetryAfter = int64(math.Ceil(refused.RetryAfter.Seconds()))
+		e.TraceID = refused.TraceID
+		e.CorrelationID = refused.CorrelationID
+	}
+	line, jsonErr := json.Marshal(struct {
+		Error errorJSON `json:"error"`
+	}{e})
+	if jsonErr != nil { // it holds nothing that JSON can't
+		report(c, err)
+		return
+	}
+	fmt.Fprintf(c.Err, "%s\n", line)
 }
 
 // headline is an error in one line. Errors that the library joined, all

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,13 +21,17 @@ func execute(ctx context.Context, c *console.Console, args []string) int {
 	if err == nil && c.WriteError() != nil {
 		err = failure.Errorf("writing the output: %w", c.WriteError())
 	}
-	if err != nil && ctx.Err() != nil && failure.Status(err) != failure.StatusUsage {
+	if err != nil && ctx.Err() != nil && !failure.IsUsage(err) {
 		err = failure.ErrInterrupted
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case slices.Contains(args, "--json"): // also before the flags could be read
+		reportJSON(c, err)
+	default:
 		report(c, err)
 	}
-	return failure.Status(err)
+	return exitStatus(err)
 }
 
 // Groups of commands in the root's help.

@@ -185,7 +185,7 @@ func (w *secretWorld) run(t *testing.T, c secretCase) {
 	}
 	endpoint.ClearFaults()
 	if c.fault != "" {
-		endpoint.FailFunc(endpointFaults[c.fault])
+		endpoint.FailFunc(endpointFaults[c.fault].fault)
 	}
 	var args []string
 	for _, word := range strings.Fields(c.args) {

@@ -1,6 +1,5 @@
 // Package failure has the command's own errors: what went wrong, what the user
-// can do about it, and the exit status that follows. It knows neither the
-// library nor the terminal.
+// can do about it. It knows neither the library nor the terminal.
 package failure
 
 import (
@@ -9,13 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-)
-
-// Exit statuses.
-const (
-	StatusDone   = 0
-	StatusFailed = 1
-	StatusUsage  = 2
 )
 
 // ErrInterrupted is returned by a command that a signal has ended.
@@ -62,16 +54,10 @@ func Advice(err error) []string {
 	return nil
 }
 
-// Status is the exit status for an error.
-func Status(err error) int {
+// IsUsage reports whether an error is wrong usage.
+func IsUsage(err error) bool {
 	var e *Error
-	switch {
-	case err == nil:
-		return StatusDone
-	case errors.As(err, &e) && e.usage:
-		return StatusUsage
-	}
-	return StatusFailed
+	return errors.As(err, &e) && e.usage
 }
 
 // File shortens an error of package os to the file's name and the reason.
