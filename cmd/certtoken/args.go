@@ -21,8 +21,8 @@ func seeHelp(cmd *cobra.Command) string {
 	return `See "` + cmd.CommandPath() + ` --help".`
 }
 
-// noArgs refuses arguments. It repeats only what looks like a command's name:
-// an argument by mistake may be a password or a token.
+// noArgs refuses arguments. Its error repeats an argument only if it looks like a
+// command's name: one that was given by mistake may be a password or a token.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -40,7 +40,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 var commandName = regexp.MustCompile(`^[a-z-]{1,16}$`)
 
-// exactArgs wants these arguments.
+// exactArgs refuses a command line that has not exactly these arguments.
 func exactArgs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != len(names) {

@@ -12,8 +12,8 @@ import (
 	"github.com/certtoken/certtoken/internal/certfile"
 )
 
-// httpClient is net/http's with proxies from the environment and, on request,
-// one more root certificate.
+// httpClient makes a client that takes proxies from the environment. A CA file
+// adds root certificates to those of the system.
 func httpClient(ctx context.Context, c *console.Console, caFile string) (*http.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if caFile == "" {

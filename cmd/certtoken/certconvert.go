@@ -65,7 +65,7 @@ Only its owner can read an OUT with a key.`,
 	return cmd
 }
 
-// args takes OUT as an argument or as a flag.
+// args takes OUT from the second argument or from --out.
 func (v *certConvertCommand) args(cmd *cobra.Command, args []string) error {
 	if v.out != "" {
 		args = append(args, v.out)
@@ -112,7 +112,7 @@ func (v *certConvertCommand) run(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
-// name is OUT's for people.
+// name is what messages call OUT.
 func (v *certConvertCommand) name() string {
 	if v.toStdout() {
 		return "standard output"
@@ -129,7 +129,7 @@ const (
 	formDER = "DER"
 )
 
-// form decides the form of OUT.
+// form decides the form of OUT, by --to or by the end of its name.
 func (v *certConvertCommand) form() (string, error) {
 	to := strings.ToLower(v.to)
 	switch {
@@ -197,11 +197,11 @@ func (v *certConvertCommand) encodePFX(ctx context.Context, cert *certtoken.Cert
 	return &converted{data, modePrivate, "  to keep secret"}, failure.Clean(err)
 }
 
-// publicPEM is a certificate and its chain.
+// publicPEM writes a certificate and its chain as PEM.
 func publicPEM(shown *shownCert) []byte {
 	var b bytes.Buffer
 	for _, cert := range append([]*x509.Certificate{shown.leaf}, shown.chain...) {
-		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}) // a buffer takes everything
+		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}) // writing to a buffer never fails
 	}
 	return b.Bytes()
 }

@@ -30,7 +30,7 @@ func (f *certFlags) addTo(flags *pflag.FlagSet) {
 	f.password.addTo(flags, "the certificate's password")
 }
 
-// name is the file's for people.
+// name is what messages call the file.
 func (f *certFlags) name() string {
 	if f.file == "-" {
 		return "standard input"
@@ -75,8 +75,7 @@ type openedCert struct {
 	pass   password
 }
 
-// load reads the certificate and its key. If they need a password and there is a
-// person to ask, it asks.
+// load reads the files and finds the certificate and its key in them.
 func (f *certFlags) load(ctx context.Context, c *console.Console) (*openedCert, error) {
 	content, err := f.read(ctx, c)
 	if err != nil {
@@ -85,8 +84,8 @@ func (f *certFlags) load(ctx context.Context, c *console.Console) (*openedCert, 
 	return f.open(ctx, c, content)
 }
 
-// open finds the pair in what was read. It returns the password with an error
-// too.
+// open finds the certificate and its key in what was read. If they need a
+// password and there is a person to ask, it asks; the content then holds it.
 func (f *certFlags) open(ctx context.Context, c *console.Console, content *certContent) (*openedCert, error) {
 	opened, err := f.parse(content)
 	if !errors.Is(err, certtoken.ErrPasswordRequired) || !c.Interactive() {
@@ -116,7 +115,8 @@ func (f *certFlags) parse(content *certContent) (*openedCert, error) {
 	return opened, failure.Clean(err)
 }
 
-// explain names the file, and where a wrong password came from.
+// explain adds to an error which file it is about and, if the password is wrong,
+// where the password came from.
 func (f *certFlags) explain(err error, pass password) error {
 	if err == nil {
 		return nil

@@ -20,7 +20,7 @@ import (
 	"github.com/certtoken/certtoken/internal/certfile"
 )
 
-// shownCert is a certificate to look at, with or without its key.
+// shownCert is a certificate to be shown, with or without its key.
 type shownCert struct {
 	leaf   *x509.Certificate
 	chain  []*x509.Certificate
@@ -45,7 +45,7 @@ func (s *shownCert) validUntil(now time.Time) string {
 	return s.leaf.NotAfter.Local().Format("2006-01-02 15:04 MST") + ", " + s.remaining(now)
 }
 
-// remaining is the validity's state for people.
+// remaining says for people how long the certificate is still valid.
 func (s *shownCert) remaining(now time.Time) string {
 	switch {
 	case now.Before(s.leaf.NotBefore):
@@ -81,7 +81,7 @@ func (s *shownCert) keyText() string {
 	return text + ", no private key"
 }
 
-// modulusSHA256 identifies an RSA key, "" for other kinds.
+// modulusSHA256 identifies an RSA key. It is "" for other kinds of keys.
 func (s *shownCert) modulusSHA256() string {
 	key, ok := s.leaf.PublicKey.(*rsa.PublicKey)
 	if !ok {
@@ -91,8 +91,8 @@ func (s *shownCert) modulusSHA256() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// sha1Of is a thumbprint as the portal shows it. It names the certificate and
-// protects nothing, so FIPS mode has no say in it.
+// sha1Of is the thumbprint that the portal shows. It only names the certificate
+// and protects nothing, so it is computed in FIPS mode too.
 func sha1Of(cert *x509.Certificate) (sum [sha1.Size]byte) {
 	fips140.WithoutEnforcement(func() { sum = sha1.Sum(cert.Raw) })
 	return sum
@@ -117,7 +117,7 @@ func (s *shownCert) thumbprintRows() []row {
 	}
 }
 
-// rows is everything about the certificate for people.
+// rows describes the certificate, a property in each row.
 func (s *shownCert) rows(file string, now time.Time) []row {
 	rows := []row{
 		{"File", file + ", " + s.format},

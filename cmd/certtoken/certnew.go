@@ -140,7 +140,7 @@ func adviseForce(err error) error {
 func (n *certNewCommand) make(subject *dn.Name) (*certtoken.Certificate, error) {
 	commonName, simple := subject.CommonName()
 	cert, err := selfsigned.New(selfsigned.Options{
-		Subject:  commonName, // "" is a default, which is replaced below
+		Subject:  commonName, // "" makes a default name, which withSubject replaces
 		Validity: time.Duration(n.days) * 24 * time.Hour,
 		KeyBits:  n.bits,
 	})
@@ -189,7 +189,7 @@ func (n *certNewCommand) write(cert *certtoken.Certificate, password string) (se
 	}
 	files, err := selfsigned.WriteFiles(n.out, cert, password, opts)
 	switch {
-	case errors.Is(err, fs.ErrExist): // made since check looked
+	case errors.Is(err, fs.ErrExist): // somebody has made it since check looked
 		return files, adviseForce(failure.Clean(err))
 	case err != nil:
 		return files, failure.Errorf("%w", failure.Clean(err))

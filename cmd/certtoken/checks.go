@@ -32,7 +32,8 @@ const (
 	outcomeSkipped outcome = "skipped"
 )
 
-// check is a line of the report. Advice under a check that is ok is a warning.
+// check is one line of the report. A check that is ok can have advice too: then
+// the advice is a warning.
 type check struct {
 	Name   string  `json:"name"`
 	Status outcome `json:"status"`
@@ -40,15 +41,15 @@ type check struct {
 	Advice string  `json:"advice,omitempty"`
 }
 
-// checklist is the doctor's report. As text each check is printed at once, as
-// JSON all of them at the end.
+// checklist collects the checks of the doctor. With text as output, each check is
+// printed as soon as it is made; with JSON, all of them are printed at the end.
 type checklist struct {
 	console *console.Console
 	json    bool
 	checks  []check
 }
 
-// conclude prints the JSON report, and fails if a check did.
+// conclude ends the report. It returns an error if a check has failed.
 func (l *checklist) conclude() error {
 	failed := 0
 	for _, c := range l.checks {
@@ -94,7 +95,8 @@ func (l *checklist) fail(name string, err error) {
 	l.add(check{name, outcomeFailed, first, adviceText(err)})
 }
 
-// adviceText is an error's advice, but for that to run this very command.
+// adviceText is an error's advice without the advice to run the doctor, which is
+// running already.
 func adviceText(err error) string {
 	return strings.TrimSpace(strings.TrimSuffix(strings.Join(adviceFor(err), " "), doctorHint))
 }

@@ -71,7 +71,7 @@ func (d *decodeCommand) show(title string, object json.RawMessage) {
 func indented(object json.RawMessage) []string {
 	var b bytes.Buffer
 	if json.Indent(&b, object, "", "  ") != nil {
-		return nil // splitJWT has parsed it
+		return nil // can't be: package jwt has parsed it
 	}
 	return strings.Split(b.String(), "\n")
 }

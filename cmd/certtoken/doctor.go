@@ -19,11 +19,11 @@ func newDoctor(c *console.Console) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check one by one everything that can be wrong",
 		Long: `Checks file, password, key, validity, thumbprint, connection, TLS, clock,
-exchange and token one by one, and says what to do about what is wrong. What
-can't be checked because of something before it is marked –. It asks for a real
-token, which it doesn't print.
+exchange and token one by one, and says what to do if something is wrong. A
+check that can't be made because an earlier one has failed is marked –. The
+doctor asks for a real token, which it doesn't print.
 
-Without --scope, Entra ID is asked for Microsoft Graph.`,
+Without --scope, it asks Entra ID for a token for Microsoft Graph.`,
 		Example: `  certtoken doctor --tenant contoso.onmicrosoft.com --client-id ID \
     --cert private.pfx --cer public.cer`,
 		Args: noArgs,

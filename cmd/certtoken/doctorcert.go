@@ -17,8 +17,8 @@ import (
 // expiryWarning is how long before a certificate's end the doctor warns.
 const expiryWarning = 30 * 24 * time.Hour
 
-// certStages are the checks that one reading of the file comes to, and the
-// errors by which each fails. What is none of these is a matter of the file.
+// certStages are the checks that reading the file stands for, in their order, each
+// with the errors that mean that it failed. Any other error counts for the first.
 var certStages = []struct {
 	name   string
 	errors []error
@@ -30,7 +30,8 @@ var certStages = []struct {
 }
 
 // checkCertificate checks what can be checked without a server, and returns the
-// certificate if it can sign. Its error is wrong usage, or an interrupt.
+// certificate if it can sign. It returns an error only for wrong usage and for an
+// interrupt; everything else is in the report.
 func (l *checklist) checkCertificate(ctx context.Context, t *target, cer string) (*certtoken.Certificate, error) {
 	content, err := t.cert.read(ctx, l.console)
 	var opened *openedCert
@@ -62,8 +63,8 @@ func (l *checklist) checkCertificate(ctx context.Context, t *target, cer string)
 	return opened.Certificate, nil
 }
 
-// failStage marks the stage at which reading the file failed: those before it
-// are good, those after it unknown.
+// failStage reports the check at which reading the file has failed. The checks
+// before it are ok, and those after it could not be made.
 func (l *checklist) failStage(t *target, pass password, err error) {
 	at := failedStage(err)
 	for i, stage := range certStages {

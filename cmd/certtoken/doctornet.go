@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// clockLimit is how far the clock may be off: the lifetime of the shortest
-// assertions.
+// clockLimit is how far this machine's clock may differ from the server's. An
+// assertion for a server other than Entra ID is valid for a minute.
 const clockLimit = time.Minute
 
-// probe is what a request to the server's front page found out. The page itself
-// doesn't matter; no credential is sent.
+// probe is what a request for the server's front page has shown. What is on the
+// page is not looked at, and the request carries no credential.
 type probe struct {
 	progress
 	proxy   string
 	elapsed time.Duration
-	asked   time.Time // halfway through the exchange
+	asked   time.Time // halfway between request and answer
 	date    time.Time // by the server's clock
 	err     error
 }
 
-// progress is how far a connection came.
+// progress is how far a connection has come.
 type progress struct {
 	connected bool
 	address   string
-	handshake bool // TLS began
+	handshake bool // the TLS handshake has begun
 	tls       *tls.ConnectionState
 }
 
@@ -91,8 +91,8 @@ func (t *target) probe(ctx context.Context) *probe {
 	return p
 }
 
-// progressLog keeps progress. A connection that is given up goes on behind the
-// request, so it is locked.
+// progressLog notes the progress. It is locked because a connection attempt can go
+// on after the request has returned.
 type progressLog struct {
 	mu   sync.Mutex
 	seen progress
@@ -134,7 +134,8 @@ func (p *probe) via() string {
 	return " at " + p.address
 }
 
-// cause takes the URL off an error of net/http, and puts the time limit in.
+// cause takes the URL out of an error of net/http. If the time was over, it says so
+// instead.
 func cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -158,7 +159,7 @@ func tlsText(state *tls.ConnectionState) string {
 // checkClock compares this machine's clock with the server's.
 func (l *checklist) checkClock(p *probe) {
 	if p.date.IsZero() {
-		l.skip(checkClock, "the server doesn't tell its time")
+		l.skip(checkClock, "the server doesn't say what time it is")
 		return
 	}
 	const grain = 500 * time.Millisecond // a Date is cut to the second
@@ -179,6 +180,6 @@ func (l *checklist) failClock(where string, off time.Duration) {
 		Name:   checkClock,
 		Status: outcomeFailed,
 		Detail: fmt.Sprintf("this machine's clock is %v %s the server's", off, where),
-		Advice: "Set the clock, best by NTP: assertions and certificates are valid at certain times only.",
+		Advice: "Set the clock, for example by NTP: assertions and certificates are valid for a certain time only.",
 	})
 }

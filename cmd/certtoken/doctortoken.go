@@ -49,7 +49,7 @@ func (l *checklist) checkExchange(
 	return token
 }
 
-// refusal is the server's answer in short.
+// refusal puts the server's refusal into one line.
 func refusal(e *certtoken.TokenError) string {
 	text := strings.TrimSpace(fmt.Sprintf("refused: %d %s", e.StatusCode, e.Code))
 	description, _, _ := strings.Cut(e.Description, " Trace ID:") // which Entra ID appends
@@ -68,8 +68,8 @@ func refusal(e *certtoken.TokenError) string {
 	return text
 }
 
-// checkToken looks into the token, for display only: its claims are the
-// resource's business.
+// checkToken shows what is in the token. The claims are only shown, never relied
+// on: they are meant for the resource.
 func (l *checklist) checkToken(t *target, token *certtoken.Token) {
 	if token == nil {
 		l.skip(checkToken, "needs the exchange")
@@ -95,7 +95,7 @@ func (l *checklist) checkToken(t *target, token *certtoken.Token) {
 	l.add(c)
 }
 
-// tokenClaims are claims of an access token worth showing.
+// tokenClaims are the claims of an access token that help to find a mistake.
 type tokenClaims struct {
 	readable bool
 	Audience audienceList `json:"aud"`

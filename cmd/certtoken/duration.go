@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// duration is a flag: a Go duration such as 90s, or a number of seconds.
+// duration is the value of a flag: a Go duration such as 90s, or a number of
+// seconds.
 type duration time.Duration
 
 var _ pflag.Value = (*duration)(nil)

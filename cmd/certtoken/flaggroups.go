@@ -27,7 +27,8 @@ func inGroup(flags *pflag.FlagSet, group string) {
 	})
 }
 
-// flagsOf returns a command's flags of a group; "" are those without one.
+// flagsOf returns the flags of a command that are in this group. The group "" has
+// the flags that are in no other.
 func flagsOf(cmd *cobra.Command, group string) *pflag.FlagSet {
 	set := pflag.NewFlagSet(group, pflag.ContinueOnError)
 	set.SortFlags = false
@@ -50,10 +51,10 @@ func groupTitle(group string) string {
 	return group
 }
 
-// completeWords completes a flag's value by these words.
+// completeWords lets the shell complete a flag's value to one of these words.
 func completeWords(cmd *cobra.Command, flag string, words ...string) {
 	complete := cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
-		panic(err) // a flag that isn't defined
+		panic(err) // only if the flag isn't defined
 	}
 }

@@ -35,7 +35,7 @@ func writeHelp(w io.Writer, cmd *cobra.Command) {
 		}
 	}
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(w, "\n\"%s COMMAND --help\" tells more of a command.\n", cmd.CommandPath())
+		fmt.Fprintf(w, "\n\"%s COMMAND --help\" prints the help of a command.\n", cmd.CommandPath())
 	}
 }
 

@@ -5,11 +5,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newHelp is cobra's help command with our exit status.
+// newHelp makes the help command. Cobra's own returns success for a command that
+// doesn't exist.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
-		Short:   "Tell more of a command",
+		Short:   "Print the help of a command",
 		Example: "  certtoken help cert new",
 		Args:    cobra.ArbitraryArgs,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

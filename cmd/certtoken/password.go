@@ -17,18 +17,19 @@ import (
 const (
 	envPassword = "AZURE_CLIENT_CERTIFICATE_PASSWORD"
 
-	// fromTerminal is where a password came from that somebody has typed.
+	// fromTerminal is the origin of a password that somebody has typed.
 	fromTerminal = "the terminal"
 
-	// maxPasswordFile is more than any password; a wrong file is noticed.
+	// maxPasswordFile is more than any password needs, so a larger file is the
+	// wrong one.
 	maxPasswordFile = 64 << 10
 )
 
-// passwordFlags are where a password comes from.
+// passwordFlags say where a password comes from.
 type passwordFlags struct {
 	prefix    string // of the flags' names: "" or "out-"
 	env, file string
-	fallback  string // environment variable without a flag, or ""
+	fallback  string // the environment variable to use without a flag, or ""
 }
 
 func (p *passwordFlags) addTo(flags *pflag.FlagSet, of string) {
@@ -36,14 +37,14 @@ func (p *passwordFlags) addTo(flags *pflag.FlagSet, of string) {
 	flags.StringVar(&p.file, p.prefix+"password-file", "", "`FILE` that holds "+of+"; - is standard input")
 }
 
-// password is one that may not be there: none and an empty one differ. No
+// password is a password or none: an empty password is not the same as none. No
 // printing verb shows it.
 type password struct {
 	reveal func() string // nil: none was given
-	from   string        // where it came from, for people
+	from   string        // where it came from, in words
 }
 
-// from names the password's file for people.
+// from is what messages call the password's file.
 func (p *passwordFlags) from() string {
 	if p.file == "-" {
 		return "standard input"
@@ -57,7 +58,7 @@ func newPassword(text, from string) password {
 
 func (p password) given() bool { return p.reveal != nil }
 
-// read takes the password from where the flags say, without asking anybody.
+// read reads the password from where the flags say. It asks nobody.
 func (p *passwordFlags) read(ctx context.Context, c *console.Console) (password, error) {
 	switch {
 	case p.env != "" && p.file != "":
@@ -97,7 +98,7 @@ func readPasswordFile(ctx context.Context, c *console.Console, flag, name string
 	return strings.TrimSuffix(strings.TrimSuffix(input.Text(data), "\n"), "\r"), nil
 }
 
-// newPasswordFlags are those for a file that is about to be written.
+// newPasswordFlags say where the password of a new file comes from.
 type newPasswordFlags struct {
 	passwordFlags
 	empty bool
@@ -108,7 +109,7 @@ func (p *newPasswordFlags) addTo(flags *pflag.FlagSet, of string) {
 	flags.BoolVar(&p.empty, p.prefix+"no-password", false, "leave "+of+" empty")
 }
 
-// get takes the password from where the flags say, or asks for it.
+// get reads the password from where the flags say, or asks for it.
 func (p *newPasswordFlags) get(ctx context.Context, c *console.Console, question string) (password, error) {
 	if p.empty {
 		if p.env != "" || p.file != "" {

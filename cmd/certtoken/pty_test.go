@@ -281,7 +281,7 @@ func TestColour(t *testing.T) {
 	}
 }
 
-// echoes tells whether a terminal shows what is typed.
+// echoes reports whether a terminal shows what is typed.
 func echoes(t *testing.T, tty *os.File) bool {
 	t.Helper()
 	cmd := exec.Command("stty", "-a")

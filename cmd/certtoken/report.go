@@ -69,31 +69,31 @@ func reportJSON(c *console.Console, err error) {
 	line, jsonErr := json.Marshal(struct {
 		Error errorJSON `json:"error"`
 	}{e})
-	if jsonErr != nil { // it holds nothing that JSON can't
+	if jsonErr != nil { // can't be: texts and numbers are always JSON
 		report(c, err)
 		return
 	}
 	fmt.Fprintf(c.Err, "%s\n", line)
 }
 
-// headline is an error in one line. Errors that the library joined, all
-// mistakes at once, follow as lines of their own.
+// headline is an error in one line. The library reports several mistakes at once
+// by joining their errors; those after the first are in more.
 func headline(err error) (first string, more []string) {
 	text := err.Error()
 	var refused *certtoken.TokenError
 	if errors.As(err, &refused) {
-		text = strings.TrimSuffix(text, "; "+refused.Advice()) // goes below
+		text = strings.TrimSuffix(text, "; "+refused.Advice()) // report prints the advice in lines of its own
 	}
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		line = strings.TrimPrefix(line, "certtoken: ")
-		line = strings.ReplaceAll(line, ": certtoken: ", ": ") // of an error within another
+		line = strings.ReplaceAll(line, ": certtoken: ", ": ") // an error can wrap another of the library's
 		lines[i] = console.Printable(flagNames(line))
 	}
 	return lines[0], lines[1:]
 }
 
-// flagNames puts the flags of this program where the library names its options.
+// flagNames replaces the names of the library's options by this program's flags.
 func flagNames(text string) string { return optionFlags.Replace(text) }
 
 var optionFlags = strings.NewReplacer(
@@ -114,7 +114,8 @@ var optionFlags = strings.NewReplacer(
 	"WithX5C", "--x5c",
 )
 
-// adviceFor collects the advice along an error's chain.
+// adviceFor is the advice for an error: the command's own, the library's, or what
+// is known about errors of this kind.
 func adviceFor(err error) []string {
 	if advice := failure.Advice(err); len(advice) > 0 {
 		return advice
@@ -131,10 +132,11 @@ func adviceFor(err error) []string {
 	return nil
 }
 
-// doctorHint ends advice on failures that have many causes.
-const doctorHint = "\"certtoken doctor\" tries each step by itself."
+// doctorHint is added to advice where a failure can have many causes.
+const doctorHint = "\"certtoken doctor\" checks each step on its own."
 
-// sentence makes a sentence of the library's advice.
+// sentence turns the library's advice, which continues an error's text, into a
+// sentence of its own.
 func sentence(text string) string {
 	if text == "" {
 		return ""
@@ -142,8 +144,8 @@ func sentence(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
-// knownAdvice is what to do about errors of the library and of Go's, the first
-// that applies.
+// knownAdvice has advice for errors of the library and of Go. The first entry that
+// fits an error counts.
 var knownAdvice = []struct {
 	is     func(error) bool
 	advice string
@@ -165,7 +167,7 @@ var knownAdvice = []struct {
 	{is(fs.ErrPermission), "Check who may read the file and its folder."},
 	{as[x509.UnknownAuthorityError](), "If the endpoint, or a proxy in between, has a certificate of a private CA, " +
 		"give that CA with --ca FILE."},
-	{as[x509.HostnameError](), "The endpoint's certificate is for another host: check the URL."},
+	{as[x509.HostnameError](), "The certificate of the endpoint is for another host: check the URL."},
 	{as[tls.RecordHeaderError](), "The endpoint doesn't speak TLS: check scheme and port of the URL."},
 	{as[*net.DNSError](), "Check the host's name, the network and the proxy (HTTPS_PROXY). " + doctorHint},
 	{as[*net.OpError](), "Check host, port, network and proxy (HTTPS_PROXY). " + doctorHint},

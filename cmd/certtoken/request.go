@@ -12,20 +12,21 @@ import (
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 )
 
-// target is what the flags and the environment come to.
+// target is the request that the flags and the environment describe.
 type target struct {
 	authority certtoken.Authority
 	entra     bool
-	origin    string // an address of the server, to try the connection
+	origin    string // the server's scheme and host, to try the connection
 	clientID  string
 	scopes    []string
 	cert      certFlags
 	http      *http.Client
 	timeout   time.Duration
-	log       *slog.Logger // nil: say nothing
+	log       *slog.Logger // nil: nothing is logged
 }
 
-// validate lets the library find what is wrong with the flags' values.
+// validate lets the library check the values of the flags, before a file is read
+// or a password is asked for.
 func (t *target) validate() error {
 	none := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
 		return nil, certtoken.ErrNoCertificate
@@ -37,7 +38,8 @@ func (t *target) validate() error {
 	return client.Close()
 }
 
-// client makes a client; what is wrong with it is wrong usage.
+// client makes a client. What the library refuses here came from the flags, so its
+// error is wrong usage.
 func (t *target) client(source certtoken.CertSource, opts ...certtoken.Option) (*certtoken.Client, error) {
 	opts = append([]certtoken.Option{
 		certtoken.WithHTTPClient(t.http),

@@ -26,7 +26,7 @@ func execute(ctx context.Context, c *console.Console, args []string) int {
 	}
 	switch {
 	case err == nil:
-	case slices.Contains(args, "--json"): // also before the flags could be read
+	case slices.Contains(args, "--json"): // the error may be that the flags can't be read
 		reportJSON(c, err)
 	default:
 		report(c, err)
@@ -61,7 +61,7 @@ private_key_jwt (RFC 7523).`,
 
 		SuggestionsMinimumDistance: 2,
 	}
-	cobra.EnableCommandSorting = false // the order is by what one needs first
+	cobra.EnableCommandSorting = false // the help lists the commands in the order in which one needs them
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
 	root.SetIn(c.In)

@@ -38,15 +38,15 @@ func newServe(c *console.Console) *cobra.Command {
 	s := &serveCommand{console: c, lifetime: duration(certtokentest.DefaultLifetime)}
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run a token endpoint on this machine, to try clients with",
+		Short: "Run a token endpoint on this machine to test clients",
 		Long: `Runs a token endpoint on this machine's loopback address until it is
-interrupted. It checks assertions for real, answers as Entra ID does, or with
---issuer as any OAuth server does, and fails on request. Its tokens are worth
-nothing elsewhere.
+interrupted. It checks assertions as a real server does and answers as Entra ID
+does, or with --issuer as any OAuth server does. With --fail it fails in the way
+that you choose. No other server accepts its tokens.
 
-It prints its address, the file of the CA that its clients have to trust, and a
-command to try; every token request is a line on standard error. The --ca-file
-is replaced only if it holds nothing but CERTIFICATE blocks.
+It prints its address, the file with the CA that clients have to trust, and a
+command to try. For every token request it writes a line to standard error. A
+--ca-file that exists is replaced only if it holds nothing but certificates.
 
 --fail SPEC is one of
   throttle:DURATION  status:CODE   aadsts:CODE  error:CODE     delay:DURATION
@@ -61,16 +61,16 @@ is replaced only if it holds nothing but CERTIFICATE blocks.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringArrayVar(&s.clients, "client", nil, "`ID=FILE`: a client and its certificate; repeat it for several")
-	flags.StringVar(&s.addr, "addr", "127.0.0.1:0", "loopback `ADDRESS` to listen on; port 0 is any that is free")
-	flags.BoolVar(&s.http, "http", false, "plain http, for clients that can't be given a CA")
+	flags.StringVar(&s.addr, "addr", "127.0.0.1:0", "loopback `ADDRESS` to listen on; port 0 stands for any free port")
+	flags.BoolVar(&s.http, "http", false, "speak plain http, for clients that can't be told to trust a CA")
 	flags.StringVar(&s.tenant, "tenant", "",
 		"the only `TENANT` (default "+certtokentest.DefaultTenant+" and every other)")
-	flags.StringVar(&s.issuer, "issuer", "", "be an OAuth server with this issuer `URL`; self is its own address")
+	flags.StringVar(&s.issuer, "issuer", "", "be an OAuth server with this issuer `URL`; self stands for its own address")
 	flags.StringArrayVar(&s.audience, "audience", nil, "`AUD` to accept in assertions besides the usual one")
 	flags.StringArrayVar(&s.scopes, "scope", nil, "the only `SCOPE` to grant; repeat it for several (default any)")
 	flags.Var(&s.lifetime, "lifetime", "`DURATION` of the tokens' validity")
-	flags.Var(&s.offset, "clock-offset", "`DURATION` by which its clock is ahead, or with - behind")
-	flags.StringArrayVar(&s.fail, "fail", nil, "fail as `SPEC` says; several take turns")
+	flags.Var(&s.offset, "clock-offset", "`DURATION` by which its clock is ahead; a negative one: behind")
+	flags.StringArrayVar(&s.fail, "fail", nil, "fail as `SPEC` says; if repeated, they take turns")
 	flags.IntVar(&s.first, "fail-first", 0, "fail only the first `N` requests")
 	flags.StringVar((*string)(&s.caFile), "ca-file", "",
 		"`FILE` to write the CA to, new or with certificates only (default a temporary one)")
@@ -148,8 +148,7 @@ func (s *serveCommand) serve(
 	return serveUntil(ctx, server, listener, !s.http)
 }
 
-// endpoint makes the server from the flags. What is wrong with them is wrong
-// usage.
+// endpoint makes the server that the flags describe.
 func (s *serveCommand) endpoint() (*certtokentest.Server, error) {
 	const remembered = 256 // for the log of requests
 	opts := []certtokentest.Option{
@@ -182,7 +181,8 @@ func (s *serveCommand) endpoint() (*certtokentest.Server, error) {
 	return newEndpoint(opts)
 }
 
-// newEndpoint turns the panic of a mistaken option into an error.
+// newEndpoint makes the server. It turns the panic for a mistaken option, which a
+// flag has caused, into an error.
 func newEndpoint(opts []certtokentest.Option) (server *certtokentest.Server, err error) {
 	defer func() {
 		if mistake, ok := recover().(error); ok {
@@ -210,7 +210,8 @@ func (s *serveCommand) tokenURL(base string) string {
 	return base + "/" + tenant + "/oauth2/v2.0/token"
 }
 
-// issuerURL is the audience of assertions, "" for Entra ID.
+// issuerURL is the issuer's URL. It is "" for Entra ID, where assertions name the
+// token endpoint.
 func (s *serveCommand) issuerURL(base string) string {
 	if s.issuer == "self" {
 		return base

@@ -45,7 +45,7 @@ func (info serveInfo) announce(c *console.Console, clients []servedClient, asJSO
 	return c.WriteError()
 }
 
-// tryLines is a command that gets a token here, a line each.
+// tryLines is a command that gets a token from this server, as lines.
 func (info serveInfo) tryLines(client servedClient) []string {
 	authority, scope := "entra", "https://graph.microsoft.com/.default"
 	if info.Issuer != "" {
@@ -66,7 +66,8 @@ func (info serveInfo) tryLines(client servedClient) []string {
 	return append(lines, "--ca "+shellWord(info.CAFile))
 }
 
-// privateFile guesses where the private key of a public certificate is.
+// privateFile guesses the name of the file with the private key: "cert new" writes
+// it beside the public certificate.
 func privateFile(public string) string {
 	guess := filepath.Join(filepath.Dir(public), "private.pfx")
 	if _, err := os.Stat(guess); err == nil {

@@ -90,7 +90,7 @@ func (f caFile) write(ca []byte) (name string, cleanup func(), err error) {
 		return "", nil, failure.Errorf("%w", failure.File(err))
 	}
 	name = filepath.Join(dir, "ca.pem")
-	cleanup = func() { _ = os.RemoveAll(dir) } // it's in the temporary folder anyway
+	cleanup = func() { _ = os.RemoveAll(dir) } // what can't be removed is in the temporary folder
 	if err := os.WriteFile(name, ca, 0o644); err != nil {
 		cleanup()
 		return "", nil, failure.Errorf("%w", failure.File(err))

@@ -10,7 +10,8 @@ import (
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 )
 
-// faultsOf is what --fail and --fail-first come to, or nil.
+// faultsOf makes a function that decides which request fails, and how, from --fail
+// and --fail-first. It is nil without --fail.
 func faultsOf(specs []string, first int) (func(*certtokentest.Request) *certtokentest.Fault, error) {
 	if len(specs) == 0 {
 		if first != 0 {
@@ -50,7 +51,7 @@ var shapes = map[string]certtokentest.Shape{
 	"oversized": certtokentest.OversizedBody,
 }
 
-// parseFault reads a --fail SPEC: a name, and for some a value.
+// parseFault reads a SPEC of --fail: a name, and for some names a value.
 func parseFault(spec string) (certtokentest.Fault, error) {
 	name, value, _ := strings.Cut(spec, ":")
 	if shape, ok := shapes[name]; ok && value == "" {

@@ -13,11 +13,11 @@ import (
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 )
 
-// numberHeader marks a request, so that it is found in what the endpoint
-// remembers.
+// numberHeader numbers the requests, so that log finds a request among those that
+// the endpoint remembers.
 const numberHeader = "X-Certtoken-Serve"
 
-// requestLogger writes a line for each token request, once it is answered.
+// requestLogger writes a line for each token request after it was answered.
 type requestLogger struct {
 	endpoint *certtokentest.Server
 	out      *log.Logger
@@ -47,7 +47,8 @@ const (
 	maxLogText  = 512
 )
 
-// requestText is a request for people. It holds neither assertion nor token.
+// requestText describes a request in one line. It holds neither the assertion nor
+// the token.
 func requestText(r *certtokentest.Request) string {
 	client := cut(r.ClientID, maxLogField)
 	text := fmt.Sprintf("%d %s", r.Status, client)

@@ -11,23 +11,23 @@ import (
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/userinfo"
 )
 
-// serverFlags say which server is asked.
+// serverFlags say which server is asked for a token.
 type serverFlags struct {
 	tenant    string
 	authority string
 	tokenURL  string
 }
 
-// Environment variables under these flags.
+// Environment variables that are used where these flags are not given.
 const (
 	envTenant = "AZURE_TENANT_ID"
 	envHost   = "AZURE_AUTHORITY_HOST"
 )
 
-// server is what --authority and --token-url name.
+// server is the server that the flags name.
 type server struct {
 	authority  func(...certtoken.AuthorityOption) certtoken.Authority
-	dialect    []certtoken.AuthorityOption // under the flags
+	dialect    []certtoken.AuthorityOption // the flags' options come after these and win
 	entra      bool
 	needTenant bool
 	origin     string
@@ -36,7 +36,7 @@ type server struct {
 // withoutUser is what to do about user:password@ in a URL.
 const withoutUser = "Leave out what stands before the @: the application proves who it is with its certificate."
 
-// cloud is one of Entra ID's.
+// cloud is one of the clouds of Entra ID.
 type cloud struct {
 	name      string
 	host      string
@@ -58,7 +58,7 @@ func cloudNamed(name string) *cloud {
 	return nil
 }
 
-// server decides which one is meant.
+// server decides which server is meant.
 func (f *serverFlags) server() (*server, error) {
 	if userinfo.In(f.tokenURL) {
 		return nil, failure.Usagef("--token-url has a user or a password in it").Advise(withoutUser)
@@ -161,7 +161,7 @@ func (f *serverFlags) adfs(host string) (*server, error) {
 	}, nil
 }
 
-// generic is any server by RFC 7523.
+// generic is any server that takes assertions by RFC 7523.
 func (f *serverFlags) generic(issuer string) (*server, error) {
 	if err := f.refuseTenant(); err != nil {
 		return nil, err
@@ -195,8 +195,8 @@ func originOf(raw string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// handshake proves the client by its certificate in the TLS handshake instead of
-// by an assertion (RFC 8705); Entra ID has a form of its own.
+// handshake is the option by which the certificate in the TLS handshake proves who
+// the client is, instead of an assertion (RFC 8705). Entra ID has its own form.
 func (s *server) handshake() (certtoken.AuthorityOption, error) {
 	switch {
 	case s.needTenant:

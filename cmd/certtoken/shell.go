@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// shellQuote quotes for a POSIX shell.
+// shellQuote quotes a text for a POSIX shell.
 func shellQuote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// shellWord quotes only what needs it.
+// shellWord quotes a text for a POSIX shell if the shell would not take it as it
+// is.
 func shellWord(text string) string {
 	if plainWord.MatchString(text) {
 		return text

@@ -13,10 +13,10 @@ import (
 // Exit statuses, for scripts to branch on. The reference has them in a table.
 const (
 	statusDone        = 0
-	statusFailure     = 1 // for a reason that is none of the others
+	statusFailure     = 1 // for any other reason
 	statusUsage       = 2
 	statusCertificate = 3 // the certificate, its key or its password can't be used
-	statusRefused     = 4 // the server refuses, and would again
+	statusRefused     = 4 // the server has refused the request, and would refuse it again
 	statusTemporary   = 5 // it may work later
 	statusInterrupted = 130
 )
@@ -70,8 +70,8 @@ func isTemporary(err error) bool {
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
-		return !dns.IsNotFound // which is a mistaken name
+		return !dns.IsNotFound // a host that doesn't exist is a mistake in its name
 	}
 	var connection *net.OpError
-	return errors.As(err, &connection) && connection.Op != "remote error" // which is the peer's refusal in TLS
+	return errors.As(err, &connection) && connection.Op != "remote error" // by which crypto/tls means that the server has refused the handshake
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Environment variables that Azure's own tools read. Flags win.
+// Environment variables that Azure's own tools read too. Flags win over them.
 const (
 	envClientID  = "AZURE_CLIENT_ID"
 	envCertPath  = "AZURE_CLIENT_CERTIFICATE_PATH"
@@ -24,8 +24,8 @@ const (
 
 const defaultTimeout = 30 * time.Second
 
-// targetFlags say who asks which server for what, and how. All commands that
-// deal with a server share them.
+// targetFlags say who asks which server for what, and how. All commands that make
+// a token request share them.
 type targetFlags struct {
 	serverFlags
 	clientID   string
@@ -60,7 +60,7 @@ func (f *targetFlags) addTo(cmd *cobra.Command) {
 		s.StringVar(&f.tenant, "tenant", "", "Entra ID `TENANT`: GUID or domain ($"+envTenant+")")
 		s.StringVar(&f.clientID, "client-id", "", "`ID` of the application ($"+envClientID+")")
 		s.StringArrayVar(&f.scopes, "scope", nil,
-			"`SCOPE` to ask for, for Entra ID RESOURCE/.default; repeat it for several")
+			"`SCOPE` to ask for, such as RESOURCE/.default; repeat it for several")
 	})
 	add(flagsCertificate, func(s *pflag.FlagSet) {
 		s.StringVar(&f.cert.file, "cert", "",
@@ -70,17 +70,17 @@ func (f *targetFlags) addTo(cmd *cobra.Command) {
 	add(flagsServer, func(s *pflag.FlagSet) {
 		s.StringVar(&f.authority, "authority", "",
 			"`SERVER`: entra, entra-usgov, entra-china, adfs:HOST or an issuer's URL (default entra, or by $"+envHost+")")
-		s.StringVar(&f.tokenURL, "token-url", "", "token endpoint's `URL`; without --authority, of any OAuth server")
+		s.StringVar(&f.tokenURL, "token-url", "", "`URL` of the token endpoint; without --authority, that of any OAuth server")
 	})
 	add(flagsAssertion, func(s *pflag.FlagSet) {
 		s.StringVar(&f.audience, "audience", "",
-			"`AUD` of the assertion (default: the issuer, or the token endpoint)")
+			"`AUD` claim of the assertion (default: the issuer, or the token endpoint)")
 		s.StringVar(&f.alg, "alg", "",
-			"`ALG` of the signature: RS256, RS384, RS512, PS256, PS384, PS512 (default PS256 for Entra ID, else RS256)")
+			"`ALG` that signs it: RS256, RS384, RS512, PS256, PS384, PS512 (default PS256 for Entra ID, else RS256)")
 		s.StringVar(&f.thumbprint, "thumbprint", "",
 			"`WHICH` thumbprint it carries: x5t#S256, x5t, both or none (default x5t#S256, for ADFS x5t)")
 		s.StringVar(&f.typ, "typ", "",
-			"`TYP` of its header (default JWT for Entra ID and ADFS, else client-authentication+jwt)")
+			"`TYP` in its header (default JWT for Entra ID and ADFS, else client-authentication+jwt)")
 		s.StringVar(&f.kid, "kid", "", "key `ID` in its header (default none)")
 		s.BoolVar(&f.x5c, "x5c", false, "send the certificate chain in its header ($"+envSendChain+")")
 		s.Var(&f.lifetime, "lifetime", "`DURATION` of its validity, 1s to 1h (default 5m for Entra ID and ADFS, else 1m)")
@@ -88,11 +88,11 @@ func (f *targetFlags) addTo(cmd *cobra.Command) {
 			"`DURATION` by which its nbf and iat are set back, 0s to 1h, against clocks that differ")
 	})
 	add(flagsConnection, func(s *pflag.FlagSet) {
-		s.StringVar(&f.ca, "ca", "", "`FILE` with an extra root certificate")
+		s.StringVar(&f.ca, "ca", "", "`FILE` with root certificates to trust besides the system's")
 		s.Var(&f.timeout, "timeout", "`DURATION` after which to give up")
 		s.BoolVar(&f.loopback, "allow-http-loopback", false, "allow plain http to this machine")
 		s.BoolVar(&f.mtls, "mtls", false, "prove the client by the TLS handshake instead of an assertion (RFC 8705)")
-		s.BoolVarP(&f.verbose, "verbose", "v", false, "say on standard error what is done")
+		s.BoolVarP(&f.verbose, "verbose", "v", false, "log to standard error what is done")
 	})
 	completeWords(cmd, "authority", "entra", "entra-usgov", "entra-china", "adfs:", "https://")
 	completeWords(cmd, "alg", algorithms...)
@@ -102,8 +102,9 @@ func (f *targetFlags) addTo(cmd *cobra.Command) {
 
 var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 
-// resolve puts the environment under the flags, and reports everything that is
-// missing at once, with needScope also a scope where the server wants one.
+// resolve adds the environment to the flags and makes a target of both. Everything
+// that is missing is reported at once. With needScope, that includes the scope, if
+// the server wants one.
 func (f *targetFlags) resolve(cmd *cobra.Command, c *console.Console, needScope bool) (*target, error) {
 	f.fillFromEnv(cmd)
 	server, err := f.server()
@@ -187,7 +188,7 @@ func (f *targetFlags) missing(cmd *cobra.Command, server *server, needScope bool
 	return failure.Usagef("missing %s", strings.Join(names, ", ")).Advise(advice...).Advise(seeHelp(cmd))
 }
 
-// authorityOptions are those that the flags ask for, over the server's dialect.
+// authorityOptions are the options that the flags ask for.
 func (f *targetFlags) authorityOptions(cmd *cobra.Command) ([]certtoken.AuthorityOption, error) {
 	var opts []certtoken.AuthorityOption
 	given := cmd.Flags().Changed

@@ -25,8 +25,8 @@ func newToken(c *console.Console) *cobra.Command {
 		Short: "Get an access token",
 		Long: `Gets an access token and prints it, and nothing else, on standard output.
 
-With --token-url and no --authority, the server is any that takes
-private_key_jwt, and the assertion's audience is --audience or the token URL.`,
+With --token-url and without --authority, any server that takes private_key_jwt
+is asked. The assertion's audience is then --audience, or the token URL.`,
 		Example: `  certtoken token --tenant contoso.onmicrosoft.com --client-id ID \
     --cert private.pfx --scope https://graph.microsoft.com/.default
 
@@ -42,7 +42,7 @@ private_key_jwt, and the assertion's audience is --audience or the token URL.`,
 		RunE: t.run,
 	}
 	cmd.Flags().BoolVar(&t.json, "json", false, "print JSON: token, type, scope and validity")
-	cmd.Flags().BoolVar(&t.header, "header", false, "print an Authorization header's line")
+	cmd.Flags().BoolVar(&t.header, "header", false, "print it as the line of an Authorization header")
 	inGroup(cmd.Flags(), flagsOutput)
 	t.target.addTo(cmd)
 	return cmd

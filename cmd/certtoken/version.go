@@ -26,7 +26,7 @@ func versionText() string {
 	return fmt.Sprintf("certtoken %s (%s, %s/%s)", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// version is the module's, as the go command recorded it.
+// version is the version of the module that the go command has recorded.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -10,8 +10,8 @@ import (
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 )
 
-// refuseExisting reports a file that would be replaced, so that nobody types a
-// password in vain.
+// refuseExisting returns an error if the file exists. It is called before anybody
+// types a password.
 func refuseExisting(name string) error {
 	if _, err := os.Lstat(name); err == nil {
 		return failure.Errorf("%s: %w", name, fs.ErrExist)
@@ -25,7 +25,8 @@ const (
 	modePrivate fs.FileMode = 0o600
 )
 
-// writeFile writes a file, whole or not at all.
+// writeFile writes a file. After an error the file isn't there, or is the one from
+// before.
 func writeFile(name string, data []byte, mode fs.FileMode, replace bool) error {
 	if !replace {
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
@@ -39,24 +40,24 @@ func writeFile(name string, data []byte, mode fs.FileMode, replace bool) error {
 		return failure.Errorf("%w", failure.File(err))
 	}
 	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
-		_ = errors.Join(f.Close(), os.Remove(f.Name())) // the first error tells more
+		_ = errors.Join(f.Close(), os.Remove(f.Name())) // the first error is the one to report
 		return failure.Errorf("%w", failure.File(err))
 	}
 	if err := fill(f, data); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), name); err != nil {
-		_ = os.Remove(f.Name()) // the first error tells more
+		_ = os.Remove(f.Name()) // the first error is the one to report
 		return failure.Errorf("%w", failure.File(err))
 	}
 	return nil
 }
 
-// fill writes a new file, which is gone if that fails.
+// fill writes and closes a new file, and removes it if that fails.
 func fill(f *os.File, data []byte) error {
 	_, err := f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		_ = os.Remove(f.Name()) // the first error tells more
+		_ = os.Remove(f.Name()) // the first error is the one to report
 		return failure.Errorf("%w", failure.File(err))
 	}
 	return nil
