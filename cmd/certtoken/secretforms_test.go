@@ -83,4 +83,17 @@ func (s *secrets) find(text string) map[string]bool {
 	return found
 }
 
-var anyJWT = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}`)
+// beginsJWT reports whether a JWT's header begins somewhere in a text: an object in
+// base64url. A thumbprint can hold its first letters by chance, but what follows
+// them there is no text.
+func beginsJWT(text string) bool {
+	for _, run := range objectInBase64.FindAllString(text, -1) {
+		object, err := base64.RawURLEncoding.DecodeString(run)
+		if err == nil && !bytes.ContainsFunc(object, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return true
+		}
+	}
+	return false
+}
+
+var objectInBase64 = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{9}`)
