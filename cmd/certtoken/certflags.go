@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -146,7 +147,7 @@ func (f *certFlags) show(ctx context.Context, c *console.Console, content *certC
 	switch {
 	case err == nil:
 		return shownPair(opened.Certificate, opened.format), nil
-	case content.key != nil, !errors.Is(err, certtoken.ErrNoPrivateKey), errors.Is(err, certtoken.ErrFormat):
+	case content.key != nil, !errors.Is(err, certtoken.ErrNoPrivateKey), bytes.Contains(content.cert, keyLabel):
 		return nil, err
 	}
 	shown, publicErr := parsePublic(content.cert, f.selected)
@@ -158,3 +159,7 @@ func (f *certFlags) show(ctx context.Context, c *console.Console, content *certC
 	}
 	return shown, nil
 }
+
+// keyLabel ends the first line of every private key in PEM, also of one that the
+// library can't use, such as a TPM's.
+var keyLabel = []byte("PRIVATE KEY-----")
