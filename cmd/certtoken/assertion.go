@@ -7,22 +7,24 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/jwt"
 	"github.com/spf13/cobra"
 )
 
 type assertionCommand struct {
-	console *console
+	console *console.Console
 	target  targetFlags
 	decode  bool
 	curl    bool
 	reveal  bool
 }
 
-func newAssertion(c *console) *cobra.Command {
+func newAssertion(c *console.Console) *cobra.Command {
 	a := &assertionCommand{console: c}
 	cmd := &cobra.Command{
 		Use:   "assertion",
@@ -30,7 +32,7 @@ func newAssertion(c *console) *cobra.Command {
 		Long: `Prints the client assertion that "certtoken token" would send with the same
 flags: a signed JWT that proves who the client is. Nothing is sent.
 
-Whoever has the assertion can get a token with it until it ends.`,
+Keep the assertion secret: whoever has it can get a token until it expires.`,
 		Example: `  certtoken assertion --tenant contoso.onmicrosoft.com --client-id ID \
     --cert private.pfx --decode
 
@@ -39,9 +41,9 @@ Whoever has the assertion can get a token with it until it ends.`,
 		Args: noArgs,
 		RunE: a.run,
 	}
-	cmd.Flags().BoolVar(&a.decode, "decode", false, "print its header and claims as JSON instead")
-	cmd.Flags().BoolVar(&a.curl, "curl", false, "print the token request as a curl command instead, without the assertion")
-	cmd.Flags().BoolVar(&a.reveal, "reveal", false, "with --curl: put the assertion in")
+	cmd.Flags().BoolVar(&a.decode, "decode", false, "print the assertion's header and claims as JSON instead")
+	cmd.Flags().BoolVar(&a.curl, "curl", false, "print the token request as a curl command instead; the assertion is left out")
+	cmd.Flags().BoolVar(&a.reveal, "reveal", false, "with --curl: include the assertion")
 	inGroup(cmd.Flags(), flagsOutput)
 	a.target.addTo(cmd)
 	return cmd
@@ -50,37 +52,37 @@ Whoever has the assertion can get a token with it until it ends.`,
 func (a *assertionCommand) run(cmd *cobra.Command, _ []string) error {
 	switch {
 	case a.decode && a.curl:
-		return usagef("--decode and --curl exclude each other")
+		return failure.Usagef("--decode and --curl exclude each other")
 	case a.target.mtls:
-		return usagef("--mtls sends no assertion")
+		return failure.Usagef("--mtls sends no assertion")
 	case a.reveal && !a.curl:
-		return usagef("--reveal goes with --curl")
+		return failure.Usagef("--reveal goes with --curl")
 	}
 	target, err := a.target.resolve(cmd, a.console, a.curl)
 	if err != nil {
 		return err
 	}
-	cert, _, err := target.cert.load(cmd.Context(), a.console)
+	cert, err := target.cert.load(cmd.Context(), a.console)
 	if err != nil {
 		return err
 	}
-	req, err := target.record(cmd.Context(), cert)
+	req, err := target.record(cmd.Context(), cert.Certificate)
 	if err != nil {
 		return err
 	}
 	assertion := req.form.Get("client_assertion")
 	switch {
 	case a.curl:
-		a.console.printf("%s\n", req.curl(a.target.ca, a.reveal))
+		a.console.Printf("%s\n", req.curl(a.target.ca, a.reveal))
 		return nil
 	case a.decode:
-		parts, err := splitJWT(assertion)
+		parts, err := jwt.Split(assertion)
 		if err != nil {
 			return err
 		}
-		return a.console.printJSON(parts)
+		return a.console.PrintJSON(parts)
 	}
-	a.console.printf("%s\n", assertion)
+	a.console.Printf("%s\n", assertion)
 	return nil
 }
 
@@ -98,7 +100,7 @@ func (t *target) record(ctx context.Context, cert *certtoken.Certificate) (*reco
 	dry.http = &http.Client{Transport: &r}
 	dry.log = nil
 	if len(dry.scopes) == 0 && dry.entra {
-		dry.scopes = []string{"https://graph.microsoft.com/.default"} // isn't part of the assertion
+		dry.scopes = []string{"https://graph.microsoft.com/.default"} // the library asks for a scope, but the assertion does not hold it
 	}
 	client, err := dry.client(cert)
 	if err != nil {
@@ -111,7 +113,8 @@ func (t *target) record(ctx context.Context, cert *certtoken.Certificate) (*reco
 	return r.got, nil
 }
 
-// recorder answers a request with a final refusal, so that there is only one.
+// recorder keeps a request. It answers with a refusal that is final, so that the
+// library does not try again.
 type recorder struct{ got *recorded }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -132,10 +135,10 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, req.Body.Close()
 }
 
-// formOrder is the order of a token request's fields for a reader.
+// formOrder is the order in which the fields of a token request are shown.
 var formOrder = []string{"grant_type", "client_id", "scope", "claims", "client_assertion_type", "client_assertion"}
 
-// curl is the request as a command for a POSIX shell.
+// curl writes the request as a curl command for a POSIX shell.
 func (r *recorded) curl(ca string, reveal bool) string {
 	lines := []string{"curl --silent --show-error --fail-with-body"}
 	if ca != "" {
@@ -155,18 +158,3 @@ func (r *recorded) curl(ca string, reveal bool) string {
 	lines = append(lines, shellQuote(r.url))
 	return strings.Join(lines, " \\\n  ")
 }
-
-// shellQuote quotes for a POSIX shell.
-func shellQuote(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-// shellWord quotes only what needs it.
-func shellWord(text string) string {
-	if plainWord.MatchString(text) {
-		return text
-	}
-	return shellQuote(text)
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)

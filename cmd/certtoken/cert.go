@@ -1,8 +1,11 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/spf13/cobra"
+)
 
-func newCert(c *console) *cobra.Command {
+func newCert(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert COMMAND",
 		Short: "Make, show and convert certificates",

@@ -1,20 +1,24 @@
 package main
 
 import (
-	"errors"
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/certtoken/certtoken/selfsigned"
 	"github.com/spf13/cobra"
 )
 
 type certConvertCommand struct {
-	console  *console
+	console  *console.Console
 	cert     certFlags
 	to       string
 	out      string
@@ -23,37 +27,45 @@ type certConvertCommand struct {
 	password newPasswordFlags
 }
 
-func newCertConvert(c *console) *cobra.Command {
+func newCertConvert(c *console.Console) *cobra.Command {
 	v := &certConvertCommand{console: c}
 	v.password.prefix = "out-"
 	cmd := &cobra.Command{
 		Use:   "convert FILE OUT",
-		Short: "Convert between PFX and PEM",
-		Long: `Writes the certificate in FILE, with its key and its chain, into OUT as PFX or
-PEM, by the name's end or --to. Only its owner can read OUT; - is standard
-output, for a PEM unless --to says pfx. The key in a PEM is not encrypted. A PFX
-is written in today's form (AES-256, SHA-256), or with --legacy in the old one
-(TripleDES, SHA-1), which old programs read.`,
+		Short: "Convert between PFX, PEM and DER",
+		Long: `Writes the certificate in FILE into OUT, in the form that the end of OUT's name
+or --to says. OUT - is standard output, for a PEM unless --to says otherwise.
+
+  pfx  with the key and the chain, under a new password. Today's form (AES-256,
+       SHA-256), or with --legacy the old one (TripleDES, SHA-1). Azure's SDK
+       for Go (azidentity) and kubelogin read the old form only.
+  pem  with the key, which is then not encrypted, and the chain. If FILE holds
+       no key, the certificates alone.
+  der  the certificate alone, to upload: .cer, .crt or .der
+
+Only its owner can read an OUT with a key.`,
 		Example: `  certtoken cert convert private.pfx private.pem
   certtoken cert convert client.pem client.pfx --out-password-env PFX_PASSWORD
   certtoken cert convert private.pfx old.pfx --legacy
+  certtoken cert convert public.cer public.pem
+  certtoken cert convert public.pem public.cer
   certtoken cert convert private.pfx - | openssl x509 -noout -text`,
 		Args: v.args,
 		RunE: v.run,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&v.to, "to", "", "`FORMAT` of OUT: pfx or pem (default by its name)")
+	flags.StringVar(&v.to, "to", "", "`FORMAT` of OUT: pfx, pem or der (default by its name)")
 	flags.StringVar(&v.out, "out", "", "OUT as a flag: `FILE` to write, - is standard output")
-	flags.BoolVar(&v.legacy, "legacy", false, "write a PFX in the old form")
+	flags.BoolVar(&v.legacy, "legacy", false, "write a PFX in the old form, for azidentity and kubelogin")
 	flags.BoolVar(&v.force, "force", false, "replace OUT if it exists")
 	v.cert.addTo(flags)
 	v.password.addTo(flags, "OUT's password")
-	completeWords(cmd, "to", "pfx", "pem")
+	completeWords(cmd, "to", "pfx", "pem", "der")
 	return cmd
 }
 
-// args takes OUT as an argument or as a flag.
+// args takes OUT from the second argument or from --out.
 func (v *certConvertCommand) args(cmd *cobra.Command, args []string) error {
 	if v.out != "" {
 		args = append(args, v.out)
@@ -66,41 +78,41 @@ func (v *certConvertCommand) args(cmd *cobra.Command, args []string) error {
 }
 
 func (v *certConvertCommand) run(cmd *cobra.Command, _ []string) error {
-	pfx, err := v.toPFX()
+	to, err := v.form()
 	if err != nil {
 		return err
 	}
-	if pfx && v.toStdout() && v.console.outputIsTerminal() {
-		return usagef("a PFX isn't text for a terminal: give an OUT file, or pipe it")
+	if to != formPEM && v.toStdout() && v.console.OutputIsTerminal() {
+		return failure.Usagef("a %s isn't text for a terminal: give an OUT file, or pipe it", to)
 	}
 	if !v.force && !v.toStdout() {
-		if _, err := os.Lstat(v.out); err == nil { // before anybody types a password
-			return failf("%s: %w", v.out, fs.ErrExist)
+		if err := refuseExisting(v.out); err != nil {
+			return err
 		}
 	}
-	cert, _, err := v.cert.load(cmd.Context(), v.console)
+	content, err := v.cert.read(cmd.Context(), v.console)
 	if err != nil {
 		return err
 	}
-	data, err := v.encode(cmd, cert, pfx)
+	out, err := v.encode(cmd, content, to)
 	if err != nil {
 		return err
 	}
 	if v.toStdout() {
-		if _, err := v.console.out.Write(data); err != nil {
-			return failf("standard output: %w", err)
+		if _, err := v.console.Out.Write(out.data); err != nil {
+			return failure.Errorf("standard output: %w", err)
 		}
-		fmt.Fprintln(v.console.err, written(v.name(), pfx))
+		fmt.Fprintln(v.console.Err, v.name()+out.note)
 		return nil
 	}
-	if err := writePrivate(v.out, data, v.force); err != nil {
+	if err := writeFile(v.out, out.data, out.mode, v.force); err != nil {
 		return err
 	}
-	v.console.printf("%s\n", written(paint(v.console.colourOut, bold, printable(v.out)), pfx))
+	v.console.Printf("%s%s\n", v.console.Styled(console.Bold, console.Printable(v.out)), out.note)
 	return nil
 }
 
-// name is OUT's for people.
+// name is what messages call OUT.
 func (v *certConvertCommand) name() string {
 	if v.toStdout() {
 		return "standard output"
@@ -110,16 +122,15 @@ func (v *certConvertCommand) name() string {
 
 func (v *certConvertCommand) toStdout() bool { return v.out == "-" }
 
-// written says what was written, and what to mind.
-func written(name string, pfx bool) string {
-	if pfx {
-		return name + "  to keep secret"
-	}
-	return name + "  to keep secret; its key is not encrypted"
-}
+// Forms of OUT.
+const (
+	formPFX = "PFX"
+	formPEM = "PEM"
+	formDER = "DER"
+)
 
-// toPFX decides the form of OUT: true is PFX.
-func (v *certConvertCommand) toPFX() (bool, error) {
+// form decides the form of OUT, by --to or by the end of its name.
+func (v *certConvertCommand) form() (string, error) {
 	to := strings.ToLower(v.to)
 	switch {
 	case to == "" && v.toStdout():
@@ -127,25 +138,54 @@ func (v *certConvertCommand) toPFX() (bool, error) {
 	case to == "":
 		to = strings.TrimPrefix(strings.ToLower(filepath.Ext(v.out)), ".")
 	}
-	given := v.password.env != "" || v.password.file != "" || v.password.empty
+	form := ""
 	switch to {
 	case "pfx", "p12":
-		return true, nil
+		return formPFX, nil
 	case "pem":
-		if v.legacy || given {
-			return false, usagef("--legacy and --out-password-… are for PFX: the key in a PEM is not encrypted")
-		}
-		return false, nil
+		form = formPEM
+	case "der", "cer", "crt":
+		form = formDER
+	default:
+		return "", failure.Usagef("say what %s shall be with --to pfx, --to pem or --to der", v.out)
 	}
-	return false, usagef("say what %s shall be with --to pfx or --to pem", v.out)
+	if v.legacy || v.password.env != "" || v.password.file != "" || v.password.empty {
+		return "", failure.Usagef("--legacy and --out-password-… are for PFX: a %s is not encrypted", form)
+	}
+	return form, nil
 }
 
-func (v *certConvertCommand) encode(cmd *cobra.Command, cert *certtoken.Certificate, pfx bool) ([]byte, error) {
-	if !pfx {
-		data, err := selfsigned.EncodePEM(cert)
-		return data, clean(err)
+// converted is the content of OUT.
+type converted struct {
+	data []byte
+	mode fs.FileMode
+	note string // for people
+}
+
+func (v *certConvertCommand) encode(cmd *cobra.Command, content *certContent, to string) (*converted, error) {
+	ctx := cmd.Context()
+	if to == formPFX {
+		opened, err := v.cert.open(ctx, v.console, content)
+		if err != nil {
+			return nil, err
+		}
+		return v.encodePFX(ctx, opened.Certificate)
 	}
-	pass, err := v.password.get(cmd.Context(), v.console, "New password of "+v.name())
+	shown, err := v.cert.show(ctx, v.console, content)
+	switch {
+	case err != nil:
+		return nil, err
+	case to == formDER:
+		return &converted{shown.leaf.Raw, modePublic, "  to upload"}, nil
+	case shown.pair == nil:
+		return &converted{publicPEM(shown), modePublic, "  certificates without a key"}, nil
+	}
+	data, err := selfsigned.EncodePEM(shown.pair)
+	return &converted{data, modePrivate, "  to keep secret; its key is not encrypted"}, failure.Clean(err)
+}
+
+func (v *certConvertCommand) encodePFX(ctx context.Context, cert *certtoken.Certificate) (*converted, error) {
+	pass, err := v.password.get(ctx, v.console, "New password of "+v.name())
 	if err != nil {
 		return nil, err
 	}
@@ -154,38 +194,14 @@ func (v *certConvertCommand) encode(cmd *cobra.Command, cert *certtoken.Certific
 		form = selfsigned.PFXLegacy
 	}
 	data, err := selfsigned.EncodePFX(cert, pass.reveal(), form)
-	return data, clean(err)
+	return &converted{data, modePrivate, "  to keep secret"}, failure.Clean(err)
 }
 
-// writePrivate writes a file that only its owner can read, whole or not at all.
-func writePrivate(name string, data []byte, replace bool) error {
-	if !replace {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return failf("%w", fileError(err))
-		}
-		return fill(f, data)
+// publicPEM writes a certificate and its chain as PEM.
+func publicPEM(shown *shownCert) []byte {
+	var b bytes.Buffer
+	for _, cert := range append([]*x509.Certificate{shown.leaf}, shown.chain...) {
+		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}) // writing to a buffer never fails
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".certtoken-*.tmp") // mode 0600
-	if err != nil {
-		return failf("%w", fileError(err))
-	}
-	if err := fill(f, data); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		_ = os.Remove(f.Name()) // the first error tells more
-		return failf("%w", fileError(err))
-	}
-	return nil
-}
-
-// fill writes a new file, which is gone if that fails.
-func fill(f *os.File, data []byte) error {
-	_, err := f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		_ = os.Remove(f.Name()) // the first error tells more
-		return failf("%w", fileError(err))
-	}
-	return nil
+	return b.Bytes()
 }

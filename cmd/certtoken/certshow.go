@@ -1,19 +1,19 @@
 package main
 
 import (
-	"errors"
 	"time"
 
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/spf13/cobra"
 )
 
 type certShowCommand struct {
-	console *console
+	console *console.Console
 	cert    certFlags
 	json    bool
 }
 
-func newCertShow(c *console) *cobra.Command {
+func newCertShow(c *console.Console) *cobra.Command {
 	s := &certShowCommand{console: c}
 	cmd := &cobra.Command{
 		Use:   "show FILE",
@@ -40,7 +40,7 @@ func (s *certShowCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if s.json {
-		return s.console.printJSON(newCertJSON(shown))
+		return s.console.PrintJSON(newCertJSON(shown))
 	}
 	printRows(s.console, shown.rows(s.cert.name(), time.Now()))
 	return nil
@@ -48,21 +48,9 @@ func (s *certShowCommand) run(cmd *cobra.Command, args []string) error {
 
 // load reads a pair, or certificates alone.
 func (s *certShowCommand) load(cmd *cobra.Command) (*shownCert, error) {
-	if s.cert.key == "" {
-		data, err := readFile(s.console, s.cert.file)
-		if err != nil {
-			return nil, err
-		}
-		s.cert.data = data
-		shown, err := parsePublic(data, s.cert.selected)
-		var several *failure
-		if err == nil || errors.As(err, &several) {
-			return shown, err
-		}
-	}
-	cert, _, err := s.cert.load(cmd.Context(), s.console)
+	content, err := s.cert.read(cmd.Context(), s.console)
 	if err != nil {
 		return nil, err
 	}
-	return certOf(cert), nil
+	return s.cert.show(cmd.Context(), s.console, content)
 }

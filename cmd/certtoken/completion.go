@@ -1,10 +1,12 @@
 package main
 
 import (
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/spf13/cobra"
 )
 
-func newCompletion(c *console) *cobra.Command {
+func newCompletion(c *console.Console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Print a script that completes commands and flags",
@@ -20,15 +22,15 @@ and their values.`,
 			root := cmd.Root()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(c.out, true)
+				return root.GenBashCompletionV2(c.Out, true)
 			case "zsh":
-				return root.GenZshCompletion(c.out)
+				return root.GenZshCompletion(c.Out)
 			case "fish":
-				return root.GenFishCompletion(c.out, true)
+				return root.GenFishCompletion(c.Out, true)
 			case "powershell":
-				return root.GenPowerShellCompletionWithDesc(c.out)
+				return root.GenPowerShellCompletionWithDesc(c.Out)
 			}
-			return usagef("no completion for this shell: bash, zsh, fish or powershell").advise(seeHelp(cmd))
+			return failure.Usagef("no completion for this shell: bash, zsh, fish or powershell").Advise(seeHelp(cmd))
 		},
 	}
 }

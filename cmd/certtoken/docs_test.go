@@ -86,6 +86,7 @@ func TestDocumentedCommandsAreMarked(t *testing.T) {
 
 // The documents' commands do what the documents say.
 func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it runs a hundred commands; the long tests do that")
 	}
@@ -103,6 +104,7 @@ func TestDocumentedCommands(t *testing.T) {
 	path := buildCommand(t) + string(os.PathListSeparator) + os.Getenv("PATH")
 	for _, page := range docPages(t) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
+			t.Parallel()
 			p := &docPage{dir: t.TempDir(), path: path, address: freeAddress(t)}
 			defer p.endServe(t)
 			for _, block := range docBlocks(t, page) {

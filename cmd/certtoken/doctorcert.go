@@ -9,10 +9,16 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/input"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/times"
 )
 
-// certStages are the checks that one reading of the file comes to, and the
-// errors by which each fails. What is none of these is a matter of the file.
+// expiryWarning is how long before a certificate's end the doctor warns.
+const expiryWarning = 30 * 24 * time.Hour
+
+// certStages are the checks that reading the file stands for, in their order, each
+// with the errors that mean that it failed. Any other error counts for the first.
 var certStages = []struct {
 	name   string
 	errors []error
@@ -24,48 +30,55 @@ var certStages = []struct {
 }
 
 // checkCertificate checks what can be checked without a server, and returns the
-// certificate if it can sign. Its error is wrong usage, or an interrupt.
-func (d *doctorCommand) checkCertificate(ctx context.Context, t *target) (*certtoken.Certificate, error) {
-	cert, pass, err := t.cert.load(ctx, d.console)
+// certificate if it can sign. It returns an error only for wrong usage and for an
+// interrupt; everything else is in the report.
+func (l *checklist) checkCertificate(ctx context.Context, t *target, cer string) (*certtoken.Certificate, error) {
+	content, err := t.cert.read(ctx, l.console)
+	var opened *openedCert
+	if err == nil {
+		opened, err = t.cert.open(ctx, l.console, content)
+	} else {
+		content = &certContent{}
+	}
 	if err != nil {
-		if exitStatus(err) == exitUsage || errors.Is(err, errInterrupted) {
+		if failure.IsUsage(err) || errors.Is(err, failure.ErrInterrupted) {
 			return nil, err
 		}
-		d.failStage(t, pass, err)
-		d.skip(checkValidity, "needs the certificate")
-		d.skip(checkThumbprint, "needs the certificate")
+		l.failStage(t, content.pass, err)
+		l.skip(checkValidity, "needs the certificate")
+		l.skip(checkThumbprint, "needs the certificate")
 		return nil, nil
 	}
-	shown := certOf(cert)
-	d.add(d.fileCheck(t, shown.format))
-	d.ok(checkPassword, "%s", passwordText(pass))
-	d.ok(checkKey, "belongs to the certificate %q", shown.subject())
+	shown := shownPair(opened.Certificate, opened.format)
+	l.add(l.fileCheck(t, shown.format))
+	l.ok(checkPassword, "%s", passwordText(opened.pass))
+	l.ok(checkKey, "belongs to the certificate %q", shown.subject())
 	kind, bits := shown.keyKind()
-	d.ok(checkKeyType, "%s, %d bits", kind, bits)
-	valid := d.checkValidity(shown)
-	d.checkThumbprint(shown)
+	l.ok(checkKeyType, "%s, %d bits", kind, bits)
+	valid := l.checkValidity(shown)
+	l.checkThumbprint(ctx, shown, t.cert.name(), cer)
 	if !valid {
 		return nil, nil
 	}
-	return cert, nil
+	return opened.Certificate, nil
 }
 
-// failStage marks the stage at which reading the file failed: those before it
-// are good, those after it unknown.
-func (d *doctorCommand) failStage(t *target, pass password, err error) {
+// failStage reports the check at which reading the file has failed. The checks
+// before it are ok, and those after it could not be made.
+func (l *checklist) failStage(t *target, pass password, err error) {
 	at := failedStage(err)
 	for i, stage := range certStages {
 		switch {
 		case i > at:
-			d.skip(stage.name, "needs the %s", certStages[at].name)
+			l.skip(stage.name, "needs the %s", certStages[at].name)
 		case i == at:
-			d.fail(stage.name, err)
+			l.fail(stage.name, err)
 		case stage.name == checkFile:
-			d.ok(checkFile, "%s", t.cert.name())
+			l.ok(checkFile, "%s", t.cert.name())
 		case stage.name == checkPassword:
-			d.ok(checkPassword, "%s", passwordText(pass))
+			l.ok(checkPassword, "%s", passwordText(pass))
 		default:
-			d.ok(stage.name, "found")
+			l.ok(stage.name, "found")
 		}
 	}
 }
@@ -89,8 +102,8 @@ func passwordText(p password) string {
 }
 
 // fileCheck warns of a private key that others can read.
-func (d *doctorCommand) fileCheck(t *target, format string) check {
-	c := check{Name: checkFile, Status: statusOK, Detail: t.cert.name() + ", " + format}
+func (l *checklist) fileCheck(t *target, format string) check {
+	c := check{Name: checkFile, Status: outcomeOK, Detail: t.cert.name() + ", " + format}
 	name := t.cert.file
 	if t.cert.key != "" {
 		c.Detail += ", key in " + t.cert.key
@@ -101,55 +114,59 @@ func (d *doctorCommand) fileCheck(t *target, format string) check {
 	}
 	info, err := os.Stat(name)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		c.Advice = fmt.Sprintf("Others on this machine may read the private key (mode %#o): chmod 600 %s", info.Mode().Perm(), shellWord(name))
+		c.Advice = fmt.Sprintf("Others on this machine may read the private key (mode %#o): chmod 600 %s",
+			info.Mode().Perm(), shellWord(name))
 	}
 	return c
 }
 
-func (d *doctorCommand) checkValidity(shown *shownCert) bool {
+func (l *checklist) checkValidity(shown *shownCert) bool {
 	now := time.Now()
-	c := check{Name: checkValidity, Status: statusOK, Detail: "until " + shown.validUntil(now)}
+	c := check{Name: checkValidity, Status: outcomeOK, Detail: "until " + shown.validUntil(now)}
 	switch {
 	case now.Before(shown.leaf.NotBefore):
-		c.Status = statusFailed
-		c.Detail = "valid from " + localTime(shown.leaf.NotBefore, now)
+		c.Status = outcomeFailed
+		c.Detail = "valid from " + times.Local(shown.leaf.NotBefore, now)
 		c.Advice = "Set the clock of this machine, or wait."
 	case now.After(shown.leaf.NotAfter):
-		c.Status = statusFailed
-		c.Detail = "ended on " + localTime(shown.leaf.NotAfter, now)
+		c.Status = outcomeFailed
+		c.Detail = "ended on " + times.Local(shown.leaf.NotAfter, now)
 		c.Advice = "Make a new one with \"certtoken cert new\", and upload its public.cer."
 	case shown.leaf.NotAfter.Sub(now) < expiryWarning:
 		c.Advice = "It ends soon: make a new one with \"certtoken cert new\" and upload its public.cer beside this one."
 	}
-	d.add(c)
-	return c.Status == statusOK
+	l.add(c)
+	return c.Status == outcomeOK
 }
 
-// checkThumbprint compares the certificate with the one that was uploaded.
-func (d *doctorCommand) checkThumbprint(shown *shownCert) {
+// checkThumbprint compares the certificate of a file with the one that was
+// uploaded.
+func (l *checklist) checkThumbprint(ctx context.Context, shown *shownCert, file, cer string) {
 	sum := sha1Of(shown.leaf)
-	if d.cer == "" {
-		d.skip(checkThumbprint, "%X: compare it with the portal's, or give --cer FILE", sum)
+	if cer == "" {
+		l.skip(checkThumbprint, "%X: compare it with the portal's, or give --cer FILE", sum)
 		return
 	}
-	data, err := readFile(d.console, d.cer)
+	data, err := input.File(cer, l.console.In).Read(ctx)
 	if err != nil {
-		d.fail(checkThumbprint, err)
+		l.fail(checkThumbprint, err)
 		return
 	}
 	uploaded, err := parsePublic(data, "")
 	if err != nil {
-		d.fail(checkThumbprint, failf("%s: %w", d.cer, err).advise("Give the file that was uploaded, DER or PEM."))
+		l.fail(checkThumbprint, failure.Errorf("%s: %w", cer, err).
+			Advise("Give --cer the file that was uploaded, DER or PEM."))
 		return
 	}
 	if uploaded.leaf.Equal(shown.leaf) {
-		d.ok(checkThumbprint, "%X, the same as in %s", sum, d.cer)
+		l.ok(checkThumbprint, "%X, the same as in %s", sum, cer)
 		return
 	}
-	d.add(check{
+	l.add(check{
 		Name:   checkThumbprint,
-		Status: statusFailed,
-		Detail: fmt.Sprintf("%X, but %X in %s", sum, sha1Of(uploaded.leaf), d.cer),
-		Advice: fmt.Sprintf("%s holds another certificate: upload the public part of %s, or use the private key of %s.", d.cer, d.target.cert.name(), d.cer),
+		Status: outcomeFailed,
+		Detail: fmt.Sprintf("%X, but %X in %s", sum, sha1Of(uploaded.leaf), cer),
+		Advice: fmt.Sprintf("%s holds another certificate: upload the public part of %s, or use the private key of %s.",
+			cer, file, cer),
 	})
 }

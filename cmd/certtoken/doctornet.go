@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,51 +10,53 @@ import (
 	"net/url"
 	"sync"
 	"time"
-
-	"github.com/certtoken/certtoken"
 )
 
-// probe is what a request to the server's front page found out. The page itself
-// doesn't matter; no credential is sent.
+// clockLimit is how far this machine's clock may differ from the server's. An
+// assertion for a server other than Entra ID is valid for a minute.
+const clockLimit = time.Minute
+
+// probe is what a request for the server's front page has shown. What is on the
+// page is not looked at, and the request carries no credential.
 type probe struct {
 	progress
 	proxy   string
 	elapsed time.Duration
-	asked   time.Time // halfway through the exchange
+	asked   time.Time // halfway between request and answer
 	date    time.Time // by the server's clock
 	err     error
 }
 
-// progress is how far a connection came.
+// progress is how far a connection has come.
 type progress struct {
 	connected bool
 	address   string
-	handshake bool // TLS began
+	handshake bool // the TLS handshake has begun
 	tls       *tls.ConnectionState
 }
 
 // checkConnection tries network, TLS and clock, and reports whether a request
 // can be sent.
-func (d *doctorCommand) checkConnection(ctx context.Context, t *target) bool {
+func (l *checklist) checkConnection(ctx context.Context, t *target) bool {
 	p := t.probe(ctx)
 	if !p.connected {
 		if p.handshake {
-			d.ok(checkNetwork, "%s answers", t.origin)
-			d.fail(checkTLS, p.err)
+			l.ok(checkNetwork, "%s answers", t.origin)
+			l.fail(checkTLS, p.err)
 		} else {
-			d.fail(checkNetwork, p.err)
-			d.skip(checkTLS, "needs the network")
+			l.fail(checkNetwork, p.err)
+			l.skip(checkTLS, "needs the network")
 		}
-		d.skip(checkClock, "needs a connection")
+		l.skip(checkClock, "needs a connection")
 		return false
 	}
-	d.ok(checkNetwork, "%s%s, in %v", t.origin, p.via(), p.elapsed.Round(time.Millisecond))
+	l.ok(checkNetwork, "%s%s, in %v", t.origin, p.via(), p.elapsed.Round(time.Millisecond))
 	if p.tls == nil {
-		d.skip(checkTLS, "plain http on this machine")
+		l.skip(checkTLS, "plain http on this machine")
 	} else {
-		d.ok(checkTLS, "%s", tlsText(p.tls))
+		l.ok(checkTLS, "%s", tlsText(p.tls))
 	}
-	d.checkClock(p)
+	l.checkClock(p)
 	return true
 }
 
@@ -90,8 +91,8 @@ func (t *target) probe(ctx context.Context) *probe {
 	return p
 }
 
-// progressLog keeps progress. A connection that is given up goes on behind the
-// request, so it is locked.
+// progressLog notes the progress. It is locked because a connection attempt can go
+// on after the request has returned.
 type progressLog struct {
 	mu   sync.Mutex
 	seen progress
@@ -133,7 +134,8 @@ func (p *probe) via() string {
 	return " at " + p.address
 }
 
-// cause takes the URL off an error of net/http, and puts the time limit in.
+// cause takes the URL out of an error of net/http. If the time was over, it says so
+// instead.
 func cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -148,65 +150,36 @@ func tlsText(state *tls.ConnectionState) string {
 	text := tls.VersionName(state.Version)
 	if len(state.PeerCertificates) > 0 {
 		peer := state.PeerCertificates[0]
-		text += fmt.Sprintf(", certificate by %q, until %s", peer.Issuer.String(), peer.NotAfter.Local().Format("2006-01-02"))
+		text += fmt.Sprintf(", certificate by %q, until %s",
+			peer.Issuer.String(), peer.NotAfter.Local().Format("2006-01-02"))
 	}
 	return text
 }
 
 // checkClock compares this machine's clock with the server's.
-func (d *doctorCommand) checkClock(p *probe) {
+func (l *checklist) checkClock(p *probe) {
 	if p.date.IsZero() {
-		d.skip(checkClock, "the server doesn't tell its time")
+		l.skip(checkClock, "the server doesn't say what time it is")
 		return
 	}
 	const grain = 500 * time.Millisecond // a Date is cut to the second
 	ahead := p.asked.Sub(p.date.Add(grain)).Round(time.Second)
 	switch {
 	case ahead.Abs() <= clockLimit:
-		d.ok(checkClock, "%s off the server's", ahead.Abs())
+		l.ok(checkClock, "%s off the server's", ahead.Abs())
 		return
 	case ahead > 0:
-		d.failClock("ahead of", ahead)
+		l.failClock("ahead of", ahead)
 	default:
-		d.failClock("behind", -ahead)
+		l.failClock("behind", -ahead)
 	}
 }
 
-func (d *doctorCommand) failClock(where string, off time.Duration) {
-	d.add(check{
+func (l *checklist) failClock(where string, off time.Duration) {
+	l.add(check{
 		Name:   checkClock,
-		Status: statusFailed,
+		Status: outcomeFailed,
 		Detail: fmt.Sprintf("this machine's clock is %v %s the server's", off, where),
-		Advice: "Set the clock, best by NTP: assertions and certificates are valid at certain times only.",
+		Advice: "Set the clock, for example by NTP: assertions and certificates are valid for a certain time only.",
 	})
-}
-
-// tokenClaims are claims of an access token worth showing.
-type tokenClaims struct {
-	readable bool
-	Audience audienceList `json:"aud"`
-	Roles    []string     `json:"roles"`
-}
-
-// audienceList is one string or several (RFC 7519 §4.1.3).
-type audienceList []string
-
-// UnmarshalJSON takes either form.
-func (a *audienceList) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) == nil {
-		*a = audienceList{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]string)(a))
-}
-
-func claimsOf(token *certtoken.Token) tokenClaims {
-	var claims tokenClaims
-	parts, err := splitJWT(token.AccessToken())
-	if err != nil {
-		return claims // opaque
-	}
-	claims.readable = json.Unmarshal(parts.Claims, &claims) == nil
-	return claims
 }

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,6 +13,10 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/jwt"
+	"github.com/certtoken/certtoken/internal/certfile"
 )
 
 // seeds gives each file to add, and fails if they are gone: a fuzzer without
@@ -32,7 +41,7 @@ func seeds(f *testing.F, pattern string, add func(data []byte)) {
 func FuzzDecode(f *testing.F) {
 	seeds(f, "testdata/decode/*", func(data []byte) { f.Add(string(data)) })
 	f.Fuzz(func(t *testing.T, input string) {
-		parts, err := readJWT(input)
+		parts, err := jwt.Read(input)
 		if err != nil {
 			if text := strings.TrimSpace(input); len(text) > 40 && strings.Contains(err.Error(), text) {
 				t.Fatalf("the error repeats the input: %v", err)
@@ -44,8 +53,8 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("no JSON: %q", object)
 			}
 			for _, line := range indented(object) {
-				graphic(t, printable(line))
-				timeClaim(line)
+				graphic(t, console.Printable(line))
+				jwt.TimeClaim(line)
 			}
 		}
 	})
@@ -70,16 +79,15 @@ func FuzzCertificate(f *testing.F) {
 		if err == nil {
 			rows := shown.rows("file", time.Now())
 			for _, r := range rows {
-				graphic(t, printable(r.text))
+				graphic(t, console.Printable(r.text))
 			}
 			newCertJSON(shown)
-			if selected != "" && !hasThumbprint(shown.leaf, selected) {
+			if selected != "" && !selects(selected, shown.leaf) {
 				t.Fatalf("%q selected another certificate", selected)
 			}
 		}
-		_, serveErr := servedCert(data)
-		_, caErr := caCertificates(data)
-		for _, err := range []error{err, serveErr, caErr} {
+		_, caErr := certfile.ParsePublic(data)
+		for _, err := range []error{err, caErr} {
 			if err == nil {
 				continue
 			}
@@ -96,4 +104,21 @@ func graphic(t *testing.T, line string) {
 	if i := strings.IndexFunc(line, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }); i >= 0 {
 		t.Fatalf("a control character is shown: %q", line)
 	}
+}
+
+// selects reports whether a thumbprint in hex or base64url is the certificate's.
+func selects(thumbprint string, cert *x509.Certificate) bool {
+	one, two := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw)
+	bare := strings.Map(func(r rune) rune {
+		if r == ':' || unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, thumbprint)
+	for _, sum := range [][]byte{one[:], two[:]} {
+		if strings.EqualFold(bare, hex.EncodeToString(sum)) || bare == base64.RawURLEncoding.EncodeToString(sum) {
+			return true
+		}
+	}
+	return false
 }

@@ -7,12 +7,13 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/spf13/cobra"
 )
 
-func testConsole(t *testing.T) *console {
+func testConsole(t *testing.T) *console.Console {
 	t.Helper()
-	return &console{in: os.Stdin, out: &checkedWriter{w: t.Output()}, err: t.Output()}
+	return console.With(os.Stdin, t.Output(), t.Output())
 }
 
 // Every command's help fits into 80 columns and shows an example.

@@ -7,15 +7,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run is main with an exit status. The first interrupt ends the command in
-// order, a second one at once.
+// run runs the command line and returns the exit status. The first interrupt ends
+// the command in an orderly way. A second one ends it at once.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return execute(ctx, newConsole(), args)
+	return execute(ctx, console.New(), args)
 }

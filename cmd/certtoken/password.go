@@ -1,32 +1,35 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
+	"syscall"
 
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/input"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 )
 
 const (
 	envPassword = "AZURE_CLIENT_CERTIFICATE_PASSWORD"
 
-	// fromTerminal is where a password came from that somebody has typed.
+	// fromTerminal is the origin of a password that somebody has typed.
 	fromTerminal = "the terminal"
 
-	// maxPasswordFile is more than any password; a wrong file is noticed.
+	// maxPasswordFile is more than any password needs, so a larger file is the
+	// wrong one.
 	maxPasswordFile = 64 << 10
 )
 
-// passwordFlags are where a password comes from.
+// passwordFlags say where a password comes from.
 type passwordFlags struct {
 	prefix    string // of the flags' names: "" or "out-"
 	env, file string
-	fallback  string // environment variable without a flag, or ""
+	fallback  string // the environment variable to use without a flag, or ""
 }
 
 func (p *passwordFlags) addTo(flags *pflag.FlagSet, of string) {
@@ -34,11 +37,19 @@ func (p *passwordFlags) addTo(flags *pflag.FlagSet, of string) {
 	flags.StringVar(&p.file, p.prefix+"password-file", "", "`FILE` that holds "+of+"; - is standard input")
 }
 
-// password is one that may not be there: none and an empty one differ. No
+// password is a password or none: an empty password is not the same as none. No
 // printing verb shows it.
 type password struct {
 	reveal func() string // nil: none was given
-	from   string        // where it came from, for people
+	from   string        // where it came from, in words
+}
+
+// from is what messages call the password's file.
+func (p *passwordFlags) from() string {
+	if p.file == "-" {
+		return "standard input"
+	}
+	return p.file
 }
 
 func newPassword(text, from string) password {
@@ -47,21 +58,24 @@ func newPassword(text, from string) password {
 
 func (p password) given() bool { return p.reveal != nil }
 
-// read takes the password from where the flags say, without asking anybody.
-func (p *passwordFlags) read(c *console) (password, error) {
+// read reads the password from where the flags say. It asks nobody.
+func (p *passwordFlags) read(ctx context.Context, c *console.Console) (password, error) {
 	switch {
 	case p.env != "" && p.file != "":
-		return password{}, usagef("--%spassword-env and --%spassword-file exclude each other", p.prefix, p.prefix)
+		return password{}, failure.Usagef("--%spassword-env and --%spassword-file exclude each other", p.prefix, p.prefix)
 	case p.env != "":
 		text, ok := os.LookupEnv(p.env)
 		if !ok {
-			return password{}, usagef("--%spassword-env: this environment variable is not set", p.prefix).
-				advise("Give the variable's name, not the password.")
+			return password{}, failure.Usagef("--%spassword-env: this environment variable is not set", p.prefix).
+				Advise("Give the variable's name, not the password.")
 		}
 		return newPassword(text, "environment variable "+p.env), nil
 	case p.file != "":
-		text, err := readPasswordFile(c, p.file)
-		return newPassword(text, p.file), err
+		text, err := readPasswordFile(ctx, c, "--"+p.prefix+"password-file", p.file)
+		if err != nil {
+			return password{}, err
+		}
+		return newPassword(text, p.from()), nil
 	case p.fallback != "" && os.Getenv(p.fallback) != "":
 		return newPassword(os.Getenv(p.fallback), "environment variable "+p.fallback), nil
 	}
@@ -69,73 +83,22 @@ func (p *passwordFlags) read(c *console) (password, error) {
 }
 
 // readPasswordFile reads a password as editors and shells write it: one line
-// end and a byte order mark aren't part of it.
-func readPasswordFile(c *console, name string) (string, error) {
-	var in io.Reader = c.in
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return "", failf("password file %w", fileError(err))
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, maxPasswordFile+1))
-	if err != nil {
-		return "", failf("password file %w", fileError(err))
-	}
-	if len(data) > maxPasswordFile {
-		return "", failf("password file %s: it has over %d bytes", name, maxPasswordFile)
-	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
-}
-
-// prompt asks a person without showing what is typed.
-func (c *console) prompt(ctx context.Context, question string) (string, error) {
-	fd := int(c.in.Fd())
-	before, err := term.GetState(fd)
-	if err != nil {
-		return "", fmt.Errorf("password prompt: %w", err)
-	}
-	fmt.Fprint(c.err, printable(question)+": ")
-	type answer struct {
-		text []byte
-		err  error
-	}
-	typed := make(chan answer, 1)
-	go func() { // the read can't be cancelled: it ends with the program
-		text, err := term.ReadPassword(fd)
-		typed <- answer{text, err}
-	}()
-	select {
-	case a := <-typed:
-		fmt.Fprintln(c.err)
-		return string(a.text), a.err
-	case <-ctx.Done():
-		_ = term.Restore(fd, before) // the terminal may be gone
-		fmt.Fprintln(c.err)
-		return "", errInterrupted
-	}
-}
-
-// promptNew asks for a new password twice.
-func (c *console) promptNew(ctx context.Context, question string) (string, error) {
-	first, err := c.prompt(ctx, question)
-	if err != nil {
-		return "", err
-	}
-	again, err := c.prompt(ctx, "Once more")
+// end and a byte order mark aren't part of it. What was given as the file's name
+// may be the password itself, so no error about opening it repeats it.
+func readPasswordFile(ctx context.Context, c *console.Console, flag, name string) (string, error) {
+	data, err := input.File(name, c.In).Limit(maxPasswordFile).Read(ctx)
+	var errno syscall.Errno
 	switch {
+	case errors.As(err, &errno):
+		return "", failure.Errorf("%s: this file can't be read: %w", flag, errno).
+			Advise("Give the name of a file that holds the password, not the password.")
 	case err != nil:
-		return "", err
-	case first != again:
-		return "", failf("the two passwords differ")
+		return "", failure.Errorf("%s: %w", flag, err)
 	}
-	return first, nil
+	return strings.TrimSuffix(strings.TrimSuffix(input.Text(data), "\n"), "\r"), nil
 }
 
-// newPasswordFlags are those for a file that is about to be written.
+// newPasswordFlags say where the password of a new file comes from.
 type newPasswordFlags struct {
 	passwordFlags
 	empty bool
@@ -146,26 +109,26 @@ func (p *newPasswordFlags) addTo(flags *pflag.FlagSet, of string) {
 	flags.BoolVar(&p.empty, p.prefix+"no-password", false, "leave "+of+" empty")
 }
 
-// get takes the password from where the flags say, or asks for it.
-func (p *newPasswordFlags) get(ctx context.Context, c *console, question string) (password, error) {
+// get reads the password from where the flags say, or asks for it.
+func (p *newPasswordFlags) get(ctx context.Context, c *console.Console, question string) (password, error) {
 	if p.empty {
 		if p.env != "" || p.file != "" {
-			return password{}, usagef("--%sno-password excludes the other password flags", p.prefix)
+			return password{}, failure.Usagef("--%sno-password excludes the other password flags", p.prefix)
 		}
 		return newPassword("", "--"+p.prefix+"no-password"), nil
 	}
-	pass, err := p.read(c)
+	pass, err := p.read(ctx, c)
 	if err != nil || pass.given() {
 		return pass, err
 	}
-	if !c.interactive() {
-		return password{}, usagef("no password for the new PFX, and no terminal to ask for one").
-			advise(fmt.Sprintf("Give --%spassword-env VAR or --%spassword-file FILE, or --%sno-password for", p.prefix, p.prefix, p.prefix),
-				"an empty one.")
+	if !c.Interactive() {
+		return password{}, failure.Usagef("no password for the new PFX, and no terminal to ask for one").
+			Advise(fmt.Sprintf("Give --%[1]spassword-env VAR or --%[1]spassword-file FILE, or --%[1]sno-password", p.prefix),
+				"for an empty one.")
 	}
-	text, err := c.promptNew(ctx, question)
+	text, err := c.PromptNew(ctx, question)
 	if err == nil && text == "" {
-		err = failf("the password is empty").advise("If that is meant, give --" + p.prefix + "no-password.")
+		err = failure.Errorf("the password is empty").Advise("If that is meant, give --" + p.prefix + "no-password.")
 	}
 	return newPassword(text, fromTerminal), err
 }

@@ -12,7 +12,8 @@ func TestPasswordResistsPrinting(t *testing.T) {
 	secret := newPassword("hunter2", "a test")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		for _, value := range []any{secret, &secret, holder{secret}, &holder{secret}} {
-			if text := fmt.Sprintf(verb, value); strings.Contains(text, "hunter2") || strings.Contains(text, "68756e74657232") {
+			text := fmt.Sprintf(verb, value)
+			if strings.Contains(text, "hunter2") || strings.Contains(text, "68756e74657232") {
 				t.Errorf("%s of %T shows it: %s", verb, value, text)
 			}
 		}

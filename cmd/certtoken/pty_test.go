@@ -128,26 +128,28 @@ func pfx(t *testing.T) (dir string) {
 
 // A PFX isn't shown on a terminal; a PEM is what was asked for.
 func TestConvertToTerminal(t *testing.T) {
+	t.Parallel()
 	dir := pfx(t)
 	env := []string{envPassword + "=" + typedPassword}
 	s := start(t, dir, env, "cert", "convert", "private.pfx", "-", "--to", "pfx", "--out-no-password")
-	if status := s.wait(); status != exitUsage {
+	if status := s.wait(); status != statusUsage {
 		t.Errorf("exit status %d:\n%q", status, s.text())
 	}
 	s.expect("a PFX isn't text for a terminal")
 	s = start(t, dir, env, "cert", "convert", "private.pfx", "-")
-	if status := s.wait(); status != exitDone {
+	if status := s.wait(); status != statusDone {
 		t.Errorf("exit status %d", status)
 	}
 	s.expect("-----BEGIN CERTIFICATE-----")
 }
 
 func TestPromptOpensFile(t *testing.T) {
+	t.Parallel()
 	s := start(t, pfx(t), nil, "cert", "show", "private.pfx")
 	s.expect("Password of private.pfx: ")
 	s.hidden()
 	s.typeIn(typedPassword + "\n")
-	if status := s.wait(); status != exitDone {
+	if status := s.wait(); status != statusDone {
 		t.Errorf("exit status %d:\n%s", status, s.text())
 	}
 	s.expect("CN=prompted")
@@ -157,11 +159,12 @@ func TestPromptOpensFile(t *testing.T) {
 }
 
 func TestPromptWrongPassword(t *testing.T) {
+	t.Parallel()
 	s := start(t, pfx(t), nil, "cert", "show", "private.pfx")
 	s.expect("Password of private.pfx: ")
 	s.hidden()
 	s.typeIn("wrong\n")
-	if status := s.wait(); status != exitFailed {
+	if status := s.wait(); status != statusCertificate {
 		t.Errorf("exit status %d", status)
 	}
 	s.expect("wrong password")
@@ -171,6 +174,7 @@ func TestPromptWrongPassword(t *testing.T) {
 // An interrupt at the prompt ends the program and gives the terminal back as it
 // was.
 func TestPromptInterrupted(t *testing.T) {
+	t.Parallel()
 	master, slave, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +198,7 @@ func TestPromptInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != exitFailed {
+	if status := cmd.ProcessState.ExitCode(); status != statusInterrupted {
 		t.Errorf("exit status %d", status)
 	}
 	if !strings.Contains(out.String(), "certtoken: interrupted") {
@@ -206,6 +210,7 @@ func TestPromptInterrupted(t *testing.T) {
 }
 
 func TestPromptNewPassword(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := start(t, dir, nil, "cert", "new", "--subject", "typed")
 	s.expect("New password of private.pfx: ")
@@ -214,7 +219,7 @@ func TestPromptNewPassword(t *testing.T) {
 	s.expect("Once more: ")
 	s.hidden()
 	s.typeIn(typedPassword + "\n")
-	if status := s.wait(); status != exitDone {
+	if status := s.wait(); status != statusDone {
 		t.Fatalf("exit status %d:\n%s", status, s.text())
 	}
 	cmd := exec.Command("certtoken", "cert", "show", "private.pfx", "--password-env", "P")
@@ -226,6 +231,7 @@ func TestPromptNewPassword(t *testing.T) {
 }
 
 func TestPromptNewPasswordsDiffer(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := start(t, dir, nil, "cert", "new", "--subject", "typed")
 	s.expect("New password of private.pfx: ")
@@ -234,7 +240,7 @@ func TestPromptNewPasswordsDiffer(t *testing.T) {
 	s.expect("Once more: ")
 	s.hidden()
 	s.typeIn("two\n")
-	if status := s.wait(); status != exitFailed {
+	if status := s.wait(); status != statusFailure {
 		t.Errorf("exit status %d", status)
 	}
 	s.expect("the two passwords differ")
@@ -245,8 +251,9 @@ func TestPromptNewPasswordsDiffer(t *testing.T) {
 
 // A password that was given isn't asked for.
 func TestNoPromptWithPassword(t *testing.T) {
+	t.Parallel()
 	s := start(t, pfx(t), []string{"P=" + typedPassword}, "cert", "show", "private.pfx", "--password-env", "P")
-	if status := s.wait(); status != exitDone {
+	if status := s.wait(); status != statusDone {
 		t.Errorf("exit status %d", status)
 	}
 	if strings.Contains(s.text(), "Password of") {
@@ -256,6 +263,7 @@ func TestNoPromptWithPassword(t *testing.T) {
 
 // Colour is for terminals, and not for those who said no.
 func TestColour(t *testing.T) {
+	t.Parallel()
 	dir := pfx(t)
 	env := []string{"P=" + typedPassword}
 	args := []string{"cert", "show", "private.pfx", "--password-env", "P"}
@@ -273,7 +281,7 @@ func TestColour(t *testing.T) {
 	}
 }
 
-// echoes tells whether a terminal shows what is typed.
+// echoes reports whether a terminal shows what is typed.
 func echoes(t *testing.T, tty *os.File) bool {
 	t.Helper()
 	cmd := exec.Command("stty", "-a")

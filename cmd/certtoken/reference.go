@@ -5,19 +5,20 @@ import (
 	"io"
 	"strings"
 
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/spf13/cobra"
 )
 
 //go:generate sh -c "go run . reference > docs/cli.md"
 
-func newReference(c *console) *cobra.Command {
+func newReference(c *console.Console) *cobra.Command {
 	return &cobra.Command{
 		Use:     "reference",
 		Short:   "Print this program's reference in Markdown",
 		Example: "  certtoken reference > cli.md",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			writeReference(c.out, cmd.Root())
+			writeReference(c.Out, cmd.Root())
 			return nil
 		},
 	}
@@ -39,8 +40,17 @@ const statusReference = `## Exit status
 | status | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed: one line ` + "`certtoken: …`" + ` on standard error, advice below it |
-| 2 | wrong usage |
+| 1 | failed for another reason than those below; of ` + "`doctor`" + `: a check failed |
+| 2 | wrong usage: the command line or a variable is mistaken |
+| 3 | the certificate, its key or its password can't be used |
+| 4 | the server has refused the request, and would refuse it again |
+| 5 | no connection, no answer in time, or the server is busy: it may work later |
+| 130 | interrupted |
+
+An error is one line ` + "`certtoken: …`" + ` on standard error, with advice below it.
+With ` + "`--json`" + ` it is one line of JSON there: ` + "`{\"error\":{…}}`" + ` with
+` + "`message`, `advice`, `exit_status` and `temporary`" + `, and, if the server has
+refused the request, ` + "`http_status`, `code`, `aadsts`, `retry_after` (seconds), `trace_id`\nand `correlation_id`" + `.
 `
 
 // visit calls f for cmd and everything below it.

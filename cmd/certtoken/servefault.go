@@ -7,21 +7,23 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 )
 
-// faults is what --fail and --fail-first come to, or nil.
-func (s *serveCommand) faults() (func(*certtokentest.Request) *certtokentest.Fault, error) {
-	if len(s.fail) == 0 {
-		if s.first != 0 {
-			return nil, usagef("--fail-first goes with --fail")
+// faultsOf makes a function that decides which request fails, and how, from --fail
+// and --fail-first. It is nil without --fail.
+func faultsOf(specs []string, first int) (func(*certtokentest.Request) *certtokentest.Fault, error) {
+	if len(specs) == 0 {
+		if first != 0 {
+			return nil, failure.Usagef("--fail-first goes with --fail")
 		}
 		return nil, nil
 	}
-	if s.first < 0 {
-		return nil, usagef("--fail-first must not be negative")
+	if first < 0 {
+		return nil, failure.Usagef("--fail-first must not be negative")
 	}
 	var list []certtokentest.Fault
-	for _, spec := range s.fail {
+	for _, spec := range specs {
 		fault, err := parseFault(spec)
 		if err != nil {
 			return nil, err
@@ -31,7 +33,7 @@ func (s *serveCommand) faults() (func(*certtokentest.Request) *certtokentest.Fau
 	var count atomic.Int64
 	return func(*certtokentest.Request) *certtokentest.Fault {
 		n := int(count.Add(1) - 1)
-		if s.first > 0 && n >= s.first {
+		if first > 0 && n >= first {
 			return nil
 		}
 		return &list[n%len(list)]
@@ -49,7 +51,7 @@ var shapes = map[string]certtokentest.Shape{
 	"oversized": certtokentest.OversizedBody,
 }
 
-// parseFault reads a --fail SPEC: a name, and for some a value.
+// parseFault reads a SPEC of --fail: a name, and for some names a value.
 func parseFault(spec string) (certtokentest.Fault, error) {
 	name, value, _ := strings.Cut(spec, ":")
 	if shape, ok := shapes[name]; ok && value == "" {
@@ -75,8 +77,8 @@ func parseFault(spec string) (certtokentest.Fault, error) {
 		fault.Shape, fault.Location, ok = certtokentest.Redirect, value, value != ""
 	}
 	if !ok {
-		return fault, usagef("--fail %q is unknown", spec).
-			advise("For example throttle:2s, status:503, aadsts:700027, delay:5s or reset;", `see "certtoken serve --help".`)
+		return fault, failure.Usagef("--fail %q is unknown", spec).
+			Advise("For example throttle:2s, status:503, aadsts:700027, delay:5s or reset;", `see "certtoken serve --help".`)
 	}
 	return fault, nil
 }

@@ -6,16 +6,18 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 )
 
-// numberHeader marks a request, so that it is found in what the endpoint
-// remembers.
+// numberHeader numbers the requests, so that log finds a request among those that
+// the endpoint remembers.
 const numberHeader = "X-Certtoken-Serve"
 
-// requestLogger writes a line for each token request, once it is answered.
+// requestLogger writes a line for each token request after it was answered.
 type requestLogger struct {
 	endpoint *certtokentest.Server
 	out      *log.Logger
@@ -32,31 +34,48 @@ func (l *requestLogger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (l *requestLogger) log(number string) {
 	for _, r := range slices.Backward(l.endpoint.Requests()) {
 		if r.Header.Get(numberHeader) == number {
-			l.out.Print(printable(requestText(&r)))
+			l.out.Print(console.Printable(requestText(&r)))
 			return
 		}
 	}
 }
 
-// requestText is a request for people. It holds neither assertion nor token.
+// Bounds on what a client can write into the log: it chooses its id, and the
+// endpoint repeats it in its description.
+const (
+	maxLogField = 128
+	maxLogText  = 512
+)
+
+// requestText describes a request in one line. It holds neither the assertion nor
+// the token.
 func requestText(r *certtokentest.Request) string {
-	text := fmt.Sprintf("%d %s", r.Status, r.ClientID)
+	client := cut(r.ClientID, maxLogField)
+	text := fmt.Sprintf("%d %s", r.Status, client)
 	switch {
 	case r.Status == 0:
-		text = "connection reset " + r.ClientID
+		text = "connection reset " + client
 	case r.AccessToken != "":
-		text += ": token granted for " + r.Scope
+		text += ": token granted for " + cut(r.Scope, maxLogField)
 	case r.Error != "":
-		text += ": " + r.Error
+		text += ": " + cut(r.Error, maxLogField)
 	}
 	if r.Code != 0 && r.Tenant != "" { // of Entra ID; another server doesn't answer it
 		text += fmt.Sprintf(": AADSTS%d", r.Code)
 	}
 	if r.Description != "" {
-		text += ": " + r.Description
+		text += ": " + cut(r.Description, maxLogText)
 	}
 	if r.Fault != nil {
 		text += " (by --fail)"
 	}
 	return text
+}
+
+// cut shortens a text to this many bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

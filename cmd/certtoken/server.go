@@ -7,18 +7,36 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/userinfo"
 )
 
-// server is what --authority and --token-url name.
+// serverFlags say which server is asked for a token.
+type serverFlags struct {
+	tenant    string
+	authority string
+	tokenURL  string
+}
+
+// Environment variables that are used where these flags are not given.
+const (
+	envTenant = "AZURE_TENANT_ID"
+	envHost   = "AZURE_AUTHORITY_HOST"
+)
+
+// server is the server that the flags name.
 type server struct {
 	authority  func(...certtoken.AuthorityOption) certtoken.Authority
-	dialect    []certtoken.AuthorityOption // under the flags
+	dialect    []certtoken.AuthorityOption // the flags' options come after these and win
 	entra      bool
 	needTenant bool
 	origin     string
 }
 
-// cloud is one of Entra ID's.
+// withoutUser is what to do about user:password@ in a URL.
+const withoutUser = "Leave out what stands before the @: the application proves who it is with its certificate."
+
+// cloud is one of the clouds of Entra ID.
 type cloud struct {
 	name      string
 	host      string
@@ -40,8 +58,11 @@ func cloudNamed(name string) *cloud {
 	return nil
 }
 
-// server decides which one is meant.
-func (f *targetFlags) server() (*server, error) {
+// server decides which server is meant.
+func (f *serverFlags) server() (*server, error) {
+	if userinfo.In(f.tokenURL) {
+		return nil, failure.Usagef("--token-url has a user or a password in it").Advise(withoutUser)
+	}
 	authority := f.authority
 	switch {
 	case authority == "" && f.tokenURL != "":
@@ -53,6 +74,9 @@ func (f *targetFlags) server() (*server, error) {
 		}
 		authority = named
 	}
+	if userinfo.In(authority) {
+		return nil, failure.Usagef("--authority has a user or a password in it").Advise(withoutUser)
+	}
 	if c := cloudNamed(strings.ToLower(authority)); c != nil {
 		return f.entra(c), nil
 	}
@@ -61,11 +85,8 @@ func (f *targetFlags) server() (*server, error) {
 	}
 	u, err := url.Parse(authority)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return nil, usagef("--authority %q is unknown", authority).
-			advise("Give entra, entra-usgov, entra-china, adfs:HOST, or an issuer's URL.")
-	}
-	if u.User != nil {
-		return nil, usagef("--authority has a user in its URL, which an issuer's never has")
+		return nil, failure.Usagef("--authority %q is unknown", authority).
+			Advise("Give entra, entra-usgov, entra-china, adfs:HOST, or an issuer's URL.")
 	}
 	return f.generic(authority)
 }
@@ -76,6 +97,9 @@ func authorityFromEnv() (string, error) {
 	if host == "" {
 		return "entra", nil
 	}
+	if userinfo.In(host) {
+		return "", failure.Usagef("%s has a user or a password in it", envHost).Advise(withoutUser)
+	}
 	bare := strings.TrimPrefix(strings.TrimPrefix(host, "https://"), "http://")
 	bare, _, _ = strings.Cut(bare, "/")
 	for _, c := range clouds {
@@ -83,12 +107,12 @@ func authorityFromEnv() (string, error) {
 			return c.name, nil
 		}
 	}
-	return "", usagef("%s is %q, which is none of Entra ID's clouds", envHost, host).
-		advise("Give --authority; for another endpoint that speaks Entra ID's dialect,",
+	return "", failure.Usagef("%s is %q, which is none of Entra ID's clouds", envHost, host).
+		Advise("Give --authority; for another endpoint that speaks Entra ID's dialect,",
 			"--authority entra and --token-url.")
 }
 
-func (f *targetFlags) entra(c *cloud) *server {
+func (f *serverFlags) entra(c *cloud) *server {
 	if f.tokenURL != "" {
 		return f.entraElsewhere()
 	}
@@ -107,7 +131,7 @@ func (f *targetFlags) entra(c *cloud) *server {
 
 // entraElsewhere is Entra ID's dialect at another endpoint: a regional one, an
 // External ID tenant, "certtoken serve".
-func (f *targetFlags) entraElsewhere() *server {
+func (f *serverFlags) entraElsewhere() *server {
 	return &server{
 		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
 			return certtoken.Issuer(f.tokenURL, f.tokenURL, opts...)
@@ -122,12 +146,12 @@ func (f *targetFlags) entraElsewhere() *server {
 	}
 }
 
-func (f *targetFlags) adfs(host string) (*server, error) {
+func (f *serverFlags) adfs(host string) (*server, error) {
 	if err := f.refuseTenant(); err != nil {
 		return nil, err
 	}
 	if f.tokenURL != "" {
-		return nil, usagef("--token-url and --authority adfs:HOST exclude each other: the host makes the URL")
+		return nil, failure.Usagef("--token-url and --authority adfs:HOST exclude each other: the host makes the URL")
 	}
 	return &server{
 		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
@@ -137,14 +161,14 @@ func (f *targetFlags) adfs(host string) (*server, error) {
 	}, nil
 }
 
-// generic is any server by RFC 7523.
-func (f *targetFlags) generic(issuer string) (*server, error) {
+// generic is any server that takes assertions by RFC 7523.
+func (f *serverFlags) generic(issuer string) (*server, error) {
 	if err := f.refuseTenant(); err != nil {
 		return nil, err
 	}
 	if f.tokenURL == "" {
-		return nil, usagef("--authority %s also needs --token-url", issuer).
-			advise("The server's metadata names it as token_endpoint:",
+		return nil, failure.Usagef("--authority %s also needs --token-url", issuer).
+			Advise("The server's metadata names it as token_endpoint:",
 				strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 	}
 	return &server{
@@ -155,12 +179,12 @@ func (f *targetFlags) generic(issuer string) (*server, error) {
 	}, nil
 }
 
-func (f *targetFlags) refuseTenant() error {
+func (f *serverFlags) refuseTenant() error {
 	if f.tenant == "" {
 		return nil
 	}
-	return usagef("--tenant is for Entra ID only").
-		advise("For Entra ID's dialect at another endpoint, add --authority entra.")
+	return failure.Usagef("--tenant is for Entra ID only").
+		Advise("For Entra ID's dialect at another endpoint, add --authority entra.")
 }
 
 func originOf(raw string) string {
@@ -169,4 +193,16 @@ func originOf(raw string) string {
 		return raw
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+// handshake is the option by which the certificate in the TLS handshake proves who
+// the client is, instead of an assertion (RFC 8705). Entra ID has its own form.
+func (s *server) handshake() (certtoken.AuthorityOption, error) {
+	switch {
+	case s.needTenant:
+		return certtoken.WithMTLSPoP(), nil
+	case s.entra:
+		return nil, failure.Usagef("--mtls of Entra ID has an endpoint of its own: it excludes --token-url")
+	}
+	return certtoken.WithTLSClientAuth(), nil
 }

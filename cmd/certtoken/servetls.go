@@ -14,8 +14,8 @@ import (
 )
 
 // newServeTLS makes a CA, in PEM, and a configuration with a certificate of it
-// for the address listened on. The CA's key is dropped, so that nothing else can
-// be issued.
+// for the address that the server listens on. The CA's key is not kept, so nobody
+// can issue another certificate with it.
 func newServeTLS(address net.Addr) (caPEM []byte, config *tls.Config, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

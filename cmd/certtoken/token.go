@@ -6,25 +6,27 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/spf13/cobra"
 )
 
 type tokenCommand struct {
-	console *console
+	console *console.Console
 	target  targetFlags
 	json    bool
 	header  bool
 }
 
-func newToken(c *console) *cobra.Command {
+func newToken(c *console.Console) *cobra.Command {
 	t := &tokenCommand{console: c}
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Get an access token",
 		Long: `Gets an access token and prints it, and nothing else, on standard output.
 
-With --token-url and no --authority, the server is any that takes
-private_key_jwt, and the assertion's audience is --audience or the token URL.`,
+With --token-url and without --authority, any server that takes private_key_jwt
+is asked. The assertion's audience is then --audience, or the token URL.`,
 		Example: `  certtoken token --tenant contoso.onmicrosoft.com --client-id ID \
     --cert private.pfx --scope https://graph.microsoft.com/.default
 
@@ -40,7 +42,7 @@ private_key_jwt, and the assertion's audience is --audience or the token URL.`,
 		RunE: t.run,
 	}
 	cmd.Flags().BoolVar(&t.json, "json", false, "print JSON: token, type, scope and validity")
-	cmd.Flags().BoolVar(&t.header, "header", false, "print an Authorization header's line")
+	cmd.Flags().BoolVar(&t.header, "header", false, "print it as the line of an Authorization header")
 	inGroup(cmd.Flags(), flagsOutput)
 	t.target.addTo(cmd)
 	return cmd
@@ -48,17 +50,17 @@ private_key_jwt, and the assertion's audience is --audience or the token URL.`,
 
 func (t *tokenCommand) run(cmd *cobra.Command, _ []string) error {
 	if t.json && t.header {
-		return usagef("--json and --header exclude each other")
+		return failure.Usagef("--json and --header exclude each other")
 	}
 	target, err := t.target.resolve(cmd, t.console, true)
 	if err != nil {
 		return err
 	}
-	cert, _, err := target.cert.load(cmd.Context(), t.console)
+	cert, err := target.cert.load(cmd.Context(), t.console)
 	if err != nil {
 		return err
 	}
-	client, err := target.client(cert)
+	client, err := target.client(cert.Certificate)
 	if err != nil {
 		return err
 	}
@@ -73,11 +75,11 @@ func (t *tokenCommand) run(cmd *cobra.Command, _ []string) error {
 func (t *tokenCommand) print(token *certtoken.Token) error {
 	switch {
 	case t.json:
-		return t.console.printJSON(newTokenJSON(token))
+		return t.console.PrintJSON(newTokenJSON(token))
 	case t.header:
-		t.console.printf("Authorization: %s %s\n", token.Type(), token.AccessToken())
+		t.console.Printf("Authorization: %s %s\n", token.Type(), token.AccessToken())
 	default:
-		t.console.printf("%s\n", token.AccessToken())
+		t.console.Printf("%s\n", token.AccessToken())
 	}
 	return nil
 }

@@ -5,17 +5,18 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/spf13/cobra"
 )
 
-func newVersion(c *console) *cobra.Command {
+func newVersion(c *console.Console) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  certtoken version",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			c.printf("%s\n", versionText())
+			c.Printf("%s\n", versionText())
 			return nil
 		},
 	}
@@ -25,7 +26,7 @@ func versionText() string {
 	return fmt.Sprintf("certtoken %s (%s, %s/%s)", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// version is the module's, as the go command recorded it.
+// version is the version of the module that the go command has recorded.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

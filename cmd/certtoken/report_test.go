@@ -24,7 +24,8 @@ func TestHeadline(t *testing.T) {
 		}
 	}
 	err := fmt.Errorf("certtoken: x.key: %w: WithPassword", certtoken.ErrPasswordRequired)
-	if got, _ := headline(err); got != "x.key: "+certtoken.ErrPasswordRequired.Error()+": --password-env or --password-file" {
+	want := "x.key: " + certtoken.ErrPasswordRequired.Error() + ": --password-env or --password-file"
+	if got, _ := headline(err); got != want {
 		t.Error(got)
 	}
 }

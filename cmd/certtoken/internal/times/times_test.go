@@ -1,4 +1,4 @@
-package main
+package times
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 )
 
 // Days are rounded to the nearest, and the last two are counted in hours.
-func TestDaysLeft(t *testing.T) {
+func TestDays(t *testing.T) {
 	const day = 24 * time.Hour
 	for left, want := range map[time.Duration]string{
 		365*day - time.Second:   "365 days",
@@ -19,7 +19,7 @@ func TestDaysLeft(t *testing.T) {
 		59 * time.Second:        "59 seconds",
 		36500*day - time.Second: "36500 days",
 	} {
-		if got := daysLeft(left); got != want {
+		if got := Days(left); got != want {
 			t.Errorf("%v: %s, want %s", left, got, want)
 		}
 	}

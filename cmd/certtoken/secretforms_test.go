@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// secrets are what must not be printed, in each of the forms that it might have
+// there: what each is. Tests side by side add to them.
+type secrets struct {
+	mu    sync.RWMutex
+	forms map[string]string
+}
+
+func newSecrets() *secrets { return &secrets{forms: make(map[string]string)} }
+
+func (s *secrets) add(what, form string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forms[form] = what
+}
+
+// text adds a secret that is a text.
+func (s *secrets) text(what, secret string) {
+	s.bytes(what, []byte(secret))
+	s.add(what, secret)
+	s.add(what, url.QueryEscape(secret))
+	s.add(what, url.PathEscape(secret))
+	quoted := strconv.Quote(secret)
+	s.add(what, quoted[1:len(quoted)-1])
+}
+
+func (s *secrets) bytes(what string, secret []byte) {
+	s.add(what, string(secret))
+	s.add(what, hex.EncodeToString(secret))
+	s.add(what, strings.ToUpper(hex.EncodeToString(secret)))
+	s.add(what, base64.RawStdEncoding.EncodeToString(secret))
+	s.add(what, base64.RawURLEncoding.EncodeToString(secret))
+}
+
+// jwt adds a token or an assertion by its payload and its signature; the header
+// is no secret.
+func (s *secrets) jwt(what, jwt string) {
+	for i, part := range strings.Split(jwt, ".") {
+		if i > 0 {
+			s.text(what, part)
+		}
+	}
+}
+
+// key adds a private key in pieces, so that a PEM is found however it is wrapped.
+func (s *secrets) key(signer any) {
+	const piece = 24
+	key := signer.(*rsa.PrivateKey)
+	der := x509.MarshalPKCS1PrivateKey(key)
+	der = der[bytes.Index(der, key.D.Bytes()):] // before it stands the public key
+	for shift := range 3 {                      // three bytes are four digits of base64
+		for at := shift; at+piece <= len(der); at += piece {
+			s.bytes("a private key", der[at:at+piece])
+		}
+	}
+	s.add("a private key", key.D.String()[:40])
+}
+
+// find returns what of the secrets is in a text.
+func (s *secrets) find(text string) map[string]bool {
+	found := make(map[string]bool)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for secret, what := range s.forms {
+		if strings.Contains(text, secret) {
+			found[what] = true
+		}
+	}
+	return found
+}
+
+// beginsJWT reports whether a JWT's header begins somewhere in a text: an object in
+// base64url. A thumbprint can hold its first letters by chance, but what follows
+// them there is no text.
+func beginsJWT(text string) bool {
+	for _, run := range objectInBase64.FindAllString(text, -1) {
+		object, err := base64.RawURLEncoding.DecodeString(run)
+		if err == nil && !bytes.ContainsFunc(object, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return true
+		}
+	}
+	return false
+}
+
+var objectInBase64 = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{9}`)
