@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/certtoken/certtoken/internal/redact"
 )
 
 // Algorithm is a JWS signature algorithm of RFC 7518 §3.1 for RSA keys.
@@ -102,7 +104,7 @@ func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time)
 	}
 	signed, err := token.SignedString(signingKey{ctx, cert.Signer})
 	if err != nil {
-		return "", fmt.Errorf("certtoken: signing the assertion with %s: %w", a.Algorithm, err)
+		return "", fmt.Errorf("certtoken: signing the assertion with %s: %w", a.Algorithm, redact.Error(err))
 	}
 	return signed, nil
 }

@@ -53,10 +53,12 @@ type Authority struct {
 	keyID        func(*Certificate) string
 	pssFallback  bool
 	loopbackHTTP bool
-	tlsAuth      bool       // the certificate proves the client in TLS
-	tlsBound     bool       // and beside an assertion
-	pop          bool       // Entra ID's bound tokens
-	noPSS        bool       // the signer can't do it
+	tlsAuth      bool // the certificate proves the client in TLS
+	tlsBound     bool // and beside an assertion
+	pop          bool // Entra ID's bound tokens
+	noPSS        bool // the signer can't do it
+	anyTokenType bool // odd names of types mean Bearer
+	assumedLife  time.Duration
 	params       url.Values // of every token request's form
 	query        url.Values // and of its URL
 	errs         []error

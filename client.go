@@ -98,7 +98,7 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 	errs = append(errs, err)
 	c.cfg.storeKeys = nil // secrets lie in one place
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	endpoint := exchange.New(cfg.http, userAgent(cfg.userAgent))
 	if authority.presents() {
@@ -262,16 +262,17 @@ func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*Token, error) {
 	k, err := c.key(req)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	from := c.own
 	if k.User != "" {
 		from = c.users
 	}
-	return from.Acquire(ctx, k, cache.Want[Token, Grant]{
+	t, err := from.Acquire(ctx, k, cache.Want[Token, Grant]{
 		Grant: req.Grant, Claims: req.Claims, Fresh: req.Fresh, Once: req.Grant.show().once,
 		Further: req.MinValidity, InsteadOf: insteadOf,
 	})
+	return t, public(err)
 }
 
 // Check finds out whether the client can get a token: it asks the source for
@@ -290,7 +291,7 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 		scopes = c.authority.checkScopes()
 	}
 	if err := c.checkCredential(ctx); err != nil {
-		return err
+		return public(err)
 	}
 	_, err := c.Token(ctx, scopes...)
 	return err

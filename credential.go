@@ -10,6 +10,7 @@ import (
 
 	"github.com/certtoken/certtoken/internal/clock"
 	"github.com/certtoken/certtoken/internal/mtls"
+	"github.com/certtoken/certtoken/internal/redact"
 )
 
 const (
@@ -256,5 +257,5 @@ func sourceError(what string, err error) error {
 	if strings.HasPrefix(err.Error(), "certtoken: ") {
 		return err
 	}
-	return fmt.Errorf("certtoken: %s: %w", what, err)
+	return fmt.Errorf("certtoken: %s: %w", what, redact.Error(err))
 }

@@ -43,11 +43,11 @@ type metadata struct {
 func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...AuthorityOption) (Authority, error) {
 	given := Authority{issuer: issuer}.finish(opts)
 	if err := errors.Join(given.errs...); err != nil {
-		return Authority{}, err
+		return Authority{}, public(err)
 	}
 	places, err := metadataURLs(issuer, given.loopbackHTTP)
 	if err != nil {
-		return Authority{}, err
+		return Authority{}, public(err)
 	}
 	client := metadataClient(hc)
 	if hc == nil {
@@ -65,9 +65,9 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 		}
 		a := Issuer(issuer, meta.TokenEndpoint, append([]AuthorityOption{WithAlgorithm(meta.algorithm())}, opts...)...)
 		a.mtlsURL = meta.Aliases.TokenEndpoint
-		return a, a.validate()
+		return a, public(a.validate())
 	}
-	return Authority{}, errors.Join(errs...)
+	return Authority{}, public(errors.Join(errs...))
 }
 
 // metadataURLs are the places of RFC 8414 §3.1 and OpenID Connect Discovery §4.
@@ -118,7 +118,7 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 		if errors.As(err, &urlErr) {
 			err = urlErr.Err
 		}
-		return meta, redact.Error(redact.WithoutJWT(err))
+		return meta, redact.Error(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -128,7 +128,7 @@ func readMetadata(ctx context.Context, client *http.Client, place string) (metad
 	if errors.Is(err, exchange.ErrTooLong) {
 		return meta, fmt.Errorf("it is larger than %d bytes", exchange.MaxBody)
 	} else if err != nil {
-		return meta, redact.Error(redact.WithoutJWT(err))
+		return meta, redact.Error(err)
 	}
 	if json.Unmarshal(body, &meta) != nil {
 		return meta, fmt.Errorf("it is not metadata (%s)", exchange.ContentType(resp))

@@ -65,7 +65,7 @@ func (e *environment) client(opts []Option) (*Client, error) {
 			e.errs = append(e.errs, authority.validate())
 		}
 		cfg := newConfig(opts)
-		return nil, errors.Join(append(e.errs, cfg.validate())...)
+		return nil, public(errors.Join(append(e.errs, cfg.validate())...))
 	}
 	if !e.has(envCert) {
 		return NewFederatedClient(authority, e.values[envClient], AssertionFile(e.values[envFederated]), opts...)

@@ -2,6 +2,8 @@ package certtoken
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/certfile"
@@ -34,11 +36,39 @@ var (
 	errNotMade = errors.New("certtoken: this client was not made by NewClient")
 
 	// ErrBadResponse is an answer of the token endpoint that is neither a token
-	// nor an OAuth error: HTML, a redirect, no access token, an absurd
-	// expires_in, over 1 MiB.
-	ErrBadResponse = exchange.ErrBadResponse
+	// nor a refusal: HTML, a redirect, no access token, one whose type is another
+	// than was asked for ([WithTokenType]), over 1 MiB.
+	ErrBadResponse = errors.New("unusable answer from the token endpoint")
 
 	// ErrShortLived says that the token endpoint doesn't grant tokens as long as
 	// [Request.MinValidity] asks for.
 	ErrShortLived = cache.ErrShortLived
 )
+
+// prefix begins the text of every error that leaves this package, once. Errors
+// within it don't have it.
+const prefix = "certtoken: "
+
+// public is an error as it leaves this package. Every exported function passes
+// its error through it.
+func public(err error) error {
+	if err == nil || strings.HasPrefix(err.Error(), prefix) { // from another exported function
+		return err
+	}
+	return &publicError{err}
+}
+
+// publicError is an error with the prefix before its text.
+type publicError struct{ cause error }
+
+func (e *publicError) Error() string { return prefix + e.cause.Error() }
+func (e *publicError) Unwrap() error { return e.cause }
+
+// badResponse is the error that an unusable answer is for the caller.
+func badResponse(u *exchange.Unusable) error {
+	what := "is it the token endpoint, and is there a proxy in between?"
+	if u.UnknownType {
+		what = `if this server means Bearer by it, give WithTokenType("Bearer")`
+	}
+	return fmt.Errorf("%s: %w (%s); %s", u.Endpoint, ErrBadResponse, u.Detail(), what)
+}

@@ -84,7 +84,7 @@ func (k *federatedCredential) prove(ctx context.Context, authority Authority) (p
 func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
 	assertion, err := k.source.Assertion(ctx, audience)
 	if err != nil {
-		return proof{}, redact.WithoutJWT(sourceError("assertion source", err))
+		return proof{}, sourceError("assertion source", redact.Error(err))
 	}
 	if err := checkAssertion(assertion); err != nil {
 		return proof{}, fmt.Errorf("certtoken: assertion source: %w", err)

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -19,8 +18,6 @@ import (
 	"github.com/certtoken/certtoken/internal/clock"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/mtls"
-	"github.com/certtoken/certtoken/internal/redact"
-	"github.com/certtoken/certtoken/internal/syntax"
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
@@ -105,25 +102,25 @@ func (r *requestRun) attempt(ctx context.Context) (*Token, error) {
 		}
 	}
 	asked := r.clock.Look()
-	answer, err := r.endpoint.Post(ctx, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
-	if r.key.User == "" && !r.grant.once {
+	answer, err := r.endpoint.Post(ctx, r.exchangeRequest())
+	switch {
+	case r.key.User == "" && !r.grant.once:
 		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
-	}
-	if err == nil {
-		err = r.checkType(answer)
+	case answer.Refresh == "":
+		// Without a new refresh token the old one stays in force (RFC 6749 §6).
+		answer.Refresh = r.grant.form.Get("refresh_token")
 	}
 	var t *Token
-	var refused *exchange.Refusal
 	if err == nil {
 		if r.bindings != nil {
 			r.bindings.Adopt(r.proof.binding)
 		}
 		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
 		event.ExpiresAt = t.ExpiresAt()
-	} else if errors.As(err, &refused) {
-		err = newTokenError(refused, r.proof.event())
+	} else {
+		err = r.explain(err)
 	}
-	event.Err, event.Elapsed = err, r.clock.Mono()-asked.Mono
+	event.Err, event.Elapsed = public(err), r.clock.Mono()-asked.Mono
 	if r.hooks.RequestEnd != nil {
 		r.hooks.RequestEnd(ctx, event)
 	}
@@ -154,13 +151,29 @@ func (r *requestRun) form() url.Values {
 	return form
 }
 
-// checkType refuses a token that isn't bound where one that is was asked for.
-func (r *requestRun) checkType(g exchange.Answer) error {
-	if !r.authority.pop || strings.EqualFold(g.Type, typeMTLSPoP) {
-		return nil
+// exchangeRequest is what is sent, and what the answer may be.
+func (r *requestRun) exchangeRequest() *exchange.Request {
+	req := &exchange.Request{
+		Endpoint: r.authority.endpoint(), Form: r.form(), CorrelationID: r.correlationID, Over: r.proof.binding.Client(),
+		AnyType: r.authority.anyTokenType, AssumedLife: r.authority.assumedLife,
 	}
-	return fmt.Errorf("certtoken: %s: %w: a token of type %s where %s was asked for",
-		syntax.EndpointName(r.authority.tokenURL), ErrBadResponse, redact.Short(g.Type), typeMTLSPoP)
+	if r.authority.pop {
+		req.TokenType = typeMTLSPoP
+	}
+	return req
+}
+
+// explain is the error of an attempt as callers get it.
+func (r *requestRun) explain(err error) error {
+	var refused *exchange.Refusal
+	var unusable *exchange.Unusable
+	switch {
+	case errors.As(err, &refused):
+		return newTokenError(refused, r.proof.event())
+	case errors.As(err, &unusable):
+		return badResponse(unusable)
+	}
+	return err
 }
 
 // mend tries to remove the cause of a refusal, each at most once in a request,

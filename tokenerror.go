@@ -55,7 +55,7 @@ func newTokenError(r *exchange.Refusal, event Event) *TokenError {
 // Error describes the refusal in one line and says what to do about it.
 func (e *TokenError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "certtoken: %s answered %d", e.endpoint, e.StatusCode)
+	fmt.Fprintf(&b, "%s%s answered %d", prefix, e.endpoint, e.StatusCode)
 	if e.Code != "" {
 		fmt.Fprintf(&b, " %s", e.Code)
 	}
