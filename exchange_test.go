@@ -183,5 +183,5 @@ func refusalOf(endpoint string, resp *http.Response, body []byte, form url.Value
 	if !errors.As(err, &refused) {
 		panic(err)
 	}
-	return newTokenError(refused, Event{})
+	return newTokenError(refused, Event{}, advice.Request{})
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/advice"
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/claims"
 	"github.com/certtoken/certtoken/internal/clock"
@@ -169,11 +170,23 @@ func (r *requestRun) explain(err error) error {
 	var unusable *exchange.Unusable
 	switch {
 	case errors.As(err, &refused):
-		return newTokenError(refused, r.proof.event())
+		return newTokenError(refused, r.proof.event(), r.adviceFor())
 	case errors.As(err, &unusable):
 		return badResponse(unusable)
 	}
 	return err
+}
+
+// adviceFor is what advice about a refusal must fit.
+func (r *requestRun) adviceFor() advice.Request {
+	req := advice.Request{ForUser: r.key.User != "" || r.grant.once}
+	switch {
+	case r.proof.cert == nil:
+		req.Proof = advice.ByOthers
+	case !r.authority.asserts():
+		req.Proof = advice.ByTLS
+	}
+	return req
 }
 
 // mend tries to remove the cause of a refusal, each at most once in a request,
