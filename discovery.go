@@ -22,6 +22,7 @@ const maxMetadataRedirects = 3
 type metadata struct {
 	Issuer        string   `json:"issuer"`
 	TokenEndpoint string   `json:"token_endpoint"`
+	Methods       []string `json:"token_endpoint_auth_methods_supported"`
 	Algorithms    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	Aliases       struct {
 		TokenEndpoint string `json:"token_endpoint"`
@@ -57,7 +58,7 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 	for _, place := range places {
 		meta, err := readMetadata(ctx, client, place)
 		if err == nil {
-			err = meta.check(issuer, given.loopbackHTTP)
+			err = errors.Join(meta.check(issuer, given.loopbackHTTP), meta.checkMethods(given.tlsAuth))
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("certtoken: discovery: %s: %w", syntax.EndpointName(place), err))
@@ -151,6 +152,21 @@ func (m metadata) check(issuer string, loopbackHTTP bool) error {
 		return syntax.CheckEndpoint("token endpoint", m.Aliases.TokenEndpoint, loopbackHTTP)
 	}
 	return nil
+}
+
+// checkMethods refuses a server that lists how clients may prove themselves (RFC
+// 8414 §2) and lists none of our ways. One that lists nothing may take them.
+func (m metadata) checkMethods(tls bool) error {
+	ours, what := []string{"private_key_jwt", "spiffe_jwt"}, "WithTLSClientAuth"
+	if tls {
+		ours, what = []string{"tls_client_auth", "self_signed_tls_client_auth"}, "an assertion, without WithTLSClientAuth"
+	}
+	if len(m.Methods) == 0 || slices.ContainsFunc(ours, func(name string) bool { return slices.Contains(m.Methods, name) }) {
+		return nil
+	}
+	listed := redact.Text(strings.Join(m.Methods, ", "), 4*redact.MaxShort)
+	return fmt.Errorf("it takes clients by %s, and not by %s: try %s where that is listed; "+
+		"where the list is wrong, give the token endpoint to Issuer", listed, ours[0], what)
 }
 
 // algorithm is the one to sign with: RS256, which RFC 7523 §5 asks every server
