@@ -81,7 +81,8 @@ type Assertion struct {
 // bounds are an error, all of them at once, and the signer's own error is
 // wrapped. The context reaches the signer if that is a [ContextSigner].
 func (a Assertion) Sign(ctx context.Context, cert *Certificate) (string, error) {
-	return a.signAt(ctx, cert, time.Now())
+	jwt, err := a.signAt(ctx, cert, time.Now())
+	return jwt, public(err)
 }
 
 // signAt signs as of now, which a client may have corrected by the token

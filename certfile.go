@@ -25,7 +25,8 @@ const maxCertFile = 1 << 20
 // [ErrKeySize], [ErrSeveralKeys], [ErrUnsupported], [ErrFormat] and
 // [ErrTooLarge], and say what to do. No error holds the password or the key.
 func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
-	return newCertConfig(opts).parse(data)
+	cert, err := newCertConfig(opts).parse(data)
+	return cert, public(err)
 }
 
 // parse reads a file's content, and the key file if there is one.
@@ -118,18 +119,3 @@ func readCertFile(path string) ([]byte, error) {
 	}
 	return data, nil
 }
-
-// trimPrefix avoids a second "certtoken: " within an error's text.
-func trimPrefix(err error) error {
-	if strings.HasPrefix(err.Error(), "certtoken: ") {
-		return innerError{err}
-	}
-	return err
-}
-
-// innerError is one of ours as a part of another's text.
-type innerError struct{ error }
-
-func (e innerError) Error() string { return strings.TrimPrefix(e.error.Error(), "certtoken: ") }
-
-func (e innerError) Unwrap() error { return e.error }

@@ -89,7 +89,7 @@ var (
 func NewCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate) (*Certificate, error) {
 	c := &Certificate{Leaf: leaf, Chain: chain, Signer: signer}
 	if _, err := c.publicKey(); err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	return c, nil
 }

@@ -138,7 +138,7 @@ func (c *Client) newCache(limit int) *cache.Cache[Token, Grant] {
 		},
 		OnRenewalFailed: func(k *cache.Key, before *Token, err error, pause time.Duration) {
 			emit(c.hooks.RenewalFailed, Event{
-				Tenant: k.Tenant, Scopes: k.Scopes, Err: err, ExpiresAt: before.ExpiresAt(), RetryIn: pause,
+				Tenant: k.Tenant, Scopes: k.Scopes, Err: public(err), ExpiresAt: before.ExpiresAt(), RetryIn: pause,
 			})
 		},
 	}
@@ -285,7 +285,7 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 		return errNotMade
 	}
 	if c.work.Closed() {
-		return ErrClosed
+		return public(ErrClosed)
 	}
 	if len(scopes) == 0 {
 		scopes = c.authority.checkScopes()
@@ -323,7 +323,7 @@ func (c *Client) Close() error {
 	c.own.Clear()
 	c.users.Clear()
 	if err := c.work.Wait(); err != nil {
-		return err
+		return public(err)
 	}
 	if c.bindings != nil {
 		c.bindings.Close()

@@ -3,14 +3,11 @@ package certtoken
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/clock"
 	"github.com/certtoken/certtoken/internal/mtls"
-	"github.com/certtoken/certtoken/internal/redact"
 )
 
 const (
@@ -125,7 +122,7 @@ func (k *certCredential) bound(ctx context.Context) (*mtls.Binding, error) {
 func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) {
 	cert, err := k.source.Certificate(ctx)
 	if err != nil {
-		return nil, sourceError("certificate source", err)
+		return nil, ofSource("certificate source", err)
 	}
 	if _, err := cert.publicKey(); err != nil {
 		return nil, err
@@ -227,7 +224,7 @@ func (k *certCredential) signAt(ctx context.Context, authority Authority, cert *
 		return jwt, err
 	}
 	k.noPSS.Store(true)
-	emit(k.hooks.AlgorithmFallback, Event{Algorithm: plain, Err: err})
+	emit(k.hooks.AlgorithmFallback, Event{Algorithm: plain, Err: public(err)})
 	assertion.Algorithm = plain
 	return assertion.signAt(ctx, cert, now)
 }
@@ -249,13 +246,4 @@ func (k *certCredential) followClock(date time.Time, refused proof) bool {
 		emit(k.hooks.ClockCorrected, Event{Offset: offset})
 	}
 	return (offset - refused.offset).Abs() > clockTolerance
-}
-
-// sourceError says which of the user's sources an error is from, unless it is
-// one of ours.
-func sourceError(what string, err error) error {
-	if strings.HasPrefix(err.Error(), "certtoken: ") {
-		return err
-	}
-	return fmt.Errorf("certtoken: %s: %w", what, redact.Error(err))
 }

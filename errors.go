@@ -8,6 +8,7 @@ import (
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/certfile"
 	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/redact"
 )
 
 // What can be wrong with a certificate or its file. Errors wrap these with the
@@ -33,7 +34,7 @@ var (
 	// ErrClosed is what a [Client] answers after Close.
 	ErrClosed = cache.ErrClosed
 
-	errNotMade = errors.New("certtoken: this client was not made by NewClient")
+	errNotMade = errors.New(prefix + "this client was not made by NewClient")
 
 	// ErrBadResponse is an answer of the token endpoint that is neither a token
 	// nor a refusal: HTML, a redirect, no access token, one whose type is another
@@ -63,6 +64,30 @@ type publicError struct{ cause error }
 
 func (e *publicError) Error() string { return prefix + e.cause.Error() }
 func (e *publicError) Unwrap() error { return e.cause }
+
+// inner is an error of an exported function as a part of another error's text.
+func inner(err error) error {
+	if !strings.HasPrefix(err.Error(), prefix) {
+		return err
+	}
+	return &innerError{err}
+}
+
+// innerError is an error without the prefix before its text.
+type innerError struct{ cause error }
+
+func (e *innerError) Error() string { return strings.TrimPrefix(e.cause.Error(), prefix) }
+func (e *innerError) Unwrap() error { return e.cause }
+
+// ofSource is the error of one of the user's sources: what a source of ours says
+// goes on, and what another one says is scrubbed.
+func ofSource(what string, err error) error {
+	switch err.(type) {
+	case *publicError, *TokenError:
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, redact.Error(err))
+}
 
 // badResponse is the error that an unusable answer is for the caller.
 func badResponse(u *exchange.Unusable) error {

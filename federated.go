@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken/internal/mtls"
-	"github.com/certtoken/certtoken/internal/redact"
 )
 
 // maxAssertion bounds an assertion from elsewhere, which is a few kilobytes.
@@ -84,7 +83,7 @@ func (k *federatedCredential) prove(ctx context.Context, authority Authority) (p
 func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, error) {
 	assertion, err := k.source.Assertion(ctx, audience)
 	if err != nil {
-		return proof{}, sourceError("assertion source", redact.Error(err))
+		return proof{}, ofSource("assertion source", err)
 	}
 	if err := checkAssertion(assertion); err != nil {
 		return proof{}, fmt.Errorf("certtoken: assertion source: %w", err)
@@ -145,6 +144,11 @@ func AssertionFile(path string) AssertionSource { return assertionFile(path) }
 type assertionFile string
 
 func (path assertionFile) Assertion(context.Context, string) (string, error) {
+	assertion, err := path.read()
+	return assertion, public(err)
+}
+
+func (path assertionFile) read() (string, error) {
 	f, err := os.Open(string(path))
 	if err != nil {
 		return "", fmt.Errorf("certtoken: assertion file: %w", err)

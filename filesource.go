@@ -74,10 +74,10 @@ func CertFile(path string, opts ...CertOption) *FileSource {
 func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	state, err := s.look(ctx, false)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	if state.cert == nil {
-		return nil, state.err
+		return nil, public(state.err)
 	}
 	return state.cert, nil
 }
@@ -93,9 +93,9 @@ func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 func (s *FileSource) Reload(ctx context.Context, _ *Certificate) error {
 	state, err := s.look(ctx, true)
 	if err != nil {
-		return err
+		return public(err)
 	}
-	return state.err
+	return public(state.err)
 }
 
 // Health looks at the files and returns why they can't be used as they are, or
@@ -105,9 +105,9 @@ func (s *FileSource) Reload(ctx context.Context, _ *Certificate) error {
 func (s *FileSource) Health() error {
 	state, err := s.look(context.Background(), false)
 	if err != nil {
-		return err
+		return public(err)
 	}
-	return state.err
+	return public(state.err)
 }
 
 // look returns the state of the files, which it reads if they changed. One
@@ -190,7 +190,7 @@ func (s *FileSource) read() (*Certificate, error) {
 	if isFileError(err) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("certtoken: %s: %w", s.files(), trimPrefix(err))
+		return nil, fmt.Errorf("certtoken: %s: %w", s.files(), inner(err))
 	}
 	return cert, nil
 }

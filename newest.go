@@ -43,7 +43,7 @@ func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
 			err = cert.usable(now)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("certtoken: source %d: %w", i+1, trimPrefix(err)))
+			errs = append(errs, fmt.Errorf("certtoken: source %d: %w", i+1, inner(err)))
 			continue
 		}
 		if best == nil || n.better(cert, best, now) {
@@ -54,9 +54,9 @@ func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
 		return best, nil
 	}
 	if len(errs) == 0 {
-		return nil, errors.New("certtoken: NewestValid has no source")
+		return nil, errors.New(prefix + "NewestValid has no source")
 	}
-	return nil, errors.Join(errs...)
+	return nil, public(errors.Join(errs...))
 }
 
 // checked asks a source and makes sure of its pair.
@@ -66,7 +66,7 @@ func checked(ctx context.Context, source CertSource) (*Certificate, error) {
 	}
 	cert, err := source.Certificate(ctx)
 	if err != nil {
-		return nil, err
+		return nil, ofSource("certificate source", err)
 	}
 	_, err = cert.publicKey()
 	return cert, err
@@ -93,13 +93,13 @@ func (n *newestValid) Health() error {
 			errs = append(errs, s.Health())
 		}
 	}
-	return errors.Join(errs...)
+	return public(errors.Join(errs...))
 }
 
 // Reload notes which certificate was refused and has the sources reload too.
 func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
 	if _, err := refused.publicKey(); err != nil {
-		return err
+		return public(err)
 	}
 	now := time.Now()
 	n.mu.Lock()
@@ -117,5 +117,5 @@ func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
 			errs = append(errs, r.Reload(ctx, refused))
 		}
 	}
-	return errors.Join(errs...)
+	return public(errors.Join(errs...))
 }

@@ -63,7 +63,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		if run.mend(ctx, err) {
 			continue
 		}
-		call.Met(err)
+		call.Met(inner(err))
 		pause, again := retryPause(err, attempt)
 		again = again && (!run.grant.once || unused(err))
 		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {

@@ -279,5 +279,5 @@ func (s *sharedStore) callStore(whole context.Context, k cache.Key, call func(co
 }
 
 func (s *sharedStore) storeFailed(k cache.Key, err error) {
-	emit(s.failed, Event{Tenant: k.Tenant, Scopes: k.Scopes, Err: fmt.Errorf("certtoken: store: %w", redact.Error(err))})
+	emit(s.failed, Event{Tenant: k.Tenant, Scopes: k.Scopes, Err: public(fmt.Errorf("store: %w", redact.Error(err)))})
 }

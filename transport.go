@@ -50,7 +50,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err := t.checkScheme(req); err != nil {
 		closeBody(req)
-		return nil, err
+		return nil, public(err)
 	}
 	token, err := t.client.Token(req.Context(), t.scopes...)
 	if err != nil {
@@ -92,7 +92,7 @@ func (t *transport) send(req *http.Request, token *Token) (*http.Response, error
 		var err error
 		if over, err = t.bound.Of(token.secret().user().binding); err != nil {
 			closeBody(req)
-			return nil, err
+			return nil, public(err)
 		}
 	}
 	signed := req.Clone(req.Context())
@@ -102,7 +102,7 @@ func (t *transport) send(req *http.Request, token *Token) (*http.Response, error
 	signed.Header.Set("Authorization", token.Type()+" "+token.AccessToken())
 	resp, err := over.RoundTrip(signed)
 	if resp == nil && err == nil {
-		return nil, errors.New("certtoken: the base transport returned neither a response nor an error")
+		return nil, errors.New(prefix + "the base transport returned neither a response nor an error")
 	}
 	if resp != nil {
 		resp.Request = req // who prints the response's request sees no token

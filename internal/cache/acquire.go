@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -110,7 +109,7 @@ func waitError[T any](ctx context.Context, f *flight[T]) error {
 	text := "certtoken: gave up waiting for a token"
 	if f != nil {
 		if met := f.trouble.Load(); met != nil {
-			text += " (so far: " + strings.TrimPrefix((*met).Error(), "certtoken: ") + ")"
+			text += " (so far: " + (*met).Error() + ")"
 		}
 	}
 	if errors.Is(cause, err) {
