@@ -207,6 +207,9 @@ func TestErrorsOfTheUsersPartsAreScrubbed(t *testing.T) {
 		"source": func() (*certtoken.Client, error) {
 			return newClient(certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, cause }))
 		},
+		"source among others": func() (*certtoken.Client, error) {
+			return newClient(certtoken.NewestValid(certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, cause })))
+		},
 		"signer": func() (*certtoken.Client, error) { return newClient(pair) },
 		"assertion source": func() (*certtoken.Client, error) {
 			return certtoken.NewFederatedClient(certtoken.Entra("contoso.com"), "app",
@@ -230,5 +233,25 @@ func TestErrorsOfTheUsersPartsAreScrubbed(t *testing.T) {
 				assert.NoError(t, client.Close())
 			})
 		})
+	}
+}
+
+// An error of the base transport doesn't show the token that it was given.
+func TestTransportErrorsAreScrubbed(t *testing.T) {
+	r := newRig(t)
+	plain := errors.New("connection refused")
+	for name, c := range map[string]struct {
+		err  func(*http.Request) error
+		says string
+	}{
+		"the token":     {func(req *http.Request) error { return fmt.Errorf("sent %v: %w", req.Header, plain) }, "[removed]"},
+		"nothing of it": {func(*http.Request) error { return plain }, "connection refused"},
+	} {
+		base := roundTripFunc(func(req *http.Request) (*http.Response, error) { return nil, c.err(req) })
+		_, err := r.client.Transport(base, graph).RoundTrip(httptest.NewRequest(http.MethodGet, "https://api.example/", nil))
+		require.ErrorIs(t, err, plain, name)
+		assert.Contains(t, err.Error(), c.says, name)
+		assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), r.server.LastRequest().AccessToken, name)
+		assert.Equal(t, name == "nothing of it", err == plain, "an error without a secret is passed on")
 	}
 }

@@ -105,7 +105,7 @@ func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time)
 	}
 	signed, err := token.SignedString(signingKey{ctx, cert.Signer})
 	if err != nil {
-		return "", fmt.Errorf("certtoken: signing the assertion with %s: %w", a.Algorithm, redact.Error(err))
+		return "", fmt.Errorf("signing the assertion with %s: %w", a.Algorithm, redact.Error(err))
 	}
 	return signed, nil
 }
@@ -133,7 +133,7 @@ func (a Assertion) withDefaults() Assertion {
 func (a Assertion) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("certtoken: assertion: "+format, args...))
+		errs = append(errs, fmt.Errorf("assertion: "+format, args...))
 	}
 	if a.ClientID == "" {
 		bad("no client id")

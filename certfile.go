@@ -42,13 +42,13 @@ func (c certConfig) parse(data []byte) (*Certificate, error) {
 	pair, err := certfile.Parse(data, opts)
 	switch {
 	case errors.Is(err, ErrPasswordRequired):
-		return nil, fmt.Errorf("certtoken: %w (WithPassword)", err)
+		return nil, fmt.Errorf("%w (WithPassword)", err)
 	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
-		return nil, fmt.Errorf("certtoken: %w: the empty one was given; is the variable that holds it set?", err)
+		return nil, fmt.Errorf("%w: the empty one was given; is the variable that holds it set?", err)
 	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(opts.Password) != opts.Password:
-		return nil, fmt.Errorf("certtoken: %w: the one given begins or ends with white space; is that of the file it was read from?", err)
+		return nil, fmt.Errorf("%w: the one given begins or ends with white space; is that of the file it was read from?", err)
 	case err != nil:
-		return nil, fmt.Errorf("certtoken: %w", err)
+		return nil, fmt.Errorf("%w", err)
 	}
 	cert, err := NewCertificate(pair.Key, pair.Leaf, pair.Chain)
 	if err != nil {
@@ -107,15 +107,15 @@ func WithThumbprint(thumbprint string) CertOption {
 func readCertFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("certtoken: certificate file: %w", err)
+		return nil, fmt.Errorf("certificate file: %w", err)
 	}
 	defer f.Close()
 	data, err := exchange.ReadAll(f, maxCertFile)
 	switch {
 	case errors.Is(err, exchange.ErrTooLong):
-		return nil, fmt.Errorf("certtoken: %s: %w: it has over %d bytes", path, ErrTooLarge, maxCertFile)
+		return nil, fmt.Errorf("%s: %w: it has over %d bytes", path, ErrTooLarge, maxCertFile)
 	case err != nil:
-		return nil, fmt.Errorf("certtoken: certificate file: %w", err)
+		return nil, fmt.Errorf("certificate file: %w", err)
 	}
 	return data, nil
 }

@@ -126,29 +126,29 @@ func (c Certificate) MarshalText() ([]byte, error) { return []byte(c.String()), 
 func (c *Certificate) publicKey() (*rsa.PublicKey, error) {
 	switch {
 	case c == nil:
-		return nil, errors.New("certtoken: nil certificate")
+		return nil, errors.New("nil certificate")
 	case c.Leaf == nil:
-		return nil, fmt.Errorf("certtoken: %w: Leaf is nil", ErrNoCertificate)
+		return nil, fmt.Errorf("%w: Leaf is nil", ErrNoCertificate)
 	case c.Signer == nil || isNilKey(c.Signer):
-		return nil, fmt.Errorf("certtoken: %w: Signer is nil", ErrNoPrivateKey)
+		return nil, fmt.Errorf("%w: Signer is nil", ErrNoPrivateKey)
 	}
 	for _, issuer := range c.Chain {
 		if issuer == nil {
-			return nil, errors.New("certtoken: nil certificate in Chain")
+			return nil, errors.New("nil certificate in Chain")
 		}
 	}
 	pub, ok := c.Signer.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("certtoken: %w: the signer's key is %T", ErrNotRSA, c.Signer.Public())
+		return nil, fmt.Errorf("%w: the signer's key is %T", ErrNotRSA, c.Signer.Public())
 	}
 	if pub == nil || pub.N == nil {
-		return nil, fmt.Errorf("certtoken: %w: the signer has no public key", ErrNoPrivateKey)
+		return nil, fmt.Errorf("%w: the signer has no public key", ErrNoPrivateKey)
 	}
 	if bits := pub.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
-		return nil, fmt.Errorf("certtoken: %w: %d bits, must be %d to %d", ErrKeySize, bits, minKeyBits, maxKeyBits)
+		return nil, fmt.Errorf("%w: %d bits, must be %d to %d", ErrKeySize, bits, minKeyBits, maxKeyBits)
 	}
 	if leaf, ok := c.Leaf.PublicKey.(*rsa.PublicKey); !ok || leaf.E != pub.E || leaf.N.Cmp(pub.N) != 0 {
-		return nil, fmt.Errorf("certtoken: %w: the certificate is %q, SHA-256 %s; the key's public half has SHA-256 %s",
+		return nil, fmt.Errorf("%w: the certificate is %q, SHA-256 %s; the key's public half has SHA-256 %s",
 			ErrKeyMismatch, c.Leaf.Subject, c.thumbprintHex(), keyThumbprintHex(pub))
 	}
 	return pub, nil
@@ -164,10 +164,10 @@ func isNilKey(s crypto.Signer) bool {
 func (c *Certificate) usable(now time.Time) error {
 	switch {
 	case now.Before(c.Leaf.NotBefore):
-		return fmt.Errorf("certtoken: %w: %q is valid from %s; check the clock of this machine",
+		return fmt.Errorf("%w: %q is valid from %s; check the clock of this machine",
 			ErrNotYetValid, c.Leaf.Subject, c.Leaf.NotBefore.UTC().Format(time.RFC3339))
 	case now.After(c.Leaf.NotAfter):
-		return fmt.Errorf("certtoken: %w: %q ended on %s; make or fetch a new one and register it",
+		return fmt.Errorf("%w: %q ended on %s; make or fetch a new one and register it",
 			ErrExpired, c.Leaf.Subject, c.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil

@@ -55,7 +55,7 @@ type Client struct {
 func NewClient(authority Authority, clientID string, source CertSource, opts ...Option) (*Client, error) {
 	var missing error
 	if source == nil {
-		missing = errors.New("certtoken: no certificate source: give CertFile, a Certificate or a source of your own")
+		missing = errors.New("no certificate source: give CertFile, a Certificate or a source of your own")
 	} else if file, ok := source.(*FileSource); ok {
 		missing = file.validate()
 	}
@@ -73,7 +73,7 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 	cfg := newConfig(opts)
 	errs := []error{authority.validate(), cfg.validate()}
 	if clientID == "" || !syntax.IsVisible(strings.ReplaceAll(clientID, " ", "")) {
-		errs = append(errs, errors.New("certtoken: the client id is empty or not printable"))
+		errs = append(errs, errors.New("the client id is empty or not printable"))
 	}
 	errs = append(errs, missing)
 	if authority.presents() && cfg.http != nil {
@@ -81,10 +81,10 @@ func newClient(authority Authority, clientID string, missing error, of func(*Cli
 	}
 	if len(cfg.tenants) > 0 || cfg.anyTenant {
 		if !authority.hasTenants() {
-			errs = append(errs, errors.New("certtoken: WithTenants is for Entra authorities whose host has several"))
+			errs = append(errs, errors.New("WithTenants is for Entra authorities whose host has several"))
 		}
 		if authority.audience != "" {
-			errs = append(errs, errors.New("certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
+			errs = append(errs, errors.New("WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
 		}
 	}
 	c := &Client{id: clientID, authority: authority, cfg: cfg, hooks: joinHooks(cfg.hooks), clock: clock.New(), work: workers.New()}
@@ -343,19 +343,19 @@ func (c *Client) key(req Request) (cache.Key, error) {
 	}
 	grant := req.Grant.show()
 	if grant.err != nil {
-		return cache.Key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
+		return cache.Key{}, fmt.Errorf("%s: %w", grant.name, grant.err)
 	}
 	if len(scopes) == 0 && c.authority.host != "" && !grant.once {
-		return cache.Key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
+		return cache.Key{}, errors.New("no scope: Entra ID wants one resource, written {resource}/.default")
 	}
 	if err := claims.Check(req.Claims); err != nil {
 		return cache.Key{}, err
 	}
 	if req.MinValidity < 0 {
-		return cache.Key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
+		return cache.Key{}, fmt.Errorf("MinValidity %v is negative", req.MinValidity)
 	}
 	if req.MinValidity > 0 && grant.once {
-		return cache.Key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
+		return cache.Key{}, fmt.Errorf("%s: MinValidity is for tokens that are cached", grant.name)
 	}
 	tenant := strings.ToLower(req.Tenant)
 	if tenant == strings.ToLower(c.authority.tenant) {
@@ -363,7 +363,7 @@ func (c *Client) key(req Request) (cache.Key, error) {
 	}
 	if tenant != "" && !c.cfg.tenants[tenant] {
 		if !c.cfg.anyTenant {
-			return cache.Key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants", redact.Short(tenant))
+			return cache.Key{}, fmt.Errorf("tenant %q is not allowed: name it in WithTenants", redact.Short(tenant))
 		}
 		if err := syntax.CheckTenant(tenant); err != nil {
 			return cache.Key{}, err
@@ -380,13 +380,13 @@ func canonical(scopes []string) ([]string, error) {
 	for _, given := range scopes {
 		for _, s := range strings.Fields(given) {
 			if !syntax.IsScope(s) {
-				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
+				return nil, fmt.Errorf("scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
 			}
 			if slices.Contains(list, s) {
 				continue
 			}
 			if length += len(s); length > maxScopeText || len(list) >= maxScopes {
-				return nil, fmt.Errorf("certtoken: more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
+				return nil, fmt.Errorf("more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
 			}
 			list = append(list, s)
 		}

@@ -193,7 +193,7 @@ func (k *certCredential) announceHealth(trouble error, cert *Certificate) {
 		return
 	}
 	event := eventOf(cert)
-	event.Err = trouble
+	event.Err = foreign(trouble)
 	emit(k.hooks.CertificateUnusable, event)
 }
 

@@ -61,7 +61,7 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 			err = errors.Join(meta.check(issuer, given.loopbackHTTP), meta.checkMethods(given.tlsAuth))
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("certtoken: discovery: %s: %w", syntax.EndpointName(place), err))
+			errs = append(errs, fmt.Errorf("discovery: %s: %w", syntax.EndpointName(place), err))
 			continue
 		}
 		a := Issuer(issuer, meta.TokenEndpoint, append([]AuthorityOption{WithAlgorithm(meta.algorithm())}, opts...)...)
@@ -78,7 +78,7 @@ func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
 	}
 	u, err := url.Parse(issuer)
 	if err != nil || u.RawQuery != "" || u.ForceQuery {
-		return nil, fmt.Errorf("certtoken: issuer %q must not have a query (RFC 8414 §2)", redact.Short(issuer))
+		return nil, fmt.Errorf("issuer %q must not have a query (RFC 8414 §2)", redact.Short(issuer))
 	}
 	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
 	return []string{

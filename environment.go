@@ -42,7 +42,7 @@ type environment struct {
 }
 
 func (e *environment) fail(format string, args ...any) {
-	e.errs = append(e.errs, fmt.Errorf("certtoken: environment: "+format, args...))
+	e.errs = append(e.errs, fmt.Errorf("environment: "+format, args...))
 }
 
 func (e *environment) has(name string) bool { return e.values[name] != "" }

@@ -53,12 +53,12 @@ var (
 func NewFederatedClient(authority Authority, clientID string, source AssertionSource, opts ...Option) (*Client, error) {
 	var missing error
 	if source == nil {
-		missing = errors.New("certtoken: no assertion source: give AssertionFile or a source of your own")
+		missing = errors.New("no assertion source: give AssertionFile or a source of your own")
 	} else if source == AssertionSource(assertionFile("")) {
-		missing = errors.New("certtoken: AssertionFile: no path given")
+		missing = errors.New("AssertionFile: no path given")
 	}
 	if authority.presents() {
-		missing = errors.Join(missing, errors.New("certtoken: a federated client has no certificate to present in TLS"))
+		missing = errors.Join(missing, errors.New("a federated client has no certificate to present in TLS"))
 	}
 	return newClient(authority, clientID, missing, func(c *Client) credential {
 		return &federatedCredential{source: source}
@@ -86,7 +86,7 @@ func (k *federatedCredential) ask(ctx context.Context, audience string) (proof, 
 		return proof{}, ofSource("assertion source", err)
 	}
 	if err := checkAssertion(assertion); err != nil {
-		return proof{}, fmt.Errorf("certtoken: assertion source: %w", err)
+		return proof{}, fmt.Errorf("assertion source: %w", err)
 	}
 	return proof{assertion: assertion, audience: audience}, nil
 }
@@ -151,16 +151,16 @@ func (path assertionFile) Assertion(context.Context, string) (string, error) {
 func (path assertionFile) read() (string, error) {
 	f, err := os.Open(string(path))
 	if err != nil {
-		return "", fmt.Errorf("certtoken: assertion file: %w", err)
+		return "", fmt.Errorf("assertion file: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxAssertion+1))
 	if err != nil {
-		return "", fmt.Errorf("certtoken: assertion file: %w", err)
+		return "", fmt.Errorf("assertion file: %w", err)
 	}
 	assertion := string(bytes.TrimSpace(data))
 	if err := checkAssertion(assertion); err != nil {
-		return "", fmt.Errorf("certtoken: assertion file %s: %w", string(path), err)
+		return "", fmt.Errorf("assertion file %s: %w", string(path), err)
 	}
 	return assertion, nil
 }

@@ -190,7 +190,7 @@ func (s *FileSource) read() (*Certificate, error) {
 	if isFileError(err) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("certtoken: %s: %w", s.files(), inner(err))
+		return nil, fmt.Errorf("%s: %w", s.files(), inner(err))
 	}
 	return cert, nil
 }
@@ -268,7 +268,7 @@ func isFileError(err error) bool {
 // validate lets NewClient report what is wrong without reading the file.
 func (s *FileSource) validate() error {
 	if s == nil || s.path == "" {
-		return errors.New("certtoken: CertFile: no path given")
+		return errors.New("CertFile: no path given")
 	}
 	return nil
 }

@@ -40,10 +40,10 @@ func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
 	for i, source := range n.sources {
 		cert, err := checked(ctx, source)
 		if err == nil {
-			err = cert.usable(now)
+			err = public(cert.usable(now))
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("certtoken: source %d: %w", i+1, inner(err)))
+			errs = append(errs, fmt.Errorf("source %d: %w", i+1, partError(err)))
 			continue
 		}
 		if best == nil || n.better(cert, best, now) {
@@ -62,14 +62,14 @@ func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
 // checked asks a source and makes sure of its pair.
 func checked(ctx context.Context, source CertSource) (*Certificate, error) {
 	if source == nil {
-		return nil, errors.New("the source is nil")
+		return nil, public(errors.New("the source is nil"))
 	}
 	cert, err := source.Certificate(ctx)
 	if err != nil {
-		return nil, ofSource("certificate source", err)
+		return nil, err
 	}
 	_, err = cert.publicKey()
-	return cert, err
+	return cert, public(err)
 }
 
 func (n *newestValid) better(a, b *Certificate, now time.Time) bool {
@@ -90,7 +90,7 @@ func (n *newestValid) Health() error {
 	var errs []error
 	for _, source := range n.sources {
 		if s, ok := source.(interface{ Health() error }); ok {
-			errs = append(errs, s.Health())
+			errs = append(errs, partError(s.Health()))
 		}
 	}
 	return public(errors.Join(errs...))
@@ -114,7 +114,7 @@ func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
 	var errs []error
 	for _, source := range n.sources {
 		if r, ok := source.(Reloader); ok {
-			errs = append(errs, r.Reload(ctx, refused))
+			errs = append(errs, partError(r.Reload(ctx, refused)))
 		}
 	}
 	return public(errors.Join(errs...))

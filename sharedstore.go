@@ -52,7 +52,7 @@ func newStoreKeys(secrets [][]byte) ([]seal.Key, error) {
 	for _, secret := range secrets {
 		k, err := seal.NewKey(secret)
 		if err != nil {
-			return nil, fmt.Errorf("certtoken: WithStore: %w", err)
+			return nil, fmt.Errorf("WithStore: %w", err)
 		}
 		keys = append(keys, k)
 	}
@@ -237,7 +237,7 @@ func (s *sharedStore) release(k cache.Key, release func(context.Context) error) 
 	_ = s.callStore(context.Background(), k, release)
 }
 
-var errStoreDown = errors.New("certtoken: the store is left alone for a moment after a failure")
+var errStoreDown = errors.New("the store is left alone for a moment after a failure")
 
 // callStore runs one call of the user's store within its time, whatever that
 // does: it may hang, panic, or be down. A miss is no failure, nor is the end of
@@ -256,10 +256,10 @@ func (s *sharedStore) callStore(whole context.Context, k cache.Key, call func(co
 	done := make(chan error, 1)
 	s.work.Go(func() { // within a flight, so never after Close has waited
 		defer func() { <-s.calls }()
-		err := errors.New("certtoken: the store ended its goroutine")
+		err := errors.New("the store ended its goroutine")
 		defer func() {
 			if recover() != nil {
-				err = errors.New("certtoken: the store panicked")
+				err = errors.New("the store panicked")
 			}
 			done <- err
 		}()

@@ -104,10 +104,22 @@ func (t *transport) send(req *http.Request, token *Token) (*http.Response, error
 	if resp == nil && err == nil {
 		return nil, errors.New(prefix + "the base transport returned neither a response nor an error")
 	}
+	if err != nil {
+		err = withoutToken(err, token)
+	}
 	if resp != nil {
 		resp.Request = req // who prints the response's request sees no token
 	}
 	return resp, err
+}
+
+// withoutToken is an error of the base transport. What holds no secret stays as it
+// is: net/http looks at its type.
+func withoutToken(err error, token *Token) error {
+	if secrets := redact.New(token.AccessToken()); secrets.Holds(err.Error()) {
+		return secrets.Error(err)
+	}
+	return err
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach base.
@@ -123,13 +135,13 @@ func (t *transport) CloseIdleConnections() {
 func (t *transport) checkScheme(req *http.Request) error {
 	switch {
 	case req.URL == nil:
-		return errors.New("certtoken: the request has no URL")
+		return errors.New("the request has no URL")
 	case req.URL.Scheme == "https":
 		return nil
 	case req.URL.Scheme == "http" && t.client.authority.loopbackHTTP && syntax.IsLoopback(req.URL.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s", redact.Short(req.URL.Scheme), redact.Short(req.URL.Host))
+	return fmt.Errorf("the token is sent over https only, not to %s://%s", redact.Short(req.URL.Scheme), redact.Short(req.URL.Host))
 }
 
 // leftHost tells whether a redirect took the request away from the host that

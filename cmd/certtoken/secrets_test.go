@@ -134,8 +134,8 @@ var endpointFaults = map[string]func(*certtokentest.Request) *certtokentest.Faul
 	"sends a page": func(*certtokentest.Request) *certtokentest.Fault {
 		return &certtokentest.Fault{Shape: certtokentest.HTML}
 	},
-	"grants no lifetime": func(*certtokentest.Request) *certtokentest.Fault {
-		return &certtokentest.Fault{Shape: certtokentest.NegativeExpiry}
+	"grants no token": func(*certtokentest.Request) *certtokentest.Fault {
+		return &certtokentest.Fault{Shape: certtokentest.NoToken}
 	},
 }
 

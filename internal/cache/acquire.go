@@ -14,7 +14,7 @@ const (
 )
 
 // errForcedLately leaves a resource's refusal as it is.
-var errForcedLately = errors.New("certtoken: the token was already renewed for this resource within the last minute")
+var errForcedLately = errors.New("the token was already renewed for this resource within the last minute")
 
 // Acquire returns a token, from the cache or from a flight for which it waits
 // until the context ends. The key must be canonical.
@@ -98,7 +98,7 @@ func (c *Cache[T, G]) wait(ctx context.Context, f *flight[T]) error {
 	case <-closed:
 		return ErrClosed
 	case <-grace.C:
-		return fmt.Errorf("certtoken: a source, signer or hook has not returned in time: %w", errFlightLimit)
+		return fmt.Errorf("a source, signer or hook has not returned in time: %w", errFlightLimit)
 	}
 }
 
@@ -106,7 +106,7 @@ func (c *Cache[T, G]) wait(ctx context.Context, f *flight[T]) error {
 // is another, and what the flight has met so far.
 func waitError[T any](ctx context.Context, f *flight[T]) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	text := "certtoken: gave up waiting for a token"
+	text := "gave up waiting for a token"
 	if f != nil {
 		if met := f.trouble.Load(); met != nil {
 			text += " (so far: " + (*met).Error() + ")"
@@ -153,7 +153,7 @@ func (c *Cache[T, G]) orValid(s *Slot[T], want Want[T, G], err error) (*T, error
 }
 
 func (c *Cache[T, G]) shortLived(t *T, want time.Duration) error {
-	return fmt.Errorf("certtoken: %w: a new token ends at %s, wanted is %v from now",
+	return fmt.Errorf("%w: a new token ends at %s, wanted is %v from now",
 		ErrShortLived, c.Ends(t).UTC().Format(time.RFC3339), want)
 }
 

@@ -21,7 +21,7 @@ import (
 
 // What callers get besides what Fetch returns.
 var (
-	ErrClosed     = errors.New("certtoken: the client is closed")
+	ErrClosed     = errors.New("the client is closed")
 	ErrShortLived = errors.New("the token endpoint grants shorter tokens than asked for")
 )
 

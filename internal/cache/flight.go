@@ -69,7 +69,7 @@ func (c *Cache[T, G]) fly(ctx context.Context, cancel func(), s *Slot[T], call *
 	call.Before = s.token.Load()
 	f := call.flight
 	var out Fetched[T]
-	f.err = errors.New("certtoken: a source, signer or hook ended its goroutine")
+	f.err = errors.New("a source, signer or hook ended its goroutine")
 	defer func() {
 		if p := recover(); p != nil {
 			f.err = panics.Error(p)

@@ -19,10 +19,10 @@ func Error(p any) error {
 	for {
 		frame, more := frames.Next()
 		if frame.Function != "" && !strings.HasPrefix(frame.Function, "runtime.") {
-			return fmt.Errorf("certtoken: a source, signer or hook panicked (%s) in %s", what, frame.Function)
+			return fmt.Errorf("a source, signer or hook panicked (%s) in %s", what, frame.Function)
 		}
 		if !more {
-			return fmt.Errorf("certtoken: a source, signer or hook panicked (%s)", what)
+			return fmt.Errorf("a source, signer or hook panicked (%s)", what)
 		}
 	}
 }

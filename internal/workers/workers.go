@@ -72,7 +72,7 @@ func (g *Group) Wait() error {
 	case <-done:
 		return nil
 	case <-limit.C:
-		return errors.New("certtoken: closed, but a source, signer or hook that ignores its context is still busy")
+		return errors.New("closed, but a source, signer or hook that ignores its context is still busy")
 	}
 }
 
