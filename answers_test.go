@@ -36,7 +36,12 @@ func issuerClient(t *testing.T, endpoint http.RoundTripper, opts ...certtoken.Au
 	cert, err := certtoken.NewCertificate(freeSigner{real.Signer.Public().(*rsa.PublicKey)}, real.Leaf, nil)
 	require.NoError(t, err)
 	authority := certtoken.Issuer("https://issuer.example", "https://issuer.example/token", opts...)
-	client, err := certtoken.NewClient(authority, "app", cert, certtoken.WithHTTPClient(&http.Client{Transport: endpoint}))
+	client, err := certtoken.NewClient(
+		authority,
+		"app",
+		cert,
+		certtoken.WithHTTPClient(&http.Client{Transport: endpoint}),
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	return client
@@ -54,20 +59,46 @@ func TestAnswersOfServers(t *testing.T) {
 		lifetime time.Duration
 		says     string // "": a token
 	}{
-		"200":               {200, json, `{"access_token":"abc","token_type":"bearer","expires_in":3600}`, nil, time.Hour, ""},
-		"201":               {201, json, `{"access_token":"abc","token_type":"Bearer","expires_in":3600}`, nil, time.Hour, ""},
-		"a form":            {200, form, `access_token=abc&token_type=bearer&expires_in=3600`, nil, time.Hour, ""},
-		"a line end":        {200, json, `{"access_token":"abc\n","token_type":"Bearer\n","expires_in":3600}`, nil, time.Hour, ""},
-		"never ends":        {200, json, `{"access_token":"abc","expires_in":99999999999}`, nil, 87600 * time.Hour, ""},
-		"no expires_in":     {200, json, `{"access_token":"abc"}`, nil, time.Minute, ""},
-		"zero":              {200, json, `{"access_token":"abc","expires_in":0}`, nil, time.Minute, ""},
-		"assumed":           {200, json, `{"access_token":"abc"}`, []certtoken.AuthorityOption{certtoken.WithAssumedLifetime(2 * time.Hour)}, 2 * time.Hour, ""},
-		"assumed, but said": {200, json, `{"access_token":"abc","expires_in":60}`, []certtoken.AuthorityOption{certtoken.WithAssumedLifetime(2 * time.Hour)}, time.Minute, ""},
-		"an odd type":       {200, json, `{"access_token":"abc","token_type":"access_token"}`, nil, 0, `of type "access_token" where Bearer was asked for); if this server means Bearer by it, give WithTokenType("Bearer")`},
-		"an odd type taken": {200, json, `{"access_token":"abc","token_type":"access_token","expires_in":3600}`, []certtoken.AuthorityOption{taken}, time.Hour, ""},
-		"DPoP":              {200, json, `{"access_token":"abc","token_type":"DPoP"}`, nil, 0, `of type "DPoP" where Bearer was asked for); is it the token endpoint`},
-		"DPoP, odd taken":   {200, json, `{"access_token":"abc","token_type":"DPoP"}`, []certtoken.AuthorityOption{taken}, 0, `of type "DPoP"`},
-		"HTML":              {200, "text/html", `<html><title>Sign in</title></html>`, nil, 0, `a page with the title "Sign in"`},
+		"200": {
+			200, json, `{"access_token":"abc","token_type":"bearer","expires_in":3600}`, nil, time.Hour, "",
+		},
+		"201": {
+			201, json, `{"access_token":"abc","token_type":"Bearer","expires_in":3600}`, nil, time.Hour, "",
+		},
+		"a form": {200, form, `access_token=abc&token_type=bearer&expires_in=3600`, nil, time.Hour, ""},
+		"a line end": {
+			200, json, `{"access_token":"abc\n","token_type":"Bearer\n","expires_in":3600}`, nil, time.Hour, "",
+		},
+		"never ends":    {200, json, `{"access_token":"abc","expires_in":99999999999}`, nil, 87600 * time.Hour, ""},
+		"no expires_in": {200, json, `{"access_token":"abc"}`, nil, time.Minute, ""},
+		"zero":          {200, json, `{"access_token":"abc","expires_in":0}`, nil, time.Minute, ""},
+		"assumed": {
+			200, json, `{"access_token":"abc"}`,
+			[]certtoken.AuthorityOption{certtoken.WithAssumedLifetime(2 * time.Hour)}, 2 * time.Hour, "",
+		},
+		"assumed, but said": {
+			200, json, `{"access_token":"abc","expires_in":60}`,
+			[]certtoken.AuthorityOption{certtoken.WithAssumedLifetime(2 * time.Hour)}, time.Minute, "",
+		},
+		"an odd type": {
+			200, json, `{"access_token":"abc","token_type":"access_token"}`, nil, 0,
+			`of type "access_token" where Bearer was asked for); if this server means Bearer by it, give WithTokenType("Bearer")`,
+		},
+		"an odd type taken": {
+			200, json, `{"access_token":"abc","token_type":"access_token","expires_in":3600}`,
+			[]certtoken.AuthorityOption{taken}, time.Hour, "",
+		},
+		"DPoP": {
+			200, json, `{"access_token":"abc","token_type":"DPoP"}`, nil, 0,
+			`of type "DPoP" where Bearer was asked for); is it the token endpoint`,
+		},
+		"DPoP, odd taken": {
+			200, json, `{"access_token":"abc","token_type":"DPoP"}`, []certtoken.AuthorityOption{taken}, 0,
+			`of type "DPoP"`,
+		},
+		"HTML": {
+			200, "text/html", `<html><title>Sign in</title></html>`, nil, 0, `a page with the title "Sign in"`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := issuerClient(t, answering(c.status, c.kind, c.body), c.opts...)
@@ -93,7 +124,11 @@ func TestTokenTypesAndLifetimesThatMakeNoSense(t *testing.T) {
 		certtoken.WithTokenType("DPoP"), certtoken.WithTokenType(""),
 		certtoken.WithAssumedLifetime(0), certtoken.WithAssumedLifetime(-time.Hour), certtoken.WithAssumedLifetime(87601 * time.Hour),
 	} {
-		_, err := certtoken.NewClient(certtoken.Issuer("https://issuer.example", "https://issuer.example/token", opt), "app", certtoken.CertFile("x"))
+		_, err := certtoken.NewClient(
+			certtoken.Issuer("https://issuer.example", "https://issuer.example/token", opt),
+			"app",
+			certtoken.CertFile("x"),
+		)
 		assert.Error(t, err)
 	}
 }
@@ -116,7 +151,10 @@ func TestRefreshTokenIsKept(t *testing.T) {
 	token, err := client.Acquire(t.Context(), certtoken.Request{Grant: certtoken.AuthorizationCode("a-code", "", "")})
 	require.NoError(t, err)
 	for _, want := range []string{"r1", "r1", "r2"} {
-		token, err = client.Acquire(t.Context(), certtoken.Request{Grant: certtoken.RefreshToken(token.RefreshToken())})
+		token, err = client.Acquire(
+			t.Context(),
+			certtoken.Request{Grant: certtoken.RefreshToken(token.RefreshToken())},
+		)
 		require.NoError(t, err)
 		assert.Equal(t, want, token.RefreshToken())
 	}
@@ -136,7 +174,12 @@ func TestAdviceFitsTheRequest(t *testing.T) {
 	newFederated := func(endpoint http.RoundTripper) *certtoken.Client {
 		jwt := "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln"
 		source := certtoken.AssertionSourceFunc(func(context.Context, string) (string, error) { return jwt, nil })
-		client, err := certtoken.NewFederatedClient(certtoken.Entra("contoso.com"), "app", source, certtoken.WithHTTPClient(&http.Client{Transport: endpoint}))
+		client, err := certtoken.NewFederatedClient(
+			certtoken.Entra("contoso.com"),
+			"app",
+			source,
+			certtoken.WithHTTPClient(&http.Client{Transport: endpoint}),
+		)
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, client.Close()) })
 		return client
@@ -150,7 +193,12 @@ func TestAdviceFitsTheRequest(t *testing.T) {
 		}))
 		t.Cleanup(server.Close)
 		authority := certtoken.Issuer("https://issuer.example", server.URL, certtoken.WithTLSClientAuth())
-		client, err := certtoken.NewClient(authority, "app", certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), certtoken.WithHTTPClient(server.Client()))
+		client, err := certtoken.NewClient(
+			authority,
+			"app",
+			certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
+			certtoken.WithHTTPClient(server.Client()),
+		)
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, client.Close()) })
 		return client
@@ -166,24 +214,59 @@ func TestAdviceFitsTheRequest(t *testing.T) {
 		says   string
 		not    string
 	}{
-		"invalid_client":            {newIssuer, certtoken.Grant{}, 401, json, `{"error":"invalid_client"}`, "WithAudience", "DN"},
-		"invalid_client over TLS":   {newTLS, certtoken.Grant{}, 401, json, `{"error":"invalid_client"}`, "subject (DN) or SAN", "WithA"},
-		"invalid_client, federated": {newFederated, certtoken.Grant{}, 401, json, `{"error":"invalid_client"}`, "issuer, subject and audience", "certificate"},
-		"a status, federated":       {newFederated, certtoken.Grant{}, 401, json, ``, "issuer, subject and audience", "certificate"},
-		"700027, federated":         {newFederated, certtoken.Grant{}, 401, json, `{"error":"invalid_client","error_codes":[700027]}`, "federated credential", "upload"},
-		"7000218, federated":        {newFederated, certtoken.Grant{}, 401, json, `{"error":"invalid_client","error_codes":[7000218]}`, "federated credential", "the certificate"},
-		"invalid_grant":             {newIssuer, certtoken.Grant{}, 400, json, `{"error":"invalid_grant"}`, "bound", "sign in"},
-		"invalid_grant of a user":   {newIssuer, user, 400, json, `{"error":"invalid_grant"}`, "sign in", "bound"},
-		"invalid_grant of a code":   {newIssuer, certtoken.RefreshToken("r1"), 400, json, `{"error":"invalid_grant"}`, "sign in", "bound"},
-		"temporarily_unavailable":   {newIssuer, certtoken.RefreshToken("r1"), 400, json, `{"error":"temporarily_unavailable"}`, "call again later", "key"},
-		"a web filter":              {newIssuer, certtoken.Grant{}, 403, "text/html", `<html><title>Blocked</title>Incident ID: 12-34</html>`, `"12-34"`, "public key"},
-		"a web filter's 401":        {newIssuer, certtoken.Grant{}, 401, "text/html", `<html><title>Blocked</title></html>`, "web filter, proxy or gateway", "public key"},
-		"an empty 403":              {newIssuer, certtoken.Grant{}, 403, "", ``, "public key", "web filter"},
-		"a refusal with status 200": {newIssuer, certtoken.Grant{}, 200, json, `{"error":"invalid_client"}`, "answered 200 invalid_client", "unusable"},
-		"a message with status 200": {newIssuer, certtoken.Grant{}, 200, json, `{"status":"error","msg":"client is locked"}`, "answered 200: client is locked", "unusable"},
+		"invalid_client": {
+			newIssuer, certtoken.Grant{}, 401, json, `{"error":"invalid_client"}`, "WithAudience", "DN",
+		},
+		"invalid_client over TLS": {
+			newTLS, certtoken.Grant{}, 401, json, `{"error":"invalid_client"}`, "subject (DN) or SAN", "WithA",
+		},
+		"invalid_client, federated": {
+			newFederated, certtoken.Grant{}, 401, json, `{"error":"invalid_client"}`, "issuer, subject and audience",
+			"certificate",
+		},
+		"a status, federated": {
+			newFederated, certtoken.Grant{}, 401, json, ``, "issuer, subject and audience", "certificate",
+		},
+		"700027, federated": {
+			newFederated, certtoken.Grant{}, 401, json, `{"error":"invalid_client","error_codes":[700027]}`,
+			"federated credential", "upload",
+		},
+		"7000218, federated": {
+			newFederated, certtoken.Grant{}, 401, json, `{"error":"invalid_client","error_codes":[7000218]}`,
+			"federated credential", "the certificate",
+		},
+		"invalid_grant": {
+			newIssuer, certtoken.Grant{}, 400, json, `{"error":"invalid_grant"}`, "bound", "sign in",
+		},
+		"invalid_grant of a user": {newIssuer, user, 400, json, `{"error":"invalid_grant"}`, "sign in", "bound"},
+		"invalid_grant of a code": {
+			newIssuer, certtoken.RefreshToken("r1"), 400, json, `{"error":"invalid_grant"}`, "sign in", "bound",
+		},
+		"temporarily_unavailable": {
+			newIssuer, certtoken.RefreshToken("r1"), 400, json, `{"error":"temporarily_unavailable"}`,
+			"call again later", "key",
+		},
+		"a web filter": {
+			newIssuer, certtoken.Grant{}, 403, "text/html", `<html><title>Blocked</title>Incident ID: 12-34</html>`,
+			`"12-34"`, "public key",
+		},
+		"a web filter's 401": {
+			newIssuer, certtoken.Grant{}, 401, "text/html", `<html><title>Blocked</title></html>`,
+			"web filter, proxy or gateway", "public key",
+		},
+		"an empty 403": {newIssuer, certtoken.Grant{}, 403, "", ``, "public key", "web filter"},
+		"a refusal with status 200": {
+			newIssuer, certtoken.Grant{}, 200, json, `{"error":"invalid_client"}`, "answered 200 invalid_client",
+			"unusable",
+		},
+		"a message with status 200": {
+			newIssuer, certtoken.Grant{}, 200, json, `{"status":"error","msg":"client is locked"}`,
+			"answered 200: client is locked", "unusable",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := c.client(answering(c.status, c.kind, c.body)).Acquire(t.Context(), certtoken.Request{Scopes: []string{"api://a/.default"}, Grant: c.grant})
+			_, err := c.client(answering(c.status, c.kind, c.body)).
+				Acquire(t.Context(), certtoken.Request{Scopes: []string{"api://a/.default"}, Grant: c.grant})
 			var te *certtoken.TokenError
 			require.True(t, errors.As(err, &te), "%v", err)
 			assert.Contains(t, err.Error(), c.says)
@@ -199,7 +282,10 @@ func TestErrorsOfTheUsersPartsAreScrubbed(t *testing.T) {
 	const jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 	cause := errors.New("GET https://ada:pa55word@vault.example/: 401 for " + jwt)
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
-	pair := &certtoken.Certificate{Leaf: cert.Leaf, Signer: brokenSigner{cert.Signer.(*rsa.PrivateKey), func() ([]byte, error) { return nil, cause }}}
+	pair := &certtoken.Certificate{
+		Leaf:   cert.Leaf,
+		Signer: brokenSigner{cert.Signer.(*rsa.PrivateKey), func() ([]byte, error) { return nil, cause }},
+	}
 	newClient := func(source certtoken.CertSource) (*certtoken.Client, error) {
 		return certtoken.NewClient(certtoken.Entra("contoso.com"), "app", source)
 	}
@@ -244,11 +330,14 @@ func TestTransportErrorsAreScrubbed(t *testing.T) {
 		err  func(*http.Request) error
 		says string
 	}{
-		"the token":     {func(req *http.Request) error { return fmt.Errorf("sent %v: %w", req.Header, plain) }, "[removed]"},
+		"the token": {
+			func(req *http.Request) error { return fmt.Errorf("sent %v: %w", req.Header, plain) }, "[removed]",
+		},
 		"nothing of it": {func(*http.Request) error { return plain }, "connection refused"},
 	} {
 		base := roundTripFunc(func(req *http.Request) (*http.Response, error) { return nil, c.err(req) })
-		_, err := r.client.Transport(base, graph).RoundTrip(httptest.NewRequest(http.MethodGet, "https://api.example/", nil))
+		_, err := r.client.Transport(base, graph).
+			RoundTrip(httptest.NewRequest(http.MethodGet, "https://api.example/", nil))
 		require.ErrorIs(t, err, plain, name)
 		assert.Contains(t, err.Error(), c.says, name)
 		assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), r.server.LastRequest().AccessToken, name)

@@ -154,7 +154,11 @@ func judge(err error, k *cache.Key) cache.Verdict {
 		return cache.Verdict{Remember: te.RetryAfter, General: true, Pause: te.RetryAfter}
 	case te != nil:
 		// The same assertion of a user won't do better.
-		return cache.Verdict{Remember: refusalMemory, Condition: te.Thumbprint, Hopeless: k.User != "" && te.Code == "invalid_grant"}
+		return cache.Verdict{
+			Remember:  refusalMemory,
+			Condition: te.Thumbprint,
+			Hopeless:  k.User != "" && te.Code == "invalid_grant",
+		}
 	case errors.Is(err, ErrBadResponse):
 		return cache.Verdict{Remember: refusalMemory}
 	}

@@ -22,7 +22,9 @@ func entries() map[any]Entry {
 // A request is advised by what it carried: a client without a certificate is told
 // nothing of one, and a request without an assertion nothing of its header.
 func TestAdviceFitsTheProof(t *testing.T) {
-	ownKey := regexp.MustCompile(`(?i)upload|register the certificate|add the certificate|With(X5C|Thumbprint|KeyID|Algorithm|AssertionType|Audience)`)
+	ownKey := regexp.MustCompile(
+		`(?i)upload|register the certificate|add the certificate|With(X5C|Thumbprint|KeyID|Algorithm|AssertionType|Audience)`,
+	)
 	header := regexp.MustCompile(`With(X5C|ThumbprintHeader|KeyID|Algorithm|AssertionType|Audience)`)
 	for code, e := range entries() {
 		assert.NotEmpty(t, e.Advice, code)

@@ -48,7 +48,8 @@ func TestPostSends(t *testing.T) {
 		assert.Equal(t, "code=a-code-of-some-length&grant_type=authorization_code", string(body))
 		assert.Equal(t, "POST https://issuer.example/token?p=1", req.Method+" "+req.URL.String())
 		assert.Equal(t, http.Header{
-			"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}, "User-Agent": {"agent/1"},
+			"Content-Type": {
+				"application/x-www-form-urlencoded"}, "Accept": {"application/json"}, "User-Agent": {"agent/1"},
 			"Client-Request-Id": {"id"}, "Return-Client-Request-Id": {"true"},
 		}, req.Header)
 		return body200([]byte(granted)), nil
@@ -74,16 +75,28 @@ func TestBodies(t *testing.T) {
 		"gzip by its older name":    {body: compressed(granted), header: []string{"Content-Encoding", "x-gzip"}},
 		"gzip that nobody tells of": {body: compressed(granted)},
 		"said to be gzip":           {body: []byte(granted), header: []string{"Content-Encoding", "gzip"}},
-		"a bomb":                    {body: compressed(strings.Repeat(" ", 64<<20) + granted), err: "larger than 1048576 bytes"},
-		"broken gzip":               {body: compressed(granted)[:30], err: "broken gzip"},
-		"a wrong checksum":          {body: append(compressed(granted)[:50], 1, 2, 3, 4, 5, 6, 7, 8, 9), err: "broken gzip"},
-		"gzip in gzip":              {body: compressed(string(compressed(granted))), err: "not a JSON object"},
-		"another encoding":          {body: []byte("abc"), header: []string{"Content-Encoding", "br"}, err: "its encoding can't be read: it is br"},
-		"as long as may be":         {body: []byte(granted + strings.Repeat(" ", MaxBody-len(granted)))},
-		"a byte longer than may be": {body: []byte(granted + strings.Repeat(" ", MaxBody-len(granted)+1)), err: "larger than 1048576 bytes"},
+		"a bomb": {
+			body: compressed(strings.Repeat(" ", 64<<20) + granted), err: "larger than 1048576 bytes",
+		},
+		"broken gzip": {body: compressed(granted)[:30], err: "broken gzip"},
+		"a wrong checksum": {
+			body: append(compressed(granted)[:50], 1, 2, 3, 4, 5, 6, 7, 8, 9), err: "broken gzip",
+		},
+		"gzip in gzip": {body: compressed(string(compressed(granted))), err: "not a JSON object"},
+		"another encoding": {
+			body: []byte("abc"), header: []string{"Content-Encoding", "br"},
+			err: "its encoding can't be read: it is br",
+		},
+		"as long as may be": {body: []byte(granted + strings.Repeat(" ", MaxBody-len(granted)))},
+		"a byte longer than may be": {
+			body: []byte(granted + strings.Repeat(" ", MaxBody-len(granted)+1)), err: "larger than 1048576 bytes",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, err := post(t.Context(), func(*http.Request) (*http.Response, error) { return body200(c.body, c.header...), nil })
+			a, err := post(
+				t.Context(),
+				func(*http.Request) (*http.Response, error) { return body200(c.body, c.header...), nil },
+			)
 			if c.err == "" {
 				require.NoError(t, err)
 				assert.Equal(t, "abc", a.Access)

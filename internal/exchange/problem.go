@@ -25,8 +25,8 @@ type problem struct {
 var (
 	codeFields = []string{"errorcode", "errorname"}
 	textFields = []string{
-		"errordescription", "errormessage", "errorsummary", "message", "msg", "faultstring", "title", "detail", "details",
-		"description", "reason", "errordetail", "errordetails", "errorhint", "hint", "errorcauses",
+		"errordescription", "errormessage", "errorsummary", "message", "msg", "faultstring", "title",
+		"detail", "details", "description", "reason", "errordetail", "errordetails", "errorhint", "hint", "errorcauses",
 	}
 )
 

@@ -124,7 +124,8 @@ func (e *Refusal) describe(r *Request, resp *http.Response, body []byte) {
 func challengeProblem(header []string) problem {
 	var p problem
 	for _, value := range header {
-		for _, m := range challengePattern.FindAllStringSubmatch(value[:min(len(value), maxChallenge)], maxChallengeParams) {
+		value = value[:min(len(value), maxChallenge)]
+		for _, m := range challengePattern.FindAllStringSubmatch(value, maxChallengeParams) {
 			value := m[2]
 			if strings.HasPrefix(value, `"`) {
 				value = escapedChar.ReplaceAllString(strings.Trim(value, `"`), "$1")

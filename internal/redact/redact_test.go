@@ -33,15 +33,27 @@ func TestText(t *testing.T) {
 			"x eyAiYWxnIjogIm5vbmUiIH0.eyJzdWIiOiIxIn0.c2ln y", "x [removed] y"},
 		"JWT with lines in its header": {
 			"x ewogICJhbGciOiAibm9uZSIKfQ.eyJzdWIiOiIxIn0.c2ln y", "x [removed] y"},
-		"JWT in a query": {"https://a.example/?t=eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln&b=c", "https://a.example/?t=[removed]&b=c"},
+		"JWT in a query": {
+			"https://a.example/?t=eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln&b=c",
+			"https://a.example/?t=[removed]&b=c",
+		},
 		"words like a JWT's beginning": {
 			"the keyCredentials of eyewitnesses and keyVaultName", "the keyCredentials of eyewitnesses and keyVaultName"},
-		"user in a URL":     {"GET https://ada:pa55@vault.example/x?y: refused", "GET https://[removed]@vault.example/x?y: refused"},
+		"user in a URL": {
+			"GET https://ada:pa55@vault.example/x?y: refused", "GET https://[removed]@vault.example/x?y: refused",
+		},
 		"user alone":        {"https://ada@vault.example/", "https://[removed]@vault.example/"},
 		"slash in password": {"https://ada:pa/55@vault.example/", "https://[removed]@vault.example/"},
-		"no user":           {"https://vault.example:8443/users/ada@example.com", "https://vault.example:8443/users/ada@example.com"},
-		"AADSTS":            {"AADSTS700027: Client assertion failed signature validation.", "AADSTS700027: Client assertion failed signature validation."},
-		"ids":               {"Trace ID: 0f1d6e7a-2c3b-4d5e-8f90-1a2b3c4d5e6f", "Trace ID: 0f1d6e7a-2c3b-4d5e-8f90-1a2b3c4d5e6f"},
+		"no user": {
+			"https://vault.example:8443/users/ada@example.com", "https://vault.example:8443/users/ada@example.com",
+		},
+		"AADSTS": {
+			"AADSTS700027: Client assertion failed signature validation.",
+			"AADSTS700027: Client assertion failed signature validation.",
+		},
+		"ids": {
+			"Trace ID: 0f1d6e7a-2c3b-4d5e-8f90-1a2b3c4d5e6f", "Trace ID: 0f1d6e7a-2c3b-4d5e-8f90-1a2b3c4d5e6f",
+		},
 	} {
 		assert.Equal(t, c.want, Text(c.in, MaxText), name)
 		assert.Equal(t, c.want, New("another secret, of some length").Text(c.in, MaxText), name)
@@ -139,7 +151,8 @@ func eachByte(format string) func(*rand.Rand, string) string {
 }
 
 func htmlNamed(_ *rand.Rand, s string) string {
-	return strings.NewReplacer("_", "&lowbar;", ".", "&period;", "+", "&plus;", "/", "&sol;", "=", "&equals;").Replace(s)
+	return strings.NewReplacer("_", "&lowbar;", ".", "&period;", "+", "&plus;", "/", "&sol;", "=", "&equals;").
+		Replace(s)
 }
 
 // aligned puts up to two bytes before and behind the secret.
@@ -317,7 +330,8 @@ func TestPasswordsAreGone(t *testing.T) {
 			case "lower case", "split", "invisible", "64 columns", "UTF-16", "HTML named":
 				continue
 			}
-			if strings.Contains(password, "ö") && (strings.HasPrefix(name, "HTML ") || strings.HasPrefix(name, "percent u") || name == "JavaScript" || name == "JSON escapes") {
+			if strings.Contains(password, "ö") &&
+				(strings.HasPrefix(name, "HTML ") || strings.HasPrefix(name, "percent u") || name == "JavaScript" || name == "JSON escapes") {
 				continue // eachByte writes bytes, and these spell characters
 			}
 			encoded := encode(rand.New(rand.NewPCG(1, 1)), password)

@@ -19,7 +19,9 @@ var (
 	policyPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
 	regionPattern = regexp.MustCompile(`^[0-9a-z]{2,40}$`)
 	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	domainPattern = regexp.MustCompile(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`)
+	domainPattern = regexp.MustCompile(
+		`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`,
+	)
 )
 
 // CheckTenant accepts a GUID or a domain, so that a tenant from a stranger's
@@ -29,12 +31,18 @@ func CheckTenant(tenant string) error {
 	case "":
 		return errors.New("no tenant: give its GUID or a domain such as contoso.onmicrosoft.com")
 	case "common", "organizations", "consumers":
-		return fmt.Errorf("tenant %q stands for many: a client that acts as itself names one, by GUID or domain", tenant)
+		return fmt.Errorf(
+			"tenant %q stands for many: a client that acts as itself names one, by GUID or domain",
+			tenant,
+		)
 	}
 	if guidPattern.MatchString(tenant) || len(tenant) <= 253 && domainPattern.MatchString(tenant) {
 		return nil
 	}
-	return fmt.Errorf("tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL", redact.Short(tenant))
+	return fmt.Errorf(
+		"tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL",
+		redact.Short(tenant),
+	)
 }
 
 // IsHost reports whether a text is a host name, perhaps with a port.
@@ -61,9 +69,17 @@ func CheckEndpoint(what, raw string, loopbackHTTP bool) error {
 	case u.Scheme != "http":
 		return fmt.Errorf("%s %q is not https", what, redact.Short(raw))
 	case !IsLoopback(u.Hostname()):
-		return fmt.Errorf("%s %q is plain http: only https keeps assertion and token from being read", what, redact.Short(raw))
+		return fmt.Errorf(
+			"%s %q is plain http: only https keeps assertion and token from being read",
+			what,
+			redact.Short(raw),
+		)
 	case !loopbackHTTP:
-		return fmt.Errorf("%s %q is plain http: for development on this machine, WithLoopbackHTTP allows it", what, redact.Short(raw))
+		return fmt.Errorf(
+			"%s %q is plain http: for development on this machine, WithLoopbackHTTP allows it",
+			what,
+			redact.Short(raw),
+		)
 	}
 	return nil
 }
