@@ -269,7 +269,7 @@ func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*T
 		from = c.users
 	}
 	t, err := from.Acquire(ctx, k, cache.Want[Token, Grant]{
-		Grant: req.Grant, Claims: req.Claims, Fresh: req.Fresh, Once: req.Grant.show().once,
+		Grant: req.Grant, Claims: req.Claims, Fresh: req.Fresh, Once: req.Grant.params().once,
 		Further: req.MinValidity, InsteadOf: insteadOf,
 	})
 	return t, public(err)
@@ -341,7 +341,7 @@ func (c *Client) key(req Request) (cache.Key, error) {
 	if err != nil {
 		return cache.Key{}, err
 	}
-	grant := req.Grant.show()
+	grant := req.Grant.params()
 	if grant.err != nil {
 		return cache.Key{}, fmt.Errorf("%s: %w", grant.name, grant.err)
 	}

@@ -54,7 +54,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 	if err != nil {
 		return nil, err
 	}
-	run := requestRun{requester: q, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted, correlationID: newUUID()}
+	run := requestRun{requester: q, authority: authority, key: call.Key, grant: call.Want.Grant.params(), claims: wanted, correlationID: newUUID()}
 	for attempt := 1; ; {
 		t, err := run.attempt(ctx)
 		if err == nil {
@@ -78,7 +78,7 @@ type requestRun struct {
 	*requester
 	authority     Authority
 	key           cache.Key
-	grant         shown
+	grant         grantParams
 	claims        string
 	correlationID string
 

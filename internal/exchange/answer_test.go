@@ -123,9 +123,9 @@ func TestParseGrant(t *testing.T) {
 		},
 		"type is no text": {body: `{"access_token":"abc","token_type":1,"expires_in":3600}`, want: bearer(hour)},
 		"bound, as asked": {
-			body: `{"access_token":"abc","token_type":"MTLS_PoP","expires_in":3600}`,
+			body:  `{"access_token":"abc","token_type":"MTLS_PoP","expires_in":3600}`,
 			asked: Request{TokenType: "mtls_pop"},
-			want: Answer{Access: "abc", Type: "mtls_pop", Lifetime: hour},
+			want:  Answer{Access: "abc", Type: "mtls_pop", Lifetime: hour},
 		},
 		"access_token, taken": {
 			body:  `{"access_token":"abc","token_type":"access_token","expires_in":3600}`,
@@ -280,14 +280,14 @@ func TestParseGrant(t *testing.T) {
 			body: `{"access_token":"abc","token_type":"access_token","expires_in":3600}`, err: `type "access_token"`,
 		},
 		"not bound as asked": {
-			body: `{"access_token":"abc","token_type":"Bearer","expires_in":3600}`,
+			body:  `{"access_token":"abc","token_type":"Bearer","expires_in":3600}`,
 			asked: Request{TokenType: "mtls_pop"},
-			err: `its token is of type "Bearer" where mtls_pop was asked for`,
+			err:   `its token is of type "Bearer" where mtls_pop was asked for`,
 		},
 		"no type where bound was asked for": {
-			body: `{"access_token":"abc","expires_in":3600}`,
+			body:  `{"access_token":"abc","expires_in":3600}`,
 			asked: Request{TokenType: "mtls_pop"},
-			err: "where mtls_pop was asked for"},
+			err:   "where mtls_pop was asked for"},
 		"DPoP, any name": {
 			body: `{"access_token":"abc","token_type":"DPoP","expires_in":3600}`, asked: Request{AnyType: true},
 			err: `type "DPoP"`,

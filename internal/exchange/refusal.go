@@ -40,7 +40,7 @@ func (e *Refusal) Error() string {
 // later.
 func IsTemporary(status int) bool { return status == 408 || status == 429 || status >= 500 }
 
-// isItTheEndpoint ends what is said of an answer that no token endpoint gives.
+// isItTheEndpoint ends what is told of an answer that no token endpoint gives.
 const isItTheEndpoint = "; is it the token endpoint, and is there a proxy in between?"
 
 // readRefusal reads an error response (RFC 6749 §5.2), in whatever form the
@@ -55,26 +55,26 @@ func readRefusal(r *Request, resp *http.Response, body []byte) *Refusal {
 	e.Date, _ = http.ParseTime(resp.Header.Get("Date"))
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), e.Date)
 	body = bytes.TrimSpace(withoutBOM(body))
-	var said problem
+	var found problem
 	f, err := readFields(resp, body)
 	switch {
 	case err == nil:
-		said = f.problem()
+		found = f.problem()
 		e.readOAuth(r, f)
 	case json.Valid(body):
-		said = problemOf(body)
+		found = problemOf(body)
 	}
 	challenged := challengeProblem(resp.Header.Values("WWW-Authenticate"))
-	if said.code == "" {
-		said.code = challenged.code
+	if found.code == "" {
+		found.code = challenged.code
 	}
-	if said.description == "" {
-		said.description = challenged.description
+	if found.description == "" {
+		found.description = challenged.description
 	}
-	e.Code = r.secrets().Short(said.code)
-	e.Description = r.secrets().Text(said.description, redact.MaxText)
-	e.AADSTS = errorCodes(f["error_codes"], said.description)
-	if said == (problem{}) {
+	e.Code = r.secrets().Short(found.code)
+	e.Description = r.secrets().Text(found.description, redact.MaxText)
+	e.AADSTS = errorCodes(f["error_codes"], found.description)
+	if found == (problem{}) {
 		e.describe(r, resp, body)
 	}
 	return e

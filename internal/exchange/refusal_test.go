@@ -44,8 +44,8 @@ func TestParseRefusal(t *testing.T) {
 			status: 200, body: `{"error":"invalid_client","access_token":"abc"}`, code: "invalid_client",
 		},
 		"OAuth as a form": {status: 200, header: []string{"Content-Type", formType},
-			body: "error=bad_verification_code&error_description=The+code+is+incorrect.",
-			code: "bad_verification_code",
+			body:        "error=bad_verification_code&error_description=The+code+is+incorrect.",
+			code:        "bad_verification_code",
 			description: "The code is incorrect."},
 		"OAuth with a BOM": {status: 400, body: "\xef\xbb\xbf" + `{"error":"invalid_grant"}`, code: "invalid_grant"},
 		"OAuth with a hint": {
@@ -309,12 +309,12 @@ func TestErrorCodes(t *testing.T) {
 func TestRefusalsAreScrubbed(t *testing.T) {
 	secrets := map[string]string{
 		"client_assertion": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhcHAifQ.0123456789abcdefghij",
-		"code": "0.AAA-code-of-some-length",
-		"code_verifier": "a-verifier-0123456789-0123456789-0123456789",
-		"refresh_token": "1.refresh_token~of.some-length",
-		"assertion": "an-opaque-assertion-of-a-user",
-		"subject_token": "a-subject-token-of-length",
-		"client_secret": "s3cret",
+		"code":             "0.AAA-code-of-some-length",
+		"code_verifier":    "a-verifier-0123456789-0123456789-0123456789",
+		"refresh_token":    "1.refresh_token~of.some-length",
+		"assertion":        "an-opaque-assertion-of-a-user",
+		"subject_token":    "a-subject-token-of-length",
+		"client_secret":    "s3cret",
 	}
 	form := url.Values{"client_id": {"app"}, "scope": {"a b"}}
 	for name, secret := range secrets {
