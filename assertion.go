@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/certtoken/certtoken/internal/redact"
 )
 
 // Algorithm is a JWS signature algorithm of RFC 7518 §3.1 for RSA keys.
@@ -79,7 +81,8 @@ type Assertion struct {
 // bounds are an error, all of them at once, and the signer's own error is
 // wrapped. The context reaches the signer if that is a [ContextSigner].
 func (a Assertion) Sign(ctx context.Context, cert *Certificate) (string, error) {
-	return a.signAt(ctx, cert, time.Now())
+	jwt, err := a.signAt(ctx, cert, time.Now())
+	return jwt, public(err)
 }
 
 // signAt signs as of now, which a client may have corrected by the token
@@ -88,7 +91,7 @@ func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time)
 	if err := cert.check(); err != nil {
 		return "", err
 	}
-	if err := cert.Valid(now); err != nil {
+	if err := cert.valid(now); err != nil {
 		return "", err
 	}
 	a = a.withDefaults()
@@ -102,7 +105,7 @@ func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time)
 	}
 	signed, err := token.SignedString(signingKey{ctx, cert.Signer})
 	if err != nil {
-		return "", fmt.Errorf("certtoken: signing the assertion with %s: %w", a.Algorithm, err)
+		return "", fmt.Errorf("signing the assertion with %s: %w", a.Algorithm, redact.Error(err))
 	}
 	return signed, nil
 }
@@ -130,7 +133,7 @@ func (a Assertion) withDefaults() Assertion {
 func (a Assertion) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("certtoken: assertion: "+format, args...))
+		errs = append(errs, fmt.Errorf("assertion: "+format, args...))
 	}
 	if a.ClientID == "" {
 		bad("no client id")

@@ -44,10 +44,12 @@ type Authority struct {
 	keyID        func(*Certificate) string
 	pssFallback  bool
 	loopbackHTTP bool
-	tlsAuth      bool       // the certificate proves the client in TLS
-	tlsBound     bool       // and beside an assertion
-	pop          bool       // Entra ID's bound tokens
-	noPSS        bool       // the signer can't do it
+	tlsAuth      bool // the certificate proves the client in TLS
+	tlsBound     bool // and beside an assertion
+	pop          bool // Entra ID's bound tokens
+	noPSS        bool // the signer can't do it
+	anyTokenType bool // odd names of types mean Bearer
+	assumedLife  time.Duration
 	params       url.Values // of every token request's form
 	query        url.Values // and of its URL
 	errs         []error
@@ -203,14 +205,14 @@ func (a Authority) endpoint() string {
 }
 
 func (a *Authority) fail(format string, args ...any) {
-	a.errs = append(a.errs, fmt.Errorf("certtoken: authority: "+format, args...))
+	a.errs = append(a.errs, fmt.Errorf("authority: "+format, args...))
 }
 
 // validate reports everything that is wrong with the authority.
 func (a Authority) validate() error {
 	errs := a.errs
 	if a.tokenURL == "" && len(errs) == 0 {
-		errs = append(errs, errors.New("certtoken: authority: make one with Entra, ADFS or Issuer"))
+		errs = append(errs, errors.New("authority: make one with Entra, ADFS or Issuer"))
 	}
 	if a.tokenURL != "" {
 		errs = append(errs, syntax.CheckEndpoint("token endpoint", a.tokenURL, a.loopbackHTTP))
@@ -227,7 +229,7 @@ func (a Authority) forTenant(tenant string) (Authority, error) {
 		return a, nil
 	}
 	if !a.hasTenants() {
-		return a, errors.New("certtoken: only an Entra authority has tenants")
+		return a, errors.New("only an Entra authority has tenants")
 	}
 	if err := syntax.CheckTenant(tenant); err != nil {
 		return a, err

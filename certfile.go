@@ -26,7 +26,8 @@ const maxCertFile = 1 << 20
 // [ErrKeySize], [ErrSeveralKeys], [ErrUnsupported], [ErrFormat] and
 // [ErrTooLarge], and say what to do. No error holds the password or the key.
 func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
-	return newCertConfig(opts).parse(data, readCertFile)
+	cert, err := newCertConfig(opts).parse(data, readCertFile)
+	return cert, public(err)
 }
 
 // parse makes a certificate of a file's content, and of the key file if there is
@@ -43,14 +44,14 @@ func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (
 	pair, err := certfile.Parse(data, opts)
 	switch {
 	case errors.Is(err, ErrPasswordRequired):
-		return nil, fmt.Errorf("certtoken: %w (WithPassword)", err)
+		return nil, fmt.Errorf("%w (WithPassword)", err)
 	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
-		return nil, fmt.Errorf("certtoken: %w: the empty one was given; is the variable that holds it set?", err)
+		return nil, fmt.Errorf("%w: the empty one was given; is the variable that holds it set?", err)
 	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(opts.Password) != opts.Password:
-		return nil, fmt.Errorf("certtoken: %w: the one given begins or ends with white space; "+
+		return nil, fmt.Errorf("%w: the one given begins or ends with white space; "+
 			"is that of the file it was read from?", err)
 	case err != nil:
-		return nil, fmt.Errorf("certtoken: %w", err)
+		return nil, fmt.Errorf("%w", err)
 	}
 	cert, err := newCertificate(pair.Key, pair.Leaf, pair.Chain)
 	if err != nil {
@@ -131,22 +132,7 @@ func certFileError(path string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, exchange.ErrTooLong), errors.Is(err, regularfile.ErrTooLarge):
-		return fmt.Errorf("certtoken: %s: %w: it has over %d bytes", path, ErrTooLarge, maxCertFile)
+		return fmt.Errorf("%s: %w: it has over %d bytes", path, ErrTooLarge, maxCertFile)
 	}
-	return fmt.Errorf("certtoken: certificate file: %w", err)
+	return fmt.Errorf("certificate file: %w", err)
 }
-
-// trimPrefix avoids a second "certtoken: " within an error's text.
-func trimPrefix(err error) error {
-	if strings.HasPrefix(err.Error(), "certtoken: ") {
-		return innerError{err}
-	}
-	return err
-}
-
-// innerError is one of ours as a part of another's text.
-type innerError struct{ error }
-
-func (e innerError) Error() string { return strings.TrimPrefix(e.error.Error(), "certtoken: ") }
-
-func (e innerError) Unwrap() error { return e.error }

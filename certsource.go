@@ -96,7 +96,7 @@ var (
 func NewCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate) (*Certificate, error) {
 	c, err := newCertificate(signer, leaf, chain)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	c.Chain = certfile.SortChain(leaf, chain)
 	return c, nil
@@ -153,29 +153,29 @@ func (c Certificate) MarshalText() ([]byte, error) { return []byte(c.String()), 
 func (c *Certificate) check() error {
 	switch {
 	case c == nil:
-		return errors.New("certtoken: nil certificate")
+		return errors.New("nil certificate")
 	case c.Leaf == nil:
-		return fmt.Errorf("certtoken: %w: Leaf is nil", ErrNoCertificate)
+		return fmt.Errorf("%w: Leaf is nil", ErrNoCertificate)
 	case c.Signer == nil || isNilKey(c.Signer):
-		return fmt.Errorf("certtoken: %w: Signer is nil", ErrNoPrivateKey)
+		return fmt.Errorf("%w: Signer is nil", ErrNoPrivateKey)
 	}
 	for _, issuer := range c.Chain {
 		if issuer == nil {
-			return errors.New("certtoken: nil certificate in Chain")
+			return errors.New("nil certificate in Chain")
 		}
 	}
 	pub, ok := c.Signer.Public().(*rsa.PublicKey)
 	if !ok {
-		return fmt.Errorf("certtoken: %w: the signer's key is %T", ErrNotRSA, c.Signer.Public())
+		return fmt.Errorf("%w: the signer's key is %T", ErrNotRSA, c.Signer.Public())
 	}
 	if pub == nil || pub.N == nil {
-		return fmt.Errorf("certtoken: %w: the signer has no public key", ErrNoPrivateKey)
+		return fmt.Errorf("%w: the signer has no public key", ErrNoPrivateKey)
 	}
 	if bits := pub.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
-		return fmt.Errorf("certtoken: %w: %d bits, must be %d to %d", ErrKeySize, bits, minKeyBits, maxKeyBits)
+		return fmt.Errorf("%w: %d bits, must be %d to %d", ErrKeySize, bits, minKeyBits, maxKeyBits)
 	}
 	if leaf, ok := c.Leaf.PublicKey.(*rsa.PublicKey); !ok || leaf.E != pub.E || leaf.N.Cmp(pub.N) != 0 {
-		return fmt.Errorf("certtoken: %w: the certificate is %q, SHA-256 %s; the key's public half has SHA-256 %s",
+		return fmt.Errorf("%w: the certificate is %q, SHA-256 %s; the key's public half has SHA-256 %s",
 			ErrKeyMismatch, c.Leaf.Subject, c.thumbprintHex(), keyThumbprintHex(pub))
 	}
 	return nil
@@ -190,13 +190,16 @@ func isNilKey(s crypto.Signer) bool {
 // Valid reports why the certificate can't sign at the given time: the error wraps
 // [ErrExpired] or [ErrNotYetValid]. Within its validity it returns nil. Leaf must
 // not be nil.
-func (c *Certificate) Valid(now time.Time) error {
+func (c *Certificate) Valid(now time.Time) error { return public(c.valid(now)) }
+
+// valid is Valid for this package.
+func (c *Certificate) valid(now time.Time) error {
 	switch {
 	case now.Before(c.Leaf.NotBefore):
-		return fmt.Errorf("certtoken: %w: %q is valid from %s; check the clock of this machine",
+		return fmt.Errorf("%w: %q is valid from %s; check the clock of this machine",
 			ErrNotYetValid, c.Leaf.Subject, c.Leaf.NotBefore.UTC().Format(time.RFC3339))
 	case now.After(c.Leaf.NotAfter):
-		return fmt.Errorf("certtoken: %w: %q ended on %s; make or fetch a new one and register it",
+		return fmt.Errorf("%w: %q ended on %s; make or fetch a new one and register it",
 			ErrExpired, c.Leaf.Subject, c.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil

@@ -49,7 +49,7 @@ type Client struct {
 func NewClient(authority Authority, clientID string, source CertSource, opts ...Option) (*Client, error) {
 	var missing error
 	if source == nil {
-		missing = errors.New("certtoken: no certificate source: give CertFile, a Certificate or a source of your own")
+		missing = errors.New("no certificate source: give CertFile, a Certificate or a source of your own")
 	} else if file, ok := source.(*FileSource); ok {
 		missing = file.validate()
 	}
@@ -69,7 +69,7 @@ func newClient(
 	cfg := newConfig(opts)
 	errs := []error{authority.validate(), cfg.validate()}
 	if clientID == "" || !syntax.IsVisible(strings.ReplaceAll(clientID, " ", "")) {
-		errs = append(errs, errors.New("certtoken: the client id is empty or not printable"))
+		errs = append(errs, errors.New("the client id is empty or not printable"))
 	}
 	errs = append(errs, missing)
 	if authority.presents() && cfg.http != nil {
@@ -77,11 +77,11 @@ func newClient(
 	}
 	if len(cfg.tenants) > 0 || cfg.anyTenant {
 		if !authority.hasTenants() {
-			errs = append(errs, errors.New("certtoken: WithTenants is for Entra authorities whose host has several"))
+			errs = append(errs, errors.New("WithTenants is for Entra authorities whose host has several"))
 		}
 		if authority.audience != "" {
 			errs = append(errs, errors.New(
-				"certtoken: WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
+				"WithTenants and WithAudience exclude each other: each tenant's endpoint is its audience"))
 		}
 	}
 	c := &Client{
@@ -97,7 +97,7 @@ func newClient(
 	errs = append(errs, err)
 	c.cfg.storeKeys = nil // secrets lie in one place
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	c.lease = connections.Take(cfg.http, cfg.maxExchanges)
 	runtime.AddCleanup(c, (*connections.Lease).Close, c.lease) // for who forgets to close the client
@@ -206,14 +206,14 @@ func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*Token, error) {
 	k, err := c.key(req)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	from := c.own
 	if k.User != "" {
 		from = c.users
 	}
 	t, err := from.Acquire(ctx, k, cache.Want[Token, Grant]{
-		Grant: req.Grant, Claims: req.Claims, Fresh: req.Fresh, Once: req.Grant.show().once,
+		Grant: req.Grant, Claims: req.Claims, Fresh: req.Fresh, Once: req.Grant.params().once,
 		MinValidity: req.MinValidity, InsteadOf: insteadOf,
 	})
 	return t, callerError(err)
@@ -232,13 +232,13 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 		return errNotMade
 	}
 	if c.work.Closed() {
-		return ErrClosed
+		return public(ErrClosed)
 	}
 	if len(scopes) == 0 {
 		scopes = c.authority.checkScopes()
 	}
 	if err := c.checkCredential(ctx); err != nil {
-		return err
+		return public(err)
 	}
 	_, err := c.Token(ctx, scopes...)
 	return err
@@ -248,7 +248,7 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 // leaves them alone when the context ends.
 func (c *Client) checkCredential(ctx context.Context) error {
 	if n, parts := c.work.Abandoned(); n >= workers.MaxAbandoned {
-		return fmt.Errorf("certtoken: %d calls still hang in %s, so no other is made", n, parts)
+		return fmt.Errorf("%d calls still hang in %s, so no other is made", n, parts)
 	}
 	ctx, task := c.work.Begin(ctx)
 	if task == nil {
@@ -282,7 +282,7 @@ func (c *Client) checkCredential(ctx context.Context) error {
 		return callerError(err)
 	default:
 		task.Abandon()
-		return fmt.Errorf("certtoken: gave up waiting for %s: %w", task.Part(), context.Cause(ctx))
+		return fmt.Errorf("gave up waiting for %s: %w", task.Part(), context.Cause(ctx))
 	}
 }
 
@@ -302,7 +302,7 @@ func (c *Client) Close() error {
 	c.own.Clear()
 	c.users.Clear()
 	if err := c.work.Wait(); err != nil {
-		return fmt.Errorf("certtoken: closed, but %w", err)
+		return public(fmt.Errorf("closed, but %w", err))
 	}
 	if c.bindings != nil {
 		c.bindings.Close()

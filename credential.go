@@ -3,8 +3,6 @@ package certtoken
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -100,7 +98,7 @@ func (k *certCredential) obtain(ctx context.Context, _ Authority) (proof, error)
 func (k *certCredential) prove(ctx context.Context, authority Authority, p proof) (_ proof, err error) {
 	cert := p.cert
 	if authority.presents() {
-		if err := cert.Valid(time.Now()); err != nil {
+		if err := cert.valid(time.Now()); err != nil {
 			return proof{}, err
 		}
 		if p.binding, err = k.bindings.Bind(cert.pair()); err != nil {
@@ -132,7 +130,7 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 	cert, err := k.source.Certificate(ctx)
 	leave()
 	if err != nil {
-		return nil, sourceError("certificate source", err)
+		return nil, ofSource("certificate source", err)
 	}
 	if err := cert.check(); err != nil {
 		return nil, err
@@ -164,7 +162,7 @@ func (k *certCredential) renew(ctx context.Context, _ Authority, refused proof, 
 		return proof{}, false
 	}
 	cert, err := k.certificate(ctx)
-	if err != nil || cert.sha256() == refused.cert.sha256() || cert.Valid(time.Now()) != nil {
+	if err != nil || cert.sha256() == refused.cert.sha256() || cert.valid(time.Now()) != nil {
 		return proof{}, false
 	}
 	return proof{cert: cert}, true
@@ -220,7 +218,7 @@ func (k *certCredential) announceHealth(ctx context.Context, trouble error, cert
 		return
 	}
 	event := eventOf(cert)
-	event.Err = trouble
+	event.Err = foreign(trouble)
 	emitIn(ctx, k.hooks.CertificateUnusable, event)
 }
 
@@ -231,7 +229,7 @@ func (k *certCredential) sign(
 ) (jwt string, offset time.Duration, err error) {
 	now := time.Now()
 	offset = time.Duration(k.offset.Load())
-	if offset != 0 && cert.Valid(now.Add(offset)) != nil && cert.Valid(now) == nil {
+	if offset != 0 && cert.valid(now.Add(offset)) != nil && cert.valid(now) == nil {
 		// The offset makes the certificate invalid, so the machine's clock was put
 		// right since then. Signing would fail before the endpoint is asked, and
 		// then nobody would ever notice that the offset is wrong.
@@ -258,7 +256,7 @@ func (k *certCredential) signAt(
 		return jwt, err
 	}
 	k.noPSS.Store(true)
-	emitIn(ctx, k.hooks.AlgorithmFallback, Event{Algorithm: plain, Err: err})
+	emitIn(ctx, k.hooks.AlgorithmFallback, Event{Algorithm: plain, Err: public(err)})
 	assertion.Algorithm = plain
 	return assertion.signAt(ctx, cert, now)
 }
@@ -300,13 +298,4 @@ func surelyAhead(date, made, now time.Time) time.Duration {
 		return behind
 	}
 	return 0
-}
-
-// sourceError says which of the user's sources an error is from, unless it is
-// one of ours.
-func sourceError(what string, err error) error {
-	if strings.HasPrefix(err.Error(), "certtoken: ") {
-		return err
-	}
-	return fmt.Errorf("certtoken: %s: %w", what, err)
 }

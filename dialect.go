@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
 )
@@ -142,6 +143,32 @@ func WithRegion(region string) AuthorityOption {
 // that the library sets can't be given.
 func WithParameter(name, value string) AuthorityOption {
 	return func(a *Authority) { a.add(&a.params, name, value) }
+}
+
+// WithTokenType takes tokens whatever the server calls their type, and sends them
+// as typ, which must be "Bearer". Some servers write access_token or jwt-bearer
+// where they mean it. A type that is known to be something else (DPoP, MAC, PoP,
+// N_A, Basic, Negotiate and their kin) is refused all the same: a resource
+// wouldn't take such a token without what belongs to it (RFC 6749 §7.1).
+func WithTokenType(typ string) AuthorityOption {
+	return func(a *Authority) {
+		if !strings.EqualFold(typ, exchange.Bearer) {
+			a.fail("token type %q: Bearer is the only one that other names can stand for", redact.Short(typ))
+		}
+		a.anyTokenType = true
+	}
+}
+
+// WithAssumedLifetime sets how long a token lives whose server doesn't say: 1 s
+// to 10 years, by default 1 min. A server says it by expires_in or, where that is
+// missing or isn't positive, by expires_on.
+func WithAssumedLifetime(d time.Duration) AuthorityOption {
+	return func(a *Authority) {
+		if d < time.Second || d > exchange.MaxLife {
+			a.fail("assumed lifetime %v is not within %v and %v", d, time.Second, exchange.MaxLife)
+		}
+		a.assumedLife = d
+	}
 }
 
 // WithQuery adds a parameter to the query of every token request's URL. Given twice

@@ -27,6 +27,7 @@ const maxMetadataRedirects = 3
 type metadata struct {
 	Issuer        string   `json:"issuer"`
 	TokenEndpoint string   `json:"token_endpoint"`
+	Methods       []string `json:"token_endpoint_auth_methods_supported"`
 	Algorithms    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	Aliases       struct {
 		TokenEndpoint string `json:"token_endpoint"`
@@ -56,11 +57,11 @@ type metadata struct {
 func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...AuthorityOption) (Authority, error) {
 	given := Authority{issuer: issuer}.finish(opts)
 	if err := errors.Join(given.errs...); err != nil {
-		return Authority{}, err
+		return Authority{}, public(err)
 	}
 	places, err := metadataURLs(issuer, given.loopbackHTTP)
 	if err != nil {
-		return Authority{}, err
+		return Authority{}, public(err)
 	}
 	lease := connections.Take(hc, defaultMaxExchanges)
 	defer lease.Close()
@@ -69,17 +70,17 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 	for _, place := range places {
 		meta, err := readMetadata(ctx, client, place)
 		if err == nil {
-			err = meta.check(issuer, given.loopbackHTTP)
+			err = errors.Join(meta.check(issuer, given.loopbackHTTP), meta.checkMethods(given.tlsAuth))
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("certtoken: discovery: %s: %w", syntax.EndpointName(place), err))
+			errs = append(errs, fmt.Errorf("discovery: %s: %w", syntax.EndpointName(place), err))
 			continue
 		}
 		a := Issuer(issuer, meta.TokenEndpoint, append(meta.dialect(), opts...)...)
 		a.mtlsURL = meta.Aliases.TokenEndpoint
-		return a, a.validate()
+		return a, public(a.validate())
 	}
-	return Authority{}, errors.Join(errs...)
+	return Authority{}, public(errors.Join(errs...))
 }
 
 // smartPlace is where SMART App Launch puts its configuration, below the base URL.
@@ -93,7 +94,7 @@ func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
 	}
 	u, err := url.Parse(issuer)
 	if err != nil || u.RawQuery != "" || u.ForceQuery {
-		return nil, fmt.Errorf("certtoken: issuer %q must not have a query (RFC 8414 §2)", redact.Short(issuer))
+		return nil, fmt.Errorf("issuer %q must not have a query (RFC 8414 §2)", redact.Short(issuer))
 	}
 	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
 	return []string{
@@ -183,8 +184,7 @@ func fetchMetadata(ctx context.Context, client *http.Client, place string) (meta
 		if errors.As(err, &urlErr) {
 			err = urlErr.Err
 		}
-		err = connections.Explain(client.Transport, req.URL, redact.Error(redact.WithoutJWT(err)))
-		return meta, unanswered{err}
+		return meta, unanswered{connections.Explain(client.Transport, req.URL, redact.Error(err))}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -195,7 +195,7 @@ func fetchMetadata(ctx context.Context, client *http.Client, place string) (meta
 	if errors.Is(err, exchange.ErrTooLong) {
 		return meta, fmt.Errorf("it is larger than %d bytes", exchange.MaxBody)
 	} else if err != nil {
-		return meta, unanswered{redact.Error(redact.WithoutJWT(err))}
+		return meta, unanswered{redact.Error(err)}
 	}
 	if json.Unmarshal(body, &meta) != nil {
 		return meta, fmt.Errorf("it is not metadata (%s)", exchange.ContentType(resp))
@@ -227,6 +227,23 @@ func (m metadata) dialect() []AuthorityOption {
 		opts = append(opts, WithAudience(m.TokenEndpoint), WithAssertionType("JWT"))
 	}
 	return opts
+}
+
+// checkMethods refuses a server that lists how clients may prove themselves (RFC
+// 8414 §2) and lists none of our ways. One that lists nothing may take them.
+func (m metadata) checkMethods(tls bool) error {
+	ours, what := []string{"private_key_jwt", "spiffe_jwt"}, "WithTLSClientAuth"
+	if tls {
+		ours = []string{"tls_client_auth", "self_signed_tls_client_auth"}
+		what = "an assertion, without WithTLSClientAuth"
+	}
+	listed := func(name string) bool { return slices.Contains(m.Methods, name) }
+	if len(m.Methods) == 0 || slices.ContainsFunc(ours, listed) {
+		return nil
+	}
+	return fmt.Errorf("it takes clients by %s, and not by %s: try %s where that is listed; "+
+		"where the list is wrong, give the token endpoint to Issuer",
+		redact.Text(strings.Join(m.Methods, ", "), 4*redact.MaxShort), ours[0], what)
 }
 
 // algorithm is the one to sign with: RS256, which RFC 7523 §5 asks every server

@@ -85,11 +85,25 @@ func TestDiscoverPins(t *testing.T) {
 		"too large":            {server: metadataServer{oauth: strings.Repeat(" ", 2<<20) + good}, says: "larger"},
 		"no JSON":              {server: metadataServer{oauth: "hello"}, says: "not metadata"},
 		"a list":               {server: metadataServer{oauth: "[]"}, says: "not metadata"},
-		"http issuer":          {issuer: "http://as.example.com", says: "plain http"},
-		"no issuer given":      {issuer: "-", says: "no host"},
-		"issuer with a query":  {issuer: issuer + "?a=b", says: "query"},
-		"issuer with a user":   {issuer: "https://a:b@as.example.com", says: "user"},
-		"bad option":           {opts: []certtoken.AuthorityOption{certtoken.WithHost("x")}, says: "WithHost"},
+		"our method":           {server: metadataServer{oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["none","private_key_jwt"]}`, 1)}},
+		"no method of ours": {
+			server: metadataServer{oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]}`, 1)},
+			says:   "takes clients by client_secret_basic, client_secret_post, and not by private_key_jwt",
+		},
+		"not by TLS": {
+			server: metadataServer{oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["private_key_jwt"]}`, 1)},
+			opts:   []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
+			says:   "takes clients by private_key_jwt, and not by tls_client_auth",
+		},
+		"by TLS": {
+			server: metadataServer{oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["self_signed_tls_client_auth"]}`, 1)},
+			opts:   []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
+		},
+		"http issuer":         {issuer: "http://as.example.com", says: "plain http"},
+		"no issuer given":     {issuer: "-", says: "no host"},
+		"issuer with a query": {issuer: issuer + "?a=b", says: "query"},
+		"issuer with a user":  {issuer: "https://a:b@as.example.com", says: "user"},
+		"bad option":          {opts: []certtoken.AuthorityOption{certtoken.WithHost("x")}, says: "WithHost"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -12,8 +12,11 @@ type Refusal struct {
 	AADSTS      int    // 0: none
 	Code        string // "": none
 	Advice      string
-	Certificate bool // another certificate may help
-	Clock       bool // so may another clock
+	User        string // where the grant is a user's
+	TLS         string // where the certificate in TLS is the proof
+	Others      string // where the assertion is from elsewhere
+	Certificate bool   // another certificate may help
+	Clock       bool   // so may another clock
 	Temporary   bool
 }
 
@@ -21,11 +24,18 @@ type Refusal struct {
 // those of every server.
 func Refusals() (entra, oauth []Refusal) {
 	for _, code := range slices.Sorted(maps.Keys(advice.AADSTS)) {
-		a := advice.AADSTS[code]
-		entra = append(entra, Refusal{AADSTS: code, Advice: a.Advice, Certificate: a.Certificate, Clock: code == advice.Clock, Temporary: a.Temporary})
+		r := refusal(advice.AADSTS[code])
+		r.AADSTS, r.Clock = code, code == advice.Clock
+		entra = append(entra, r)
 	}
 	for _, code := range slices.Sorted(maps.Keys(advice.OAuth)) {
-		oauth = append(oauth, Refusal{Code: code, Advice: advice.OAuth[code]})
+		r := refusal(advice.OAuth[code])
+		r.Code = code
+		oauth = append(oauth, r)
 	}
 	return entra, oauth
+}
+
+func refusal(a advice.Entry) Refusal {
+	return Refusal{Advice: a.Advice, User: a.User, TLS: a.TLS, Others: a.Others, Certificate: a.Certificate, Temporary: a.Temporary}
 }

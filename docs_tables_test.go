@@ -18,7 +18,7 @@ import (
 
 const troubleshooting = "docs/troubleshooting.md"
 
-// The tables of docs/troubleshooting.md are those of errors.go.
+// The tables of docs/troubleshooting.md are those of internal/advice.
 func TestTroubleshooting(t *testing.T) {
 	entra, oauth := certtoken.Refusals()
 	require.Greater(t, len(entra), 40)
@@ -28,7 +28,7 @@ func TestTroubleshooting(t *testing.T) {
 	}
 }
 
-// Codes that the page speaks of are in its table: one that errors.go forgets
+// Codes that the page speaks of are in its table: one that internal/advice forgets
 // isn't explained any more either.
 func TestTroubleshootingKnowsItsCodes(t *testing.T) {
 	known := map[int]bool{}
@@ -53,9 +53,22 @@ func aadstsTable(refusals []certtoken.Refusal) string {
 	var b strings.Builder
 	b.WriteString("| code | what to do | what the client does by itself |\n|---|---|---|\n")
 	for _, r := range refusals {
-		fmt.Fprintf(&b, "| AADSTS%d | %s | %s |\n", r.AADSTS, r.Advice, remedy(r))
+		fmt.Fprintf(&b, "| AADSTS%d | %s | %s |\n", r.AADSTS, whatToDo(r), remedy(r))
 	}
 	return b.String()
+}
+
+// whatToDo is the advice, and where it is another one.
+func whatToDo(r certtoken.Refusal) string {
+	text := r.Advice
+	for _, other := range []struct{ where, advice string }{
+		{"For a user's grant", r.User}, {"For a certificate in TLS", r.TLS}, {"For an assertion from elsewhere", r.Others},
+	} {
+		if other.advice != "" {
+			text += ". **" + other.where + "**: " + other.advice
+		}
+	}
+	return text
 }
 
 func remedy(r certtoken.Refusal) string {
@@ -76,7 +89,7 @@ func oauthTable(refusals []certtoken.Refusal) string {
 	var b strings.Builder
 	b.WriteString("| error | what to do |\n|---|---|\n")
 	for _, r := range refusals {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Code, r.Advice)
+		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Code, whatToDo(r))
 	}
 	return b.String()
 }

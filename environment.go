@@ -71,7 +71,7 @@ type environment struct {
 }
 
 func (e *environment) fail(format string, args ...any) {
-	e.errs = append(e.errs, fmt.Errorf("certtoken: environment: "+format, args...))
+	e.errs = append(e.errs, fmt.Errorf("environment: "+format, args...))
 }
 
 func (e *environment) has(name string) bool { return e.values[name] != "" }
@@ -98,7 +98,7 @@ func (e *environment) client(opts []Option) (*Client, error) {
 			e.errs = append(e.errs, authority.validate())
 		}
 		cfg := newConfig(opts)
-		return nil, errors.Join(append(e.errs, cfg.validate())...)
+		return nil, public(errors.Join(append(e.errs, cfg.validate())...))
 	}
 	if !e.has(envCert) {
 		return NewFederatedClient(authority, e.values[envClient], AssertionFile(e.values[envFederated]), opts...)

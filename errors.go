@@ -34,35 +34,70 @@ var (
 	// ErrClosed is what a [Client] answers after Close.
 	ErrClosed = errors.New("certtoken: the client is closed")
 
-	errNotMade = errors.New("certtoken: this client was not made by NewClient")
+	errNotMade = errors.New(prefix + "this client was not made by NewClient")
 
 	// ErrBadResponse is an answer of the token endpoint that is neither a token
-	// nor an OAuth error: HTML, a redirect, no access token, an absurd
-	// expires_in, over 1 MiB.
-	ErrBadResponse = exchange.ErrBadResponse
+	// nor a refusal: HTML, a redirect, no access token, one whose type is another
+	// than was asked for ([WithTokenType]), over 1 MiB.
+	ErrBadResponse = errors.New("unusable answer from the token endpoint")
 
 	// ErrShortLived says that the token endpoint doesn't grant tokens as long as
 	// [Request.MinValidity] asks for.
 	ErrShortLived = errors.New("the token endpoint grants shorter tokens than asked for")
 )
 
-// prefix begins every error that a caller gets.
+// prefix begins the text of every error that leaves this package, once. Errors
+// within it don't have it.
 const prefix = "certtoken: "
 
+// public is an error as it leaves this package. Every exported function passes
+// its error through it.
+func public(err error) error {
+	if err == nil || strings.HasPrefix(err.Error(), prefix) { // from another exported function
+		return err
+	}
+	return &publicError{err}
+}
+
+// publicError is an error with the prefix before its text.
+type publicError struct{ cause error }
+
+func (e *publicError) Error() string { return prefix + e.cause.Error() }
+func (e *publicError) Unwrap() error { return e.cause }
+
+// inner is an error of an exported function as a part of another error's text.
+func inner(err error) error {
+	if !strings.HasPrefix(err.Error(), prefix) {
+		return err
+	}
+	return &innerError{err}
+}
+
+// innerError is an error without the prefix before its text.
+type innerError struct{ cause error }
+
+func (e *innerError) Error() string { return strings.TrimPrefix(e.cause.Error(), prefix) }
+func (e *innerError) Unwrap() error { return e.cause }
+
+// badResponse is the error that an unusable answer is for the caller.
+func badResponse(u *exchange.Unusable) error {
+	what := "is it the token endpoint, and is there a proxy in between?"
+	if u.UnknownType {
+		what = `if this server means Bearer by it, give WithTokenType("Bearer")`
+	}
+	return fmt.Errorf("%s: %w (%s); %s", u.Endpoint, ErrBadResponse, u.Detail(), what)
+}
+
 // callerError is an error of the cache as a caller gets it: what the cache says of
-// its own in the words of this package, and everything with the prefix, once.
+// its own is said in the words of this package.
 func callerError(err error) error {
 	var short *cache.ShortLivedError[Token]
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, cache.ErrClosed):
 		return ErrClosed
 	case errors.As(err, &short):
-		return fmt.Errorf(prefix+"%w: a new token ends at %s, wanted is %v from now",
+		err = fmt.Errorf("%w: a new token ends at %s, wanted is %v from now",
 			ErrShortLived, short.Token.ExpiresAt().UTC().Format(time.RFC3339), short.Wanted)
-	case strings.HasPrefix(err.Error(), prefix):
-		return err
 	}
-	return fmt.Errorf(prefix+"%w", err)
+	return public(err)
 }

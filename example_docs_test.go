@@ -42,6 +42,13 @@ func ExampleWithAudience() {
 	_ = authority
 }
 
+// A server that doesn't say how long its tokens live.
+func ExampleWithAssumedLifetime() {
+	authority := certtoken.Issuer("https://issuer.example", "https://issuer.example/oauth2/token",
+		certtoken.WithAssumedLifetime(2*time.Hour))
+	_ = authority
+}
+
 // The second file of a pair, and one certificate of several.
 func ExampleWithKeyFile() {
 	pair := certtoken.CertFile("/etc/my-app/tls.crt", certtoken.WithKeyFile("/etc/my-app/tls.key"))

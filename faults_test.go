@@ -79,27 +79,27 @@ func TestFaultMatrix(t *testing.T) {
 		"an error that isn't JSON":   {fault: certtokentest.Fault{Status: 400, Shape: certtokentest.NotJSON}, status: 400, words: []string{"answered 400", "no OAuth error"}, requests: once},
 
 		// an answer that makes no sense
-		"HTML":                  {fault: certtokentest.Fault{Shape: certtokentest.HTML}, is: badResponse, words: []string{"status 200", "text/html", "not a JSON object", "proxy"}, requests: once},
-		"not JSON":              {fault: certtokentest.Fault{Shape: certtokentest.NotJSON}, is: badResponse, words: []string{"not a JSON object"}, requests: once},
-		"nothing":               {fault: certtokentest.Fault{Shape: certtokentest.EmptyBody}, is: badResponse, words: []string{"not a JSON object"}, requests: once},
-		"no content":            {fault: certtokentest.Fault{Status: 204}, is: badResponse, words: []string{"204", "status 200"}, requests: once},
-		"a gzip bomb":           {fault: certtokentest.Fault{Shape: certtokentest.GzipBomb}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
-		"a body without end":    {fault: certtokentest.Fault{Shape: certtokentest.EndlessBody}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
-		"5 MiB":                 {fault: certtokentest.Fault{Shape: certtokentest.OversizedBody}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
-		"a redirect":            {fault: certtokentest.Fault{Shape: certtokentest.Redirect, Location: "https://evil.example.com/token?x=y"}, is: badResponse, words: []string{"307", "redirects to evil.example.com"}, requests: once},
-		"a redirect to itself":  {fault: certtokentest.Fault{Shape: certtokentest.Redirect, Status: 302, Location: "/again"}, is: badResponse, words: []string{"302", "redirects"}, requests: once},
-		"200 without a token":   {fault: certtokentest.Fault{Shape: certtokentest.NoToken}, is: badResponse, words: []string{"no access_token"}, requests: once},
-		"a negative expires_in": {fault: certtokentest.Fault{Shape: certtokentest.NegativeExpiry}, is: badResponse, words: []string{"expires_in"}, requests: once},
-		"an absurd expires_in":  {fault: certtokentest.Fault{Shape: certtokentest.AbsurdExpiry}, is: badResponse, words: []string{"expires_in"}, requests: once},
+		"HTML":                 {fault: certtokentest.Fault{Shape: certtokentest.HTML}, is: badResponse, words: []string{"status 200", "text/html", "not a JSON object", "proxy"}, requests: once},
+		"not JSON":             {fault: certtokentest.Fault{Shape: certtokentest.NotJSON}, is: badResponse, words: []string{"not a JSON object"}, requests: once},
+		"nothing":              {fault: certtokentest.Fault{Shape: certtokentest.EmptyBody}, is: badResponse, words: []string{"not a JSON object"}, requests: once},
+		"no content":           {fault: certtokentest.Fault{Status: 204}, is: badResponse, words: []string{"204", "not a JSON object"}, requests: once},
+		"a gzip bomb":          {fault: certtokentest.Fault{Shape: certtokentest.GzipBomb}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
+		"a body without end":   {fault: certtokentest.Fault{Shape: certtokentest.EndlessBody}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
+		"5 MiB":                {fault: certtokentest.Fault{Shape: certtokentest.OversizedBody}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
+		"a redirect":           {fault: certtokentest.Fault{Shape: certtokentest.Redirect, Location: "https://evil.example.com/token?x=y"}, is: badResponse, words: []string{"307", "redirects to evil.example.com"}, requests: once},
+		"a redirect to itself": {fault: certtokentest.Fault{Shape: certtokentest.Redirect, Status: 302, Location: "/again"}, is: badResponse, words: []string{"302", "redirects"}, requests: once},
+		"200 without a token":  {fault: certtokentest.Fault{Shape: certtokentest.NoToken}, is: badResponse, words: []string{"no access_token"}, requests: once},
 
 		// no request
 		"a source's error": {source: func(context.Context) (*certtoken.Certificate, error) { return nil, io.ErrNoProgress }, is: []error{io.ErrNoProgress}, words: []string{"certificate source"}},
 		"a source's panic": {source: func(context.Context) (*certtoken.Certificate, error) { panic("oops") }, words: []string{"panicked", "TestFaultMatrix"}},
 
 		// what does no harm
-		"another content type": {fault: certtokentest.Fault{Shape: certtokentest.WrongContentType}, requests: once},
-		"no expires_in":        {fault: certtokentest.Fault{Shape: certtokentest.NoExpiry}, requests: once},
-		"a slow answer":        {fault: certtokentest.Fault{Delay: 5 * time.Second, BodyDelay: 4 * time.Second}, requests: once, within: 9 * time.Second},
+		"another content type":  {fault: certtokentest.Fault{Shape: certtokentest.WrongContentType}, requests: once},
+		"no expires_in":         {fault: certtokentest.Fault{Shape: certtokentest.NoExpiry}, requests: once},
+		"a negative expires_in": {fault: certtokentest.Fault{Shape: certtokentest.NegativeExpiry}, requests: once},
+		"an absurd expires_in":  {fault: certtokentest.Fault{Shape: certtokentest.AbsurdExpiry}, requests: once},
+		"a slow answer":         {fault: certtokentest.Fault{Delay: 5 * time.Second, BodyDelay: 4 * time.Second}, requests: once, within: 9 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/certtoken/certtoken/internal/mtls"
-	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/regularfile"
 	"github.com/certtoken/certtoken/internal/workers"
 )
@@ -54,12 +53,12 @@ var (
 func NewFederatedClient(authority Authority, clientID string, source AssertionSource, opts ...Option) (*Client, error) {
 	var missing error
 	if source == nil {
-		missing = errors.New("certtoken: no assertion source: give AssertionFile or a source of your own")
+		missing = errors.New("no assertion source: give AssertionFile or a source of your own")
 	} else if file, ok := source.(*assertionFile); ok && file.path == "" {
-		missing = errors.New("certtoken: AssertionFile: no path given")
+		missing = errors.New("AssertionFile: no path given")
 	}
 	if authority.presents() {
-		missing = errors.Join(missing, errors.New("certtoken: a federated client has no certificate to present in TLS"))
+		missing = errors.Join(missing, errors.New("a federated client has no certificate to present in TLS"))
 	}
 	return newClient(authority, clientID, missing, func(c *Client) credential {
 		return &federatedCredential{source: source}
@@ -88,17 +87,17 @@ func (k *federatedCredential) prove(_ context.Context, _ Authority, obtained pro
 
 func (k *federatedCredential) fetch(ctx context.Context, audience string) (proof, error) {
 	if _, isFile := k.source.(*assertionFile); audience == "" && !isFile {
-		return proof{}, errors.New("certtoken: the audience of this cloud's federated credentials is not known: " +
+		return proof{}, errors.New("the audience of this cloud's federated credentials is not known: " +
 			"give it by WithAudience")
 	}
 	leave := workers.Enter(ctx, partAssertionSource)
 	assertion, err := k.source.Assertion(ctx, audience)
 	leave()
 	if err != nil {
-		return proof{}, redact.WithoutJWT(sourceError("assertion source", err))
+		return proof{}, ofSource("assertion source", err)
 	}
 	if err := checkAssertion(assertion); err != nil {
-		return proof{}, fmt.Errorf("certtoken: assertion source: %w", err)
+		return proof{}, fmt.Errorf("assertion source: %w", err)
 	}
 	return proof{assertion: assertion, audience: audience}, nil
 }
@@ -170,16 +169,21 @@ type assertionFile struct {
 func (f *assertionFile) String() string { return "certtoken.AssertionFile(" + f.path + ")" }
 
 func (f *assertionFile) Assertion(ctx context.Context, _ string) (string, error) {
+	assertion, err := f.read(ctx)
+	return assertion, public(err)
+}
+
+func (f *assertionFile) read(ctx context.Context) (string, error) {
 	data, err := f.files.Read(ctx, f.path, maxAssertion)
 	switch {
 	case errors.Is(err, regularfile.ErrTooLarge):
-		return "", fmt.Errorf("certtoken: assertion file %s: it has over %d bytes", f.path, maxAssertion)
+		return "", fmt.Errorf("assertion file %s: it has over %d bytes", f.path, maxAssertion)
 	case err != nil:
-		return "", fmt.Errorf("certtoken: assertion file: %w", err)
+		return "", fmt.Errorf("assertion file: %w", err)
 	}
 	assertion := string(bytes.TrimSpace(data))
 	if err := checkAssertion(assertion); err != nil {
-		return "", fmt.Errorf("certtoken: assertion file %s: %w", f.path, err)
+		return "", fmt.Errorf("assertion file %s: %w", f.path, err)
 	}
 	return assertion, nil
 }

@@ -88,10 +88,10 @@ func CertFile(path string, opts ...CertOption) *FileSource {
 func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	state, err := s.refresh(ctx, false)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	if state.cert == nil {
-		return nil, state.err
+		return nil, public(state.err)
 	}
 	return s.back.choose(state.cert, time.Now()), nil
 }
@@ -108,12 +108,12 @@ func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 func (s *FileSource) Reload(ctx context.Context, refused *Certificate) error {
 	state, err := s.refresh(ctx, true)
 	if err != nil {
-		return err
+		return public(err)
 	}
 	if state.cert != nil && s.back.refused(refused, state.cert, time.Now()) {
 		return nil
 	}
-	return state.err
+	return public(state.err)
 }
 
 // Granted is told by a [Client] that the token endpoint granted a token for a
@@ -129,11 +129,11 @@ func (s *FileSource) Health() error {
 	state, err := s.refresh(context.Background(), false)
 	switch {
 	case err != nil:
-		return err
+		return public(err)
 	case state.err != nil || state.cert == nil:
-		return state.err
+		return public(state.err)
 	}
-	return s.back.health(s.name(), state.cert, time.Now())
+	return public(s.back.health(s.name(), state.cert, time.Now()))
 }
 
 // refresh returns the state of the files, which it reads if they changed. One
@@ -231,7 +231,7 @@ func (s *FileSource) read(ctx context.Context) (*Certificate, error) {
 	if isFileError(err) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("certtoken: %s: %w", s.name(), trimPrefix(err))
+		return nil, fmt.Errorf("%s: %w", s.name(), inner(err))
 	}
 	return cert, nil
 }
@@ -247,18 +247,18 @@ func (f *fileState) after(old *fileState, now time.Time) *fileState {
 	switch {
 	case f.err != nil:
 		return f
-	case f.cert == nil || read.Valid(now) == nil:
+	case f.cert == nil || read.valid(now) == nil:
 		f.cert = read // without a better one even an expired one: it gives the right error when it would sign
 	case now.Before(read.Leaf.NotBefore):
 		f.next = read
 	}
-	f.err = read.Valid(now)
+	f.err = read.valid(now)
 	return f
 }
 
 // nextIsValid reports whether a certificate that was read before its time is valid now.
 func (f *fileState) nextIsValid(now time.Time) bool {
-	return f.next != nil && f.next.Valid(now) == nil
+	return f.next != nil && f.next.valid(now) == nil
 }
 
 func (s *FileSource) stat(ctx context.Context) fileStamp {
@@ -309,7 +309,7 @@ func isFileError(err error) bool {
 // validate lets NewClient report what is wrong without reading the file.
 func (s *FileSource) validate() error {
 	if s == nil || s.path == "" {
-		return errors.New("certtoken: CertFile: no path given")
+		return errors.New("CertFile: no path given")
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func FuzzAssertionFile(f *testing.F) {
 			assert.Empty(t, assertion)
 			assert.NotErrorIs(t, err, os.ErrNotExist)
 			assert.Equal(t, strings.Count(err.Error(), "certtoken: "), 1)
-			why := errors.Unwrap(err).Error()
+			why := errors.Unwrap(errors.Unwrap(err)).Error()
 			assert.Contains(t, []string{
 				"the assertion is empty", "the assertion has more than 65536 bytes",
 				"the assertion is not a JWT: three parts in base64url, with dots between them",

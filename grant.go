@@ -21,11 +21,11 @@ const maxGrantText = 64 << 10
 type Grant struct {
 	// secret is a function so that nothing that walks through memory by
 	// reflection finds the secret behind it.
-	secret func() shown
+	secret func() grantParams
 }
 
-// shown is what a grant says in a token request.
-type shown struct {
+// grantParams is what a grant says in a token request.
+type grantParams struct {
 	name string // of the constructor, for people
 	form url.Values
 	user string // SHA-256 of a user's assertion, "" for other grants
@@ -33,8 +33,8 @@ type shown struct {
 	err  error
 }
 
-// asItself is the grant of a client that acts as itself.
-var asItself = shown{name: "client credentials", form: url.Values{"grant_type": {"client_credentials"}}}
+// clientCredentials is the grant of a client that acts as itself.
+var clientCredentials = grantParams{name: "client credentials", form: url.Values{"grant_type": {"client_credentials"}}}
 
 // OnBehalfOf asks for a token for the user whose access token is userAssertion:
 // an API that was called with it calls another API as the same user (RFC 7523
@@ -46,7 +46,7 @@ var asItself = shown{name: "client credentials", form: url.Values{"grant_type": 
 // With [WithStore] processes share it as any other.
 func OnBehalfOf(userAssertion string) Grant {
 	sum := sha256.Sum256([]byte(userAssertion))
-	return newGrant(shown{
+	return newGrant(grantParams{
 		name: "OnBehalfOf",
 		form: url.Values{
 			"grant_type":          {"urn:ietf:params:oauth:grant-type:jwt-bearer"},
@@ -78,7 +78,7 @@ func AuthorizationCode(code, redirectURI, codeVerifier string) Grant {
 	if err == nil && codeVerifier != "" && (len(codeVerifier) < 43 || len(codeVerifier) > 128 || !syntax.IsVisible(codeVerifier)) {
 		err = errors.New("the code verifier is not 43 to 128 characters (RFC 7636 §4.1)")
 	}
-	return newGrant(shown{name: "AuthorizationCode", form: form, once: true, err: err})
+	return newGrant(grantParams{name: "AuthorizationCode", form: form, once: true, err: err})
 }
 
 // RefreshToken redeems a refresh token (RFC 6749 §6). The new token isn't
@@ -86,7 +86,7 @@ func AuthorizationCode(code, redirectURI, codeVerifier string) Grant {
 // many servers take a refresh token once and give the next one with the answer,
 // in [Token.RefreshToken].
 func RefreshToken(token string) Grant {
-	return newGrant(shown{
+	return newGrant(grantParams{
 		name: "RefreshToken",
 		form: url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}},
 		once: true,
@@ -94,12 +94,12 @@ func RefreshToken(token string) Grant {
 	})
 }
 
-func newGrant(s shown) Grant { return Grant{secret: func() shown { return s }} }
+func newGrant(s grantParams) Grant { return Grant{secret: func() grantParams { return s }} }
 
-// show is what g says in a token request.
-func (g Grant) show() shown {
+// params is what g says in a token request.
+func (g Grant) params() grantParams {
 	if g.secret == nil {
-		return asItself
+		return clientCredentials
 	}
 	return g.secret()
 }
@@ -118,7 +118,7 @@ func checkSecret(what, secret string) error {
 }
 
 // String names the kind of grant.
-func (g Grant) String() string { return "certtoken.Grant(" + g.show().name + ")" }
+func (g Grant) String() string { return "certtoken.Grant(" + g.params().name + ")" }
 
 // Format prints g as String does, whatever the verb.
 func (g Grant) Format(s fmt.State, _ rune) { fmt.Fprint(s, g.String()) }

@@ -45,7 +45,7 @@ var _ Reloader = (*newestValid)(nil)
 // Certificate returns the best candidate.
 func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
 	if len(n.members) == 0 {
-		return nil, errors.New("certtoken: NewestValid has no source")
+		return nil, public(errors.New("NewestValid has no source"))
 	}
 	asked := make([]*question, len(n.members))
 	for i, m := range n.members {
@@ -64,7 +64,7 @@ func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case !waiting || limit >= memberLimit:
-			return nil, failures(asked)
+			return nil, public(failures(asked))
 		}
 	}
 }
@@ -105,16 +105,16 @@ func (n *newestValid) standsBack(c *Certificate, now time.Time) bool {
 
 // Health joins what the sources say of theirs.
 func (n *newestValid) Health() error {
-	return n.all(func(m *member) error { return m.health() })
+	return public(n.all(func(m *member) error { return m.health() }))
 }
 
 // Reload notes which certificate was refused and has the sources reload too.
 func (n *newestValid) Reload(ctx context.Context, refused *Certificate) error {
 	if err := refused.check(); err != nil {
-		return err
+		return public(err)
 	}
 	n.standBack(refused)
-	return n.all(func(m *member) error { return m.reload(ctx, refused) })
+	return public(n.all(func(m *member) error { return m.reload(ctx, refused) }))
 }
 
 func (n *newestValid) standBack(refused *Certificate) {

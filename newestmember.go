@@ -42,7 +42,7 @@ func (m *member) named(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("certtoken: source %d: %w", m.number, trimPrefix(err))
+	return fmt.Errorf("source %d: %w", m.number, partError(err))
 }
 
 // do calls f when the member is free, and gives both up after the limit.
@@ -66,7 +66,7 @@ func (m *member) health() error {
 		if errors.Is(err, errSilent) {
 			return m.named(err)
 		}
-		return err
+		return partError(err)
 	case m.caller.Age() >= patience:
 		return m.named(errSilent)
 	}
@@ -78,7 +78,7 @@ func (m *member) reload(ctx context.Context, refused *Certificate) error {
 	if !ok {
 		return nil
 	}
-	return m.do(ctx, memberLimit/2, func(ctx context.Context) error { return r.Reload(ctx, refused) })
+	return partError(m.do(ctx, memberLimit/2, func(ctx context.Context) error { return r.Reload(ctx, refused) }))
 }
 
 // question asks a member for its certificate.
@@ -129,7 +129,7 @@ func (q *question) wait(ctx context.Context, limit time.Duration) {
 // take takes a certificate if it can sign now.
 func (q *question) take(cert *Certificate, err error) {
 	if cert != nil {
-		err = cert.Valid(time.Now())
+		err = cert.valid(time.Now())
 	}
 	if err != nil {
 		cert = nil

@@ -62,7 +62,7 @@ func newConfig(opts []Option) config {
 }
 
 func (c *config) fail(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("certtoken: "+format, args...))
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
 }
 
 func (c *config) validate() error { return errors.Join(c.errs...) }

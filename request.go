@@ -53,21 +53,21 @@ func (req Request) key(authority Authority, cfg *config) (cache.Key, error) {
 	if err != nil {
 		return cache.Key{}, err
 	}
-	grant := req.Grant.show()
+	grant := req.Grant.params()
 	if grant.err != nil {
-		return cache.Key{}, fmt.Errorf("certtoken: %s: %w", grant.name, grant.err)
+		return cache.Key{}, fmt.Errorf("%s: %w", grant.name, grant.err)
 	}
 	if len(scopes) == 0 && authority.host != "" && !grant.once {
-		return cache.Key{}, errors.New("certtoken: no scope: Entra ID wants one resource, written {resource}/.default")
+		return cache.Key{}, errors.New("no scope: Entra ID wants one resource, written {resource}/.default")
 	}
 	if err := claims.Check(req.Claims); err != nil {
 		return cache.Key{}, err
 	}
 	if req.MinValidity < 0 {
-		return cache.Key{}, fmt.Errorf("certtoken: MinValidity %v is negative", req.MinValidity)
+		return cache.Key{}, fmt.Errorf("MinValidity %v is negative", req.MinValidity)
 	}
 	if req.MinValidity > 0 && grant.once {
-		return cache.Key{}, fmt.Errorf("certtoken: %s: MinValidity is for tokens that are cached", grant.name)
+		return cache.Key{}, fmt.Errorf("%s: MinValidity is for tokens that are cached", grant.name)
 	}
 	tenant := strings.ToLower(req.Tenant)
 	if tenant == strings.ToLower(authority.tenant) {
@@ -75,7 +75,7 @@ func (req Request) key(authority Authority, cfg *config) (cache.Key, error) {
 	}
 	if tenant != "" && !cfg.tenants[tenant] {
 		if !cfg.anyTenant {
-			return cache.Key{}, fmt.Errorf("certtoken: tenant %q is not allowed: name it in WithTenants",
+			return cache.Key{}, fmt.Errorf("tenant %q is not allowed: name it in WithTenants",
 				redact.Short(tenant))
 		}
 		if err := syntax.CheckTenant(tenant); err != nil {
@@ -93,13 +93,13 @@ func canonical(scopes []string) ([]string, error) {
 	for _, given := range scopes {
 		for _, s := range strings.Fields(given) {
 			if !syntax.IsScope(s) {
-				return nil, fmt.Errorf("certtoken: scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
+				return nil, fmt.Errorf("scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
 			}
 			if slices.Contains(list, s) {
 				continue
 			}
 			if length += len(s); length > maxScopeText || len(list) >= maxScopes {
-				return nil, fmt.Errorf("certtoken: more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
+				return nil, fmt.Errorf("more than %d scopes or %d bytes of them", maxScopes, maxScopeText)
 			}
 			list = append(list, s)
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -14,14 +13,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/advice"
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/claims"
 	"github.com/certtoken/certtoken/internal/clock"
 	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/mtls"
-	"github.com/certtoken/certtoken/internal/redact"
-	"github.com/certtoken/certtoken/internal/syntax"
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
@@ -60,7 +58,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		return nil, err
 	}
 	run := requestRun{
-		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.show(), claims: wanted,
+		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.params(), claims: wanted,
 		correlationID: newUUID(),
 	}
 	began := time.Now()
@@ -75,7 +73,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		if run.mend(ctx, err) {
 			continue
 		}
-		call.Trouble(strings.TrimPrefix(err.Error(), prefix))
+		call.Trouble(inner(err).Error())
 		pause, again := retryPause(err, attempt)
 		if isSpreading(err) {
 			pause = spreadPause(run.sent)
@@ -105,7 +103,7 @@ type requestRun struct {
 	call          *tokenCall
 	authority     Authority
 	key           cache.Key
-	grant         shown
+	grant         grantParams
 	claims        string
 	correlationID string
 
@@ -154,16 +152,16 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	hooked := r.started(ctx, event)
 	asked := r.clock.Look()
 	leave := workers.Enter(ctx, partTransport)
-	answer, err := r.endpoint.Post(hooked, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
+	answer, err := r.endpoint.Post(hooked, r.exchangeRequest())
 	leave()
-	if r.key.User == "" && !r.grant.once {
+	switch {
+	case r.key.User == "" && !r.grant.once:
 		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
-	}
-	if err == nil {
-		err = r.checkType(answer)
+	case answer.Refresh == "":
+		// Without a new refresh token the old one stays in force (RFC 6749 §6).
+		answer.Refresh = r.grant.form.Get("refresh_token")
 	}
 	var t *Token
-	var refused *exchange.Refusal
 	if err == nil {
 		if r.bindings != nil && !r.call.Abandoned() {
 			r.bindings.Adopt(r.proof.binding)
@@ -171,10 +169,10 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 		r.credential.granted(ctx, r.proof)
 		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
 		event.ExpiresAt = t.ExpiresAt()
-	} else if errors.As(err, &refused) {
-		err = newTokenError(refused, r.proof.event())
+	} else {
+		err = r.explain(err)
 	}
-	event.Err, event.Elapsed = err, r.clock.Mono()-asked.Mono
+	event.Err, event.Elapsed = public(err), r.clock.Mono()-asked.Mono
 	r.ended(ctx, hooked, event)
 	return t, err
 }
@@ -226,13 +224,41 @@ func (r *requestRun) form() url.Values {
 	return form
 }
 
-// checkType refuses a token that isn't bound where one that is was asked for.
-func (r *requestRun) checkType(g exchange.Answer) error {
-	if !r.authority.pop || strings.EqualFold(g.Type, typeMTLSPoP) {
-		return nil
+// exchangeRequest is what is sent, and what the answer may be.
+func (r *requestRun) exchangeRequest() *exchange.Request {
+	req := &exchange.Request{
+		Endpoint: r.authority.endpoint(), Form: r.form(), CorrelationID: r.correlationID, Over: r.proof.binding.Client(),
+		AnyType: r.authority.anyTokenType, AssumedLife: r.authority.assumedLife,
 	}
-	return fmt.Errorf("certtoken: %s: %w: a token of type %s where %s was asked for",
-		syntax.EndpointName(r.authority.tokenURL), ErrBadResponse, redact.Short(g.Type), typeMTLSPoP)
+	if r.authority.pop {
+		req.TokenType = typeMTLSPoP
+	}
+	return req
+}
+
+// explain is the error of an attempt as callers get it.
+func (r *requestRun) explain(err error) error {
+	var refused *exchange.Refusal
+	var unusable *exchange.Unusable
+	switch {
+	case errors.As(err, &refused):
+		return newTokenError(refused, r.proof.event(), r.adviceFor())
+	case errors.As(err, &unusable):
+		return badResponse(unusable)
+	}
+	return err
+}
+
+// adviceFor is what advice about a refusal must fit.
+func (r *requestRun) adviceFor() advice.Request {
+	req := advice.Request{ForUser: r.key.User != "" || r.grant.once}
+	switch {
+	case r.proof.cert == nil:
+		req.Proof = advice.ByOthers
+	case !r.authority.asserts():
+		req.Proof = advice.ByTLS
+	}
+	return req
 }
 
 // mend tries to remove the cause of a refusal, each at most once in a request,

@@ -47,7 +47,7 @@ func (r *rollback) health(name string, inFiles *Certificate, now time.Time) erro
 	if !r.isBack(now) {
 		return nil
 	}
-	return fmt.Errorf("certtoken: %s: the token endpoint refused this certificate, SHA-256 %s; "+
+	return fmt.Errorf("%s: the token endpoint refused this certificate, SHA-256 %s; "+
 		"the one before it, SHA-256 %s, signs until %s at the latest: register the new one",
 		name, r.current.thumbprintHex(), r.before.thumbprintHex(), r.until.UTC().Format(time.RFC3339))
 }
@@ -101,7 +101,7 @@ func (r *rollback) found(cert *Certificate, now time.Time) {
 
 // isBack reports whether the pair before is to be signed with. The caller holds r.mu.
 func (r *rollback) isBack(now time.Time) bool {
-	return now.Before(r.standsBack) && r.before != nil && !now.After(r.until) && r.before.Valid(now) == nil
+	return now.Before(r.standsBack) && r.before != nil && !now.After(r.until) && r.before.valid(now) == nil
 }
 
 func sameLeaf(a, b *Certificate) bool {

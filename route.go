@@ -62,7 +62,7 @@ func checkReusable(c *Client, req Request) error {
 	if _, err := c.key(req); err != nil {
 		return err
 	}
-	switch grant := req.Grant.show(); {
+	switch grant := req.Grant.params(); {
 	case grant.once:
 		return fmt.Errorf("%s is redeemed once, for one token, and a Transport needs one for each request: "+
 			"acquire the token with Client.Acquire and set the header Authorization, "+
@@ -84,15 +84,15 @@ func checkReusable(c *Client, req Request) error {
 func (r *route) check(u *url.URL) error {
 	switch {
 	case u == nil:
-		return errors.New("certtoken: the request has no URL")
+		return errors.New("the request has no URL")
 	case u.Scheme == "https":
 	case u.Scheme == "http" && r.loopbackHTTP && syntax.IsLoopback(u.Hostname()):
 	default:
-		return fmt.Errorf("certtoken: the token is sent over https only, not to %s://%s",
+		return fmt.Errorf("the token is sent over https only, not to %s://%s",
 			redact.Short(u.Scheme), redact.Short(u.Host))
 	}
 	if !r.hosts.Empty() && !r.hosts.Has(u) {
-		return fmt.Errorf("certtoken: the token is not for %s: Transport.Hosts has %s; "+
+		return fmt.Errorf("the token is not for %s: Transport.Hosts has %s; "+
 			"add it there if it is to be given the token, or send the request without this Transport",
 			redact.Short(syntax.HostOf(u)), redact.Text(strings.Join(r.names, ", "), redact.MaxText))
 	}
@@ -106,7 +106,7 @@ func (r *route) send(req *http.Request, token *Token) (*http.Response, error) {
 		var err error
 		if over, err = r.presenter.Of(token.secret().user().binding); err != nil {
 			closeBody(req)
-			return nil, err
+			return nil, public(err)
 		}
 	}
 	signed := req.Clone(req.Context())
@@ -116,12 +116,24 @@ func (r *route) send(req *http.Request, token *Token) (*http.Response, error) {
 	signed.Header.Set("Authorization", token.Type()+" "+token.AccessToken())
 	resp, err := over.RoundTrip(signed)
 	if resp == nil && err == nil {
-		return nil, errors.New("certtoken: the base transport returned neither a response nor an error")
+		return nil, public(errors.New("the base transport returned neither a response nor an error"))
+	}
+	if err != nil {
+		err = withoutToken(err, token)
 	}
 	if resp != nil {
 		resp.Request = req // who prints the response's request sees no token
 	}
 	return resp, err
+}
+
+// withoutToken is an error of the base transport. One that holds no secret stays as it
+// is: net/http looks at its type.
+func withoutToken(err error, token *Token) error {
+	if secrets := redact.New(token.AccessToken()); secrets.Holds(err.Error()) {
+		return secrets.Error(err)
+	}
+	return err
 }
 
 // base is what sends a request that presents no certificate.

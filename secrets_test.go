@@ -503,9 +503,6 @@ func TestEchoesShowNoSecret(t *testing.T) {
 			return respond(307, http.Header{"Location": {"https://" + a + "/"}}, a)
 		},
 		"200, the wrong fields": func(a string) (*http.Response, error) { return object(200, map[string]any{"client_assertion": a}) },
-		"200, expires_in": func(a string) (*http.Response, error) {
-			return object(200, map[string]any{"access_token": "x", "expires_in": a})
-		},
 		"200, token_type": func(a string) (*http.Response, error) {
 			return object(200, map[string]any{"access_token": "x", "expires_in": 1, "token_type": a + " " + a})
 		},
@@ -575,8 +572,6 @@ func (r brokenReader) Read([]byte) (int, error) { return 0, r.err }
 // A 200 that can't be used holds an access token all the same.
 func TestUnusableGrantsShowNoSecret(t *testing.T) {
 	for name, fault := range map[string]certtokentest.Fault{
-		"negative": {Shape: certtokentest.NegativeExpiry},
-		"absurd":   {Shape: certtokentest.AbsurdExpiry},
 		"cut off":  {Shape: certtokentest.TruncatedBody},
 		"too long": {Shape: certtokentest.OversizedBody},
 	} {

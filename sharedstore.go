@@ -52,7 +52,7 @@ func newStoreKeys(secrets [][]byte) ([]seal.Key, error) {
 	for _, secret := range secrets {
 		k, err := seal.NewKey(secret)
 		if err != nil {
-			return nil, fmt.Errorf(prefix+"WithStore: %w", err)
+			return nil, fmt.Errorf("WithStore: %w", err)
 		}
 		keys = append(keys, k)
 	}
@@ -297,6 +297,6 @@ func (s *sharedStore) callNow(whole context.Context, k cache.Key, call func(cont
 // storeFailed tells the hooks.
 func (s *sharedStore) storeFailed(ctx context.Context, k cache.Key, err error) {
 	e := eventAbout(&k)
-	e.Err = fmt.Errorf(prefix+"store: %w", redact.Error(err))
+	e.Err = public(fmt.Errorf("store: %w", redact.Error(err)))
 	emitIn(ctx, s.failed, e)
 }

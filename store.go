@@ -10,7 +10,7 @@ import (
 )
 
 // ErrStoreMiss is what a [Store] returns for a key that it doesn't have.
-var ErrStoreMiss = errors.New("certtoken: not in the store")
+var ErrStoreMiss = errors.New(prefix + "not in the store")
 
 // Store keeps sealed tokens for several processes, so that a fleet asks the
 // token endpoint once; see [WithStore]. Keys are short ASCII strings, values a

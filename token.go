@@ -125,7 +125,8 @@ func (t *Token) AccessToken() string {
 // RefreshToken returns the secret by which the caller gets the next token
 // without the user, by the grant of the same name, or "": a server gives one where it was
 // asked for (scope offline_access), and never to a client that acts as itself.
-// The library keeps it only as long as this token.
+// A token that was got by a refresh token has that one where the server gave no
+// new one (RFC 6749 §6). The library keeps it only as long as this token.
 func (t *Token) RefreshToken() string {
 	if t == nil || t.secret == nil {
 		return ""
@@ -142,7 +143,8 @@ func (t *Token) IDToken() string {
 	return t.secret().user().id
 }
 
-// Type returns the scheme of the Authorization header, "Bearer" as a rule.
+// Type returns the scheme of the Authorization header: "Bearer", or "mtls_pop"
+// with [WithMTLSPoP].
 func (t *Token) Type() string {
 	if t == nil {
 		return ""

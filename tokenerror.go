@@ -3,6 +3,7 @@ package certtoken
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,10 +13,14 @@ import (
 )
 
 // TokenError is the token endpoint's refusal: an OAuth error response (RFC 6749
-// §5.2) or an HTTP status that isn't 200. Branch on Code, and with Entra ID on
-// AADSTS; Description is for people. It holds no secret: Description is cut at
-// 1 KiB, control characters are escaped, anything shaped like a JWT is removed.
-// What Error prints ends with Advice.
+// §5.2), another error that the server or a gateway wrote in a form of its own, or
+// an HTTP status that grants no token. Branch on Code. Description, and with Entra
+// ID AADSTS, are for people and logs first: Microsoft changes texts and numbers,
+// and adds new ones, without notice.
+//
+// It holds no secret: every text is scrubbed of what the request was secret about
+// and of anything shaped like a JWT, is cut at 1 KiB, and has its control
+// characters escaped. What Error prints ends with Advice.
 type TokenError struct {
 	StatusCode    int    // of the HTTP response
 	Code          string // error, such as invalid_client
@@ -32,18 +37,20 @@ type TokenError struct {
 	// remembered, how long it will still be given without asking. 0 is unknown.
 	RetryAfter time.Duration
 
-	endpoint    string    // scheme, host and path of the token endpoint
-	certificate string    // that signed, for people
-	date        time.Time // the response's Date; zero if there was none
+	endpoint    string         // scheme, host and path of the token endpoint
+	certificate string         // that signed, for people
+	date        time.Time      // the response's Date; zero if there was none
+	isPage      bool           // it was a page of HTML, as web filters make them
+	refused     advice.Request // what the advice must fit
 }
 
 // newTokenError is the error that a refusal is for the caller. The event tells of
 // the certificate that signed, if one did.
-func newTokenError(r *exchange.Refusal, event Event) *TokenError {
+func newTokenError(r *exchange.Refusal, event Event, refused advice.Request) *TokenError {
 	e := &TokenError{
 		StatusCode: r.StatusCode, Code: r.Code, Description: r.Description, URI: r.URI, AADSTS: r.AADSTS,
 		Suberror: r.Suberror, Claims: r.Claims, TraceID: r.TraceID, CorrelationID: r.CorrelationID,
-		RetryAfter: r.RetryAfter, endpoint: r.Endpoint, date: r.Date,
+		RetryAfter: r.RetryAfter, endpoint: r.Endpoint, date: r.Date, isPage: r.IsPage, refused: refused,
 	}
 	if event.Subject != "" {
 		e.Thumbprint = event.Thumbprint
@@ -55,7 +62,7 @@ func newTokenError(r *exchange.Refusal, event Event) *TokenError {
 // Error describes the refusal in one line and says what to do about it.
 func (e *TokenError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "certtoken: %s answered %d", e.endpoint, e.StatusCode)
+	fmt.Fprintf(&b, "%s%s answered %d", prefix, e.endpoint, e.StatusCode)
 	if e.Code != "" {
 		fmt.Fprintf(&b, " %s", e.Code)
 	}
@@ -77,32 +84,34 @@ func (e *TokenError) Error() string {
 	return b.String()
 }
 
-// Advice is a sentence on what to do about the refusal, or "".
+// Advice is a sentence on what to do about the refusal, or "". It fits the grant
+// and the proof of the request.
 func (e *TokenError) Advice() string {
 	for _, code := range e.AADSTS {
-		if code == advice.Clock && e.Thumbprint == "" {
-			return "the assertion from elsewhere is not valid yet or no longer: is its source still renewed? else set the clock of this machine"
-		}
 		if a, ok := advice.AADSTS[code]; ok {
-			return a.Advice
+			return a.For(e.refused)
 		}
 	}
-	if e.Code == "" && e.Temporary() {
-		return "a fault or throttling on the server's side: call again later"
+	switch {
+	case e.Code != "":
+		return advice.OAuth[e.Code].For(e.refused)
+	case e.Temporary():
+		return advice.Later
+	case e.isPage:
+		return advice.Page
+	case e.StatusCode == 401 || e.StatusCode == 403: // some servers refuse a client by the status alone
+		return advice.OAuth["invalid_client"].For(e.refused)
 	}
-	if e.Code == "" && (e.StatusCode == 401 || e.StatusCode == 403) {
-		return advice.OAuth["invalid_client"] // some servers refuse a client by the status alone
-	}
-	return advice.OAuth[e.Code]
+	return ""
 }
 
-// Temporary tells whether the same request may succeed later: it was throttled
+// Temporary reports whether the same request may succeed later: it was throttled
 // or the server had a fault.
 func (e *TokenError) Temporary() bool {
 	switch {
 	case exchange.IsTemporary(e.StatusCode):
 		return true
-	case e.Code == "temporarily_unavailable":
+	case advice.OAuth[e.Code].Temporary:
 		return true
 	}
 	return e.has(func(a advice.Entry) bool { return a.Temporary })
@@ -143,14 +152,9 @@ func (e *TokenError) mayBlameClock() bool {
 	return e.Code == "invalid_client"
 }
 
-// blamesClock tells whether the assertion's times were refused.
+// blamesClock reports whether the assertion's times were refused.
 func (e *TokenError) blamesClock() bool {
-	for _, code := range e.AADSTS {
-		if code == advice.Clock {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.AADSTS, advice.Clock)
 }
 
 func (e *TokenError) has(what func(advice.Entry) bool) bool {
@@ -180,7 +184,11 @@ func judge(err error, k *cache.Key) cache.Verdict {
 		return cache.Verdict{Remember: te.RetryAfter, General: true, Pause: te.RetryAfter}
 	case te != nil:
 		// The same assertion of a user won't do better.
-		return cache.Verdict{Remember: refusalMemory, Condition: te.Thumbprint, Hopeless: k.User != "" && te.Code == "invalid_grant"}
+		return cache.Verdict{
+			Remember:  refusalMemory,
+			Condition: te.Thumbprint,
+			Hopeless:  k.User != "" && te.Code == "invalid_grant",
+		}
 	case errors.Is(err, ErrBadResponse):
 		return cache.Verdict{Remember: refusalMemory}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/certtoken/certtoken/internal/claims"
@@ -77,7 +76,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err := r.check(req.URL); err != nil {
 		closeBody(req)
-		return nil, err
+		return nil, public(err)
 	}
 	token, err := t.Client.Acquire(req.Context(), r.wanted)
 	if err != nil {
@@ -103,7 +102,7 @@ func (t *Transport) answer(req *http.Request, resp *http.Response, token *Token)
 	// Also for a request that can't be repeated: the next one has the new token.
 	newer, err := t.Client.acquire(req.Context(), wanted, token)
 	if err != nil {
-		emit(t.Client.hooks.ChallengeUnanswered, Event{Tenant: wanted.Tenant, Scopes: wanted.Scopes, Err: err})
+		emit(t.Client.hooks.ChallengeUnanswered, Event{Tenant: wanted.Tenant, Scopes: wanted.Scopes, Err: public(err)})
 		return resp, nil
 	}
 	again, ok := repeatable(req)
@@ -136,7 +135,7 @@ func (t *Transport) CloseIdleConnections() {
 func (t *Transport) prepare() (*route, error) {
 	t.once.Do(func() {
 		if t.route, t.err = newRoute(t.Client, t.Base, t.Request, t.Hosts); t.err != nil {
-			t.err = fmt.Errorf("certtoken: Transport: %s", strings.TrimPrefix(t.err.Error(), "certtoken: "))
+			t.err = public(fmt.Errorf("Transport: %w", inner(t.err)))
 		}
 	})
 	return t.route, t.err

@@ -23,7 +23,7 @@ func Check(claims string) error {
 	}
 	var object map[string]json.RawMessage
 	if len(claims) > maxClaims || json.Unmarshal([]byte(claims), &object) != nil || object == nil {
-		return fmt.Errorf("certtoken: claims are not a JSON object of at most %d bytes", maxClaims)
+		return fmt.Errorf("claims are not a JSON object of at most %d bytes", maxClaims)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func object(data []byte) (map[string]json.RawMessage, error) {
 		return fields, nil
 	}
 	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, errors.New("certtoken: claims hold something other than a JSON object")
+		return nil, errors.New("claims hold something other than a JSON object")
 	}
 	if fields == nil {
 		fields = make(map[string]json.RawMessage)

@@ -178,14 +178,12 @@ func CheckBase(base http.RoundTripper) error {
 	t, ok := base.(*http.Transport)
 	switch {
 	case !ok:
-		return fmt.Errorf("certtoken: to present the certificate in TLS, "+
-			"the transport must be an *http.Transport, not %T", base)
+		return fmt.Errorf("to present the certificate in TLS, the transport must be an *http.Transport, not %T", base)
 	case t == nil:
-		return errors.New("certtoken: the *http.Transport is nil")
+		return errors.New("the *http.Transport is nil")
 	//lint:ignore SA1019 it is still obeyed
 	case t.DialTLSContext != nil || t.DialTLS != nil:
-		return errors.New("certtoken: to present the certificate in TLS, " +
-			"the *http.Transport must not have a DialTLS of its own")
+		return errors.New("to present the certificate in TLS, the *http.Transport must not have a DialTLS of its own")
 	}
 	return nil
 }

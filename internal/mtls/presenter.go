@@ -30,7 +30,7 @@ func (p *Presenter) Of(b *Binding) (http.RoundTripper, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if b == nil {
-		return nil, errors.New("certtoken: the token is bound to no certificate")
+		return nil, errors.New("the token is bound to no certificate")
 	}
 	if b == p.binding {
 		return p.kept, nil

@@ -1,11 +1,16 @@
 // Package redact makes texts from outside fit for an error or a log: without
-// secrets, on one line, and of a bounded length.
+// secrets, on one line, and of a bounded length. It is for every text that
+// somebody else had a say in: headers, bodies, and the errors of the user's own
+// parts. It knows nothing of tokens, requests or the network.
+//
+//	redact.go    what callers use
+//	secrets.go   which secrets are looked for, and how they are found
+//	spelling.go  the spellings of a text: escapes, base64, hex
+//	shapes.go    what is a secret by its shape: a JWT, a user in a URL
+//	error.go     an error whose text is scrubbed
 package redact
 
 import (
-	"errors"
-	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -14,45 +19,124 @@ import (
 
 // How much of a foreign text goes into an error.
 const (
-	MaxText   = 1 << 10 // of a description
-	MaxShort  = 64      // of a name or a value
-	minSecret = 4       // a shorter one is a word that any text may hold
+	MaxText  = 1 << 10 // of a description
+	MaxShort = 64      // of a name or a value
 )
 
-// jwtShape matches the beginning of a JWT in compact form: a JSON object in
-// base64url, a dot and what follows. The whole run goes.
-var jwtShape = regexp.MustCompile(`(?:eyJ|ey[A-Za-z0-9])[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_=-]*){0,4}`)
+// How much of a foreign text is looked at. What is shown comes from there, and
+// a secret that is cut off at its end is found by what is left of it.
+const (
+	minWindow = 4 << 10
+	maxWindow = 32 << 10
+)
 
-// Text makes a text from outside fit for an error or a log: nothing shaped
-// like a JWT, no control characters, no more than max bytes.
-func Text(text string, max int) string {
-	// Cut first, so that a megabyte isn't searched, but leave room for the
-	// replaced part, so that a JWT can't survive as a stump at the cut.
-	if len(text) > 4*max {
-		text = text[:4*max]
+const removed = "[removed]"
+
+// Scrubber takes the secrets that it was made for out of texts, in whatever
+// usual spelling they stand there, and everything that is a secret by its shape.
+// A nil Scrubber knows the shapes only. It may be used from many goroutines.
+type Scrubber struct{ secrets secretSet }
+
+// New makes a Scrubber for some secrets. Those of less than 4 bytes are left
+// out: any text may hold them.
+func New(secrets ...string) *Scrubber { return &Scrubber{newSecretSet(secrets)} }
+
+// Text makes a text from outside fit for an error or a log: without secrets and
+// control characters, and no more than limit bytes, plus an ellipsis.
+func (s *Scrubber) Text(text string, limit int) string {
+	if window := min(max(4*limit, minWindow), maxWindow); len(text) > window {
+		text = text[:window]
 	}
-	text = jwtShape.ReplaceAllString(text, "[removed]")
-	text = escapeControls(text)
-	if len(text) > max {
-		text = strings.ToValidUTF8(text[:max], "") + "…"
+	text = escapeControls(s.scrub(text))
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
 	}
 	return text
 }
 
-// Form removes the secrets of a form from what a server or a user's
-// RoundTripper says about it. A code or a refresh token has no shape of its own.
-func Form(text string, form url.Values) string {
-	for _, name := range []string{"assertion", "code", "code_verifier", "refresh_token", "client_assertion"} {
-		secret := form.Get(name)
-		if len(secret) < minSecret {
-			continue
+// Short is Text for a value that should have been short.
+func (s *Scrubber) Short(text string) string { return s.Text(text, MaxShort) }
+
+// Holds reports whether a text holds a secret.
+func (s *Scrubber) Holds(text string) bool {
+	if len(text) > maxWindow {
+		return true // it would take too long to find out
+	}
+	marks, ok := s.find(text)
+	return !ok || marks.any()
+}
+
+// Text is [Scrubber.Text] where no secret is known.
+func Text(text string, limit int) string { return (*Scrubber)(nil).Text(text, limit) }
+
+// Short is [Scrubber.Short] where no secret is known.
+func Short(text string) string { return (*Scrubber)(nil).Short(text) }
+
+// HoldsJWT reports whether a text holds something shaped like a JWT.
+func HoldsJWT(text string) bool { return (*Scrubber)(nil).Holds(text) }
+
+// scrub replaces every secret.
+func (s *Scrubber) scrub(text string) string {
+	marks, ok := s.find(text)
+	if !ok {
+		return removed
+	}
+	if !marks.any() {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		j := i
+		for j < len(text) && marks[j] == marks[i] {
+			j++
 		}
-		text = strings.ReplaceAll(text, secret, "[removed]")
-		if escaped := url.QueryEscape(secret); escaped != secret {
-			text = strings.ReplaceAll(text, escaped, "[removed]")
+		if marks[i] {
+			b.WriteString(removed)
+		} else {
+			b.WriteString(text[i:j])
+		}
+		i = j
+	}
+	return b.String()
+}
+
+// marked says of each byte of a text whether it belongs to a secret.
+type marked []bool
+
+func (m marked) any() bool {
+	for _, is := range m {
+		if is {
+			return true
 		}
 	}
-	return text
+	return false
+}
+
+// find marks the secrets of a text in each of its spellings. It reports false if
+// the text has so many spellings within each other that not all were looked at.
+func (s *Scrubber) find(text string) (marked, bool) {
+	marks := make(marked, len(text))
+	budget := spellingsPerText * (len(text) + minWindow/4)
+	next := []spelling{asWritten(text)}
+	for len(next) > 0 {
+		sp := next[len(next)-1]
+		next = next[:len(next)-1]
+		if budget -= len(sp.text); budget < 0 {
+			return marks, false
+		}
+		mark := func(first, last int) { // of the spelling's bytes
+			for i := sp.from[first]; i < sp.to[last]; i++ {
+				marks[i] = true
+			}
+		}
+		if s != nil {
+			s.secrets.find(sp.text, mark)
+		}
+		findJWTs(sp.text, mark)
+		findUserinfo(sp.text, mark)
+		next = append(next, sp.others()...)
+	}
+	return marks, true
 }
 
 // escapeControls keeps a foreign text on its line and in its reading direction:
@@ -67,28 +151,4 @@ func escapeControls(text string) string {
 		b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
 	}
 	return b.String()
-}
-
-// Error wraps an error whose text another party had a say in: a server's
-// certificate can have line ends in its names. The cause stays as it is.
-func Error(err error) error { return foreign{err} }
-
-type foreign struct{ error }
-
-func (e foreign) Error() string { return Text(e.error.Error(), MaxText) }
-func (e foreign) Unwrap() error { return e.error }
-
-// Short is Text for a value that should have been short.
-func Short(text string) string { return Text(text, MaxShort) }
-
-// HoldsJWT reports whether a text holds something shaped like a JWT.
-func HoldsJWT(text string) bool { return jwtShape.MatchString(text) }
-
-// WithoutJWT passes an error on unless its text holds something shaped like a
-// JWT: then the text is redacted and the cause is dropped.
-func WithoutJWT(err error) error {
-	if !HoldsJWT(err.Error()) {
-		return err
-	}
-	return errors.New(Text(err.Error(), MaxText))
 }

@@ -1,5 +1,6 @@
 // Package syntax checks the texts that go into a token request: names, hosts and
-// URLs that may come from a stranger and must not turn into something else.
+// URLs that may come from a stranger and must not turn into something else. It
+// knows what a text may look like, and never what it is used for.
 package syntax
 
 import (
@@ -16,7 +17,9 @@ var (
 	policyPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
 	regionPattern = regexp.MustCompile(`^[0-9a-z]{2,40}$`)
 	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	domainPattern = regexp.MustCompile(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`)
+	domainPattern = regexp.MustCompile(
+		`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`,
+	)
 )
 
 // CheckTenant accepts a GUID or a domain, so that a tenant from a stranger's
@@ -24,14 +27,20 @@ var (
 func CheckTenant(tenant string) error {
 	switch strings.ToLower(tenant) {
 	case "":
-		return errors.New("certtoken: no tenant: give its GUID or a domain such as contoso.onmicrosoft.com")
+		return errors.New("no tenant: give its GUID or a domain such as contoso.onmicrosoft.com")
 	case "common", "organizations", "consumers":
-		return fmt.Errorf("certtoken: tenant %q stands for many: a client that acts as itself names one, by GUID or domain", tenant)
+		return fmt.Errorf(
+			"tenant %q stands for many: a client that acts as itself names one, by GUID or domain",
+			tenant,
+		)
 	}
 	if guidPattern.MatchString(tenant) || len(tenant) <= 253 && domainPattern.MatchString(tenant) {
 		return nil
 	}
-	return fmt.Errorf("certtoken: tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL", redact.Short(tenant))
+	return fmt.Errorf(
+		"tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL",
+		redact.Short(tenant),
+	)
 }
 
 // CheckEndpoint accepts an https URL without user and fragment (RFC 6749 §3.2),
@@ -39,27 +48,36 @@ func CheckTenant(tenant string) error {
 func CheckEndpoint(what, raw string, loopbackHTTP bool) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return fmt.Errorf("certtoken: the %s is not a URL", what)
+		return fmt.Errorf("the %s is not a URL", what)
 	}
 	switch {
 	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
-		return fmt.Errorf("certtoken: %s %q has no host: give the whole URL", what, redact.Short(raw))
+		return fmt.Errorf("%s %q has no host: give the whole URL", what, redact.Short(raw))
 	case u.User != nil:
-		return fmt.Errorf("certtoken: the %s's URL must not hold a user or password", what)
+		return fmt.Errorf("the %s's URL must not hold a user or password", what)
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return fmt.Errorf("certtoken: %s %q must not have a fragment", what, redact.Short(raw))
+		return fmt.Errorf("%s %q must not have a fragment", what, redact.Short(raw))
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http":
-		return fmt.Errorf("certtoken: %s %q is not https", what, redact.Short(raw))
+		return fmt.Errorf("%s %q is not https", what, redact.Short(raw))
 	case !IsLoopback(u.Hostname()):
-		return fmt.Errorf("certtoken: %s %q is plain http: only https keeps assertion and token from being read", what, redact.Short(raw))
+		return fmt.Errorf(
+			"%s %q is plain http: only https keeps assertion and token from being read",
+			what,
+			redact.Short(raw),
+		)
 	case !loopbackHTTP:
-		return fmt.Errorf("certtoken: %s %q is plain http: for development on this machine, WithLoopbackHTTP allows it", what, redact.Short(raw))
+		return fmt.Errorf(
+			"%s %q is plain http: for development on this machine, WithLoopbackHTTP allows it",
+			what,
+			redact.Short(raw),
+		)
 	}
 	return nil
 }
 
+// IsVisible reports whether a text is nothing but printable ASCII without spaces.
 func IsVisible(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
@@ -69,6 +87,7 @@ func IsVisible(s string) bool {
 	return true
 }
 
+// IsScope reports whether a text can be a scope (RFC 6749 §3.3).
 func IsScope(s string) bool {
 	return IsVisible(s) && !strings.ContainsAny(s, `"\`)
 }

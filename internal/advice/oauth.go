@@ -1,0 +1,47 @@
+package advice
+
+// OAuth is for servers that aren't Entra ID.
+var OAuth = map[string]Entry{
+	"invalid_client": {
+		Advice: "register the certificate's public key for this client id, and compare audience " +
+			"(WithAudience), algorithm (WithAlgorithm), typ (WithAssertionType) and kid (WithKeyID) " +
+			"with what the server wants, and this machine's clock with the server's",
+		TLS: "register the certificate's subject (DN) or SAN for this client id, or, for a self-signed " +
+			"one, its key, with the method tls_client_auth or self_signed_tls_client_auth; send the " +
+			"request to the server's mTLS endpoint, and let no proxy in between end TLS",
+		Others: "the server doesn't take this assertion for this client id: compare its issuer, " +
+			"subject and audience with what the server trusts, letter by letter, and see that its " +
+			"issuer publishes the key that signed it",
+	},
+	"unauthorized_client": {
+		Advice: "allow the grant that was asked for (client credentials, unless a Request said " +
+			"otherwise) for this client",
+	},
+	"invalid_grant": {
+		Advice: "no user is involved: the client itself may not have this token; servers that bind " +
+			"tokens say so of a request that isn't bound as they want (WithCertificateBoundTokens, " +
+			"WithTLSClientAuth), or is bound to another certificate",
+		User: "the user's assertion, code or refresh token is over, was used before or belongs to " +
+			"another client: have the user sign in again",
+	},
+	"interaction_required": {
+		Advice: "the server's policy asks for something that no client without a user can do: have its " +
+			"administrator exempt this client",
+		User: "the user must agree to something or prove more: send them to sign in, with the claims of this error",
+	},
+	"invalid_scope": {Advice: "the scope is unknown to the server or not granted to this client"},
+	"scope_invalid": {
+		Advice: "the scope is unknown to the server or not granted to this client",
+	}, // a name of glewlwyd's own
+	"invalid_target": {Advice: "the resource is unknown to the server or not granted to this client"},
+	"invalid_request": {
+		Advice: "the server misses something in the request, or found it malformed; its description " +
+			"says what",
+	},
+	"unsupported_grant_type":  {Advice: "the server doesn't offer this grant to this client"},
+	"temporarily_unavailable": {Advice: Later, Temporary: true},
+	"slow_down":               {Advice: "ask less often"},
+	"jti_known": {
+		Advice: "the assertion was sent twice: is there a RoundTripper in WithHTTPClient that retries?",
+	},
+}

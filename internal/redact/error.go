@@ -1,0 +1,40 @@
+package redact
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Error returns an error with the text of err made fit by [Scrubber.Text].
+// [errors.Is] and [errors.As] see through it. [errors.Unwrap] doesn't, so that
+// who prints each error of a chain prints no secret.
+func (s *Scrubber) Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &scrubbed{text: s.Text(err.Error(), MaxText), cause: func() error { return err }}
+}
+
+// Error is [Scrubber.Error] where no secret is known.
+func Error(err error) error { return (*Scrubber)(nil).Error(err) }
+
+// scrubbed is an error whose text is another one's, made fit.
+type scrubbed struct {
+	text string
+
+	// cause is a function so that nothing that walks through memory by
+	// reflection finds the text behind it.
+	cause func() error
+}
+
+func (e *scrubbed) Error() string { return e.text }
+
+// Is lets errors.Is see the cause.
+func (e *scrubbed) Is(target error) bool { return errors.Is(e.cause(), target) }
+
+// As lets errors.As see the cause.
+func (e *scrubbed) As(target any) bool { return errors.As(e.cause(), target) }
+
+// Format prints the text, whatever the verb.
+func (e *scrubbed) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.text) }
