@@ -304,11 +304,11 @@ func TestCheckLeavesWhatHangs(t *testing.T) {
 func TestALateTokenChangesNoStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newHangingRig(t)
-		r.body.armed.Store(true)
+		r.end.armed.Store(true) // with the token at hand
 		_, err := r.client.Token(context.Background(), graph)
 		require.Error(t, err)
 		r.set.armed.Store(true) // a Set would hang, and be told as a failure
-		close(r.body.release)
+		close(r.end.release)
 		synctest.Wait()
 		require.Len(t, r.diary.of("RequestReturned"), 1)
 		time.Sleep(2 * time.Second)
