@@ -304,11 +304,11 @@ func TestCheckLeavesWhatHangs(t *testing.T) {
 func TestALateTokenChangesNoStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newHangingRig(t)
-		r.body.armed.Store(true)
+		r.end.armed.Store(true) // with the token at hand
 		_, err := r.client.Token(context.Background(), graph)
 		require.Error(t, err)
 		r.set.armed.Store(true) // a Set would hang, and be told as a failure
-		close(r.body.release)
+		close(r.end.release)
 		synctest.Wait()
 		require.Len(t, r.diary.of("RequestReturned"), 1)
 		time.Sleep(2 * time.Second)
@@ -403,4 +403,68 @@ func (s *garbledAfterLock) Get(ctx context.Context, key string) ([]byte, error) 
 		return []byte("garbled"), nil
 	}
 	return s.Locker.Get(ctx, key)
+}
+
+// reloadingSource counts how often it is told of a refusal.
+type reloadingSource struct {
+	cert    *certtoken.Certificate
+	reloads atomic.Int64
+}
+
+func (s *reloadingSource) Certificate(context.Context) (*certtoken.Certificate, error) {
+	return s.cert, nil
+}
+
+func (s *reloadingSource) Reload(context.Context, *certtoken.Certificate) error {
+	s.reloads.Add(1)
+	return nil
+}
+
+// A refusal that comes late is none of a request's that was given up: the certificate
+// may have been replaced meanwhile.
+func TestALateRefusalReloadsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHanger()
+		server := certtokentest.New(certtokentest.WithOpaqueTokens())
+		source := &reloadingSource{cert: certtokentest.NewCertificate(t, certtokentest.WithSharedKey())}
+		r := newRigOf(t, server, source, certtoken.WithHooks(certtoken.Hooks{
+			RequestEnd: func(context.Context, certtoken.Event) { h.call() },
+		}))
+		server.FailAlways(certtokentest.Fault{Code: 700027})
+		_, err := r.client.Token(t.Context(), graph)
+		require.ErrorContains(t, err, "AADSTS700027")
+		require.EqualValues(t, 1, source.reloads.Load(), "one that comes in time does")
+		time.Sleep(time.Minute)
+		h.armed.Store(true)
+		_, err = r.client.Token(context.Background(), graph)
+		require.ErrorContains(t, err, "a hook did not return")
+		close(h.release)
+		synctest.Wait()
+		assert.EqualValues(t, 1, source.reloads.Load())
+	})
+}
+
+// A signer that comes back after its time, but before the request is given up: the
+// assertion isn't sent any more.
+func TestASignerThatComesBackLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sent atomic.Int64
+		h := newHanger()
+		h.armed.Store(true)
+		plain := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+		cert, err := certtoken.NewCertificate(hangingSigner{plain.Signer, h}, plain.Leaf, nil)
+		require.NoError(t, err)
+		r := newRigOf(t, nil, cert, certtoken.WithHTTPClient(&http.Client{
+			Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
+				sent.Add(1)
+				return nil, io.ErrUnexpectedEOF
+			}),
+		}))
+		time.AfterFunc(32*time.Second, func() { close(h.release) })
+		start := time.Now()
+		_, err = r.client.Token(context.Background(), graph)
+		require.EqualError(t, err, "certtoken: no token within 30s: context deadline exceeded")
+		assert.Equal(t, 32*time.Second, time.Since(start))
+		assert.Zero(t, sent.Load())
+	})
 }

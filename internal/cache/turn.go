@@ -58,14 +58,10 @@ func (c *Cache[T, G]) enter(call *Call[T, G]) (leave func(), err error) {
 		return nil, errWithdrawn
 	}
 	leave, err = c.Queue.Enter(ctx)
-	s.mu.Lock()
-	f.withdraw = nil
-	abandoned := f.abandoned
-	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	if abandoned {
+	if call.Abandoned() {
 		leave()
 		return nil, limitError(c.FlightLimit)
 	}
