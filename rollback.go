@@ -84,7 +84,7 @@ func (r *rollback) refused(cert, inFiles *Certificate, now time.Time) bool {
 // time that is left to it counts from then.
 func (r *rollback) found(cert *Certificate, now time.Time) {
 	if now.After(r.until) {
-		r.before = nil
+		r.before = nil // also so that its key doesn't stay in memory
 	}
 	if sameLeaf(cert, r.current) {
 		r.current, r.seen = cert, now
@@ -101,7 +101,7 @@ func (r *rollback) found(cert *Certificate, now time.Time) {
 
 // isBack reports whether the pair before is to be signed with. The caller holds r.mu.
 func (r *rollback) isBack(now time.Time) bool {
-	return now.Before(r.standsBack) && r.before != nil && !now.After(r.until) && r.before.valid(now) == nil
+	return now.Before(r.standsBack) && r.before != nil && r.before.valid(now) == nil
 }
 
 func sameLeaf(a, b *Certificate) bool {

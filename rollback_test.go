@@ -177,6 +177,17 @@ func TestRollbackHasItsLimits(t *testing.T) {
 			require.NoError(t, r.source.Health())
 			r.install(t, r.b)
 		}},
+		"it was put back for a day": {works: true, meets: func(t *testing.T, r *rollbackRig) {
+			require.NoError(t, r.ask(t))
+			r.install(t, r.b)
+			require.NoError(t, r.ask(t))
+			r.install(t, r.a)
+			require.NoError(t, r.source.Health())
+			time.Sleep(23*time.Hour + 50*time.Minute)
+			require.NoError(t, r.source.Health()) // it is still there
+			r.install(t, r.b)
+			time.Sleep(time.Hour)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -201,6 +212,27 @@ func TestRollbackHasItsLimits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A token that is granted for the new pair after all, as while its registration
+// spreads, ends the going back.
+func TestRollbackEndsWithAToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRollbackRig(t, certtokentest.New(certtokentest.WithOpaqueTokens()), 90*24*time.Hour)
+		r.server.Register(appID, r.a.Leaf)
+		r.install(t, r.a)
+		require.NoError(t, r.ask(t))
+		r.install(t, r.b)
+		require.NoError(t, r.ask(t))
+		require.Error(t, r.source.Health())
+		r.source.Granted(r.b)
+		require.NoError(t, r.source.Health())
+		cert, err := r.source.Certificate(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, r.b.Leaf.Raw, cert.Leaf.Raw)
+		r.source.Granted(nil)
+		require.NoError(t, r.source.Reload(t.Context(), nil))
+	})
 }
 
 // A broken file after a refused one: the last good pair is the refused one, and the
