@@ -65,6 +65,7 @@ func newDefaultClient(t *testing.T, endpoint string) *certtoken.Client {
 // Clients that were given no http.Client share their connections, until the last is closed.
 func TestClientsShareConnections(t *testing.T) {
 	endpoint, connections := loopbackEndpoint(t)
+	before := certtoken.SharedLeases()
 	clients := make([]*certtoken.Client, 200)
 	for i := range clients {
 		clients[i] = newDefaultClient(t, endpoint.URL)
@@ -81,6 +82,7 @@ func TestClientsShareConnections(t *testing.T) {
 		}
 	}
 	assert.EqualValues(t, 1, connections.Load())
+	assert.LessOrEqual(t, certtoken.SharedLeases(), before, "a client that is closed gives its connections back")
 } // goleak finds what is left
 
 // A rush keeps its connections: the next one doesn't shake hands again.
