@@ -266,8 +266,8 @@ func TestOddCertificates(t *testing.T) {
 	}
 }
 
-// What is read of an extension that is wrong only in how it is marked, and that
-// the others are read as ever.
+// An extension that is wrong only in how it is marked is read, and so are those
+// beside one that can't be read.
 func TestOddExtensionsAreKept(t *testing.T) {
 	k := testKeys(t)
 	truth := []byte{0xff}
@@ -439,6 +439,10 @@ func TestMutatedCertificates(t *testing.T) {
 	assert.Greater(t, read, 100)
 }
 
+// boundedWithin is far more than bounded work takes, with the race detector on a
+// busy machine too, and far less than unbounded work does.
+const boundedWithin = 2 * time.Minute
+
 // A certificate of a megabyte takes no longer than any other file.
 func TestOddCertificatesAreBounded(t *testing.T) {
 	k := testKeys(t)
@@ -460,7 +464,7 @@ func TestOddCertificatesAreBounded(t *testing.T) {
 			raw := w.sign(&k.key.PublicKey, k.key)
 			start := time.Now()
 			pair, err := Parse(raw, Options{Key: k.pkcs8})
-			assert.Less(t, time.Since(start), refusedWithin)
+			assert.Less(t, time.Since(start), boundedWithin)
 			require.NoError(t, err)
 			assert.Less(t, len(strings.Join(pair.Deviations, "")), 4<<10)
 		})
