@@ -134,6 +134,10 @@ func TestCorpus(t *testing.T) {
 			assert.NoError(t, pair.Key.Validate())
 			assert.True(t, pair.Key.PublicKey.Equal(pair.Leaf.PublicKey), "the key isn't the leaf's")
 			assert.Equal(t, c.Kind, pair.Format)
+			deviates := slices.ContainsFunc(pair.Deviations, func(text string) bool {
+				return !strings.HasPrefix(text, "left out: ")
+			})
+			assert.Equal(t, c.Format == "certificates that deviate", deviates, "%v", pair.Deviations)
 		})
 	}
 }
