@@ -175,6 +175,18 @@ func TestFaultThatReplacesUsesNothingUp(t *testing.T) {
 	assert.Equal(t, 401, f.post(form).status, "the endpoint had accepted the assertion")
 }
 
+// Shapes of a granted token leave a refusal alone.
+func TestShapesOfGrantsLeaveRefusals(t *testing.T) {
+	f := newFixture(t)
+	f.srv.Replace(clientID)
+	for _, shape := range []certtokentest.Shape{certtokentest.NegativeExpiry, certtokentest.AbsurdExpiry} {
+		f.srv.Fail(certtokentest.Fault{Shape: shape})
+		r := f.post(f.form())
+		assert.Equal(t, 700027, r.code())
+		assert.NotContains(t, r.body, "expires_in")
+	}
+}
+
 func TestFaultPlan(t *testing.T) {
 	f := newFixture(t)
 	statuses := func(n int) (list []int) {

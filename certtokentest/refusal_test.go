@@ -154,3 +154,18 @@ func (f *fixture) formOf(d *draft) url.Values {
 	form.Set("client_assertion", d.sign(f.t))
 	return form
 }
+
+// RFC 6749 §5.2: who came with an Authorization header is told of a scheme.
+func TestAuthorizationHeaderIsAnswered(t *testing.T) {
+	f := newFixture(t)
+	f.srv.Replace(clientID)
+	form := f.form()
+	form.Del("client_assertion")
+	req := tokenRequest(t, f.srv.TokenURL(), form)
+	req.SetBasicAuth(clientID, "secret")
+	r, err := f.do(req)
+	require.NoError(t, err)
+	assert.Equal(t, 401, r.status)
+	assert.Equal(t, "Basic", r.header.Get("WWW-Authenticate"))
+	assert.Empty(t, f.post(f.form()).header.Get("WWW-Authenticate"))
+}

@@ -68,6 +68,18 @@ func TestResource(t *testing.T) {
 	}
 }
 
+// Which of two tokens would count is nobody's to guess.
+func TestResourceRefusesTwoTokens(t *testing.T) {
+	f := newFixture(t)
+	f.srv.Handle("api.example.com/", f.srv.Resource("https://graph.microsoft.com", nil))
+	req := mustRequest(t, apiURL)
+	bearer := "Bearer " + f.post(f.form()).token()
+	req.Header["Authorization"] = []string{bearer, bearer}
+	r, err := f.do(req)
+	require.NoError(t, err)
+	assert.Equal(t, 401, r.status)
+}
+
 func TestResourceAnswersThroughNext(t *testing.T) {
 	f := newFixture(t)
 	f.srv.Handle("api.example.com/",
@@ -101,6 +113,10 @@ func TestClaimsChallenge(t *testing.T) {
 	form.Set("claims", `{"access_token":{"nbf":{"essential":true,"value":"1"}}}`)
 	status, _ = f.call("Bearer " + f.post(form).token())
 	assert.Equal(t, 401, status)
+	form = f.form()
+	form.Set("claims", `{"access_token":{}}`)
+	status, _ = f.call("Bearer " + f.post(form).token())
+	assert.Equal(t, 401, status, "less than is wanted")
 	api.Challenge("")
 	status, _ = f.call("Bearer " + f.post(f.form()).token())
 	assert.Equal(t, 200, status)
