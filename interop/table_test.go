@@ -211,7 +211,7 @@ func outcome(tr *trial, token *certtoken.Token, err error) string {
 	return "✓ and silence" // no scope in the answer, which RFC 6749 §5.1 lets mean: as asked
 }
 
-// asksTooMuch tells whether the scopes include one that nobody may grant.
+// asksTooMuch reports whether the scopes include one that nobody may grant.
 func asksTooMuch(scopes []string) bool {
 	return slices.Contains(scopes, unknownScope) || slices.Contains(scopes, foreignScope)
 }

@@ -31,7 +31,7 @@ func parseThumbprint(s string) ([]byte, error) {
 	return sum, nil
 }
 
-// matches tells whether a certificate is one that is meant.
+// matches reports whether a certificate is one that is meant.
 func (c *config) matches(cert *x509.Certificate) bool {
 	if c.thumbprint != nil && !bytes.Equal(c.thumbprint, thumbprint(cert, len(c.thumbprint))) {
 		return false

@@ -124,7 +124,7 @@ func (s *Source) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 // LogValue logs s as String does.
 func (s *Source) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// due tells whether the vault is to be asked. A pinned version never changes.
+// due reports whether the vault is to be asked. A pinned version never changes.
 func (s *Source) due(known *state, now time.Time) bool {
 	if s.cfg.version != "" && known.current != nil {
 		return false

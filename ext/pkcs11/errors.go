@@ -65,7 +65,7 @@ var noSuchMechanism = []p11.Error{
 // noMoreSessions is the answer of a token that is full.
 var noMoreSessions = []p11.Error{p11.CKR_SESSION_COUNT}
 
-// answered tells whether err is one of a module's answers.
+// answered reports whether err is one of a module's answers.
 func answered(err error, answers []p11.Error) bool {
 	var code p11.Error
 	return errors.As(err, &code) && slices.Contains(answers, code)

@@ -55,7 +55,7 @@ func findToken(api cryptoki, cfg *config) (token, error) {
 	return token{}, fmt.Errorf("%w: %s; present: %s", ErrTokenNotFound, cfg.tokenName(), list(others))
 }
 
-// wants tells whether everything that was said of the token is true of this one.
+// wants reports whether everything that was said of the token is true of this one.
 func (c *config) wants(t token) bool {
 	return t.has(p11.CKF_TOKEN_INITIALIZED) &&
 		(c.tokenLabel == "" || c.tokenLabel == padded(t.info.Label)) &&

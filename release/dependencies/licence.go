@@ -99,7 +99,7 @@ func classify(text string) ([]string, error) {
 	return found, nil
 }
 
-// allowed tells whether each part of an expression is in the list.
+// allowed reports whether each part of an expression is in the list.
 func allowed(expression string, list []string) bool {
 	for part := range strings.SplitSeq(expression, " AND ") {
 		if !slices.Contains(list, part) {

@@ -92,6 +92,9 @@ func judge(ctx context.Context, s settings, mutants []mutant) ([]verdict, error)
 					continue
 				}
 				results[i], errs[i] = try(ctx, s, filepath.Join(work, fmt.Sprint(i)), mutants[i])
+				if results[i] == survived {
+					fmt.Fprintln(os.Stderr, "survived:", mutants[i]) // for those who don't wait for the end
+				}
 			}
 		})
 	}

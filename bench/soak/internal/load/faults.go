@@ -60,7 +60,7 @@ func (f *Faults) next(*certtokentest.Request) *certtokentest.Fault {
 	return &fault
 }
 
-// Loses tells whether a fault keeps a token that was granted from its client.
+// Loses reports whether a fault keeps a token that was granted from its client.
 func Loses(fault *certtokentest.Fault) bool {
 	if fault == nil {
 		return false

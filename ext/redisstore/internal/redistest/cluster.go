@@ -45,7 +45,7 @@ func StartCluster(t testing.TB, program string) []string {
 	return addrs
 }
 
-// isWhole tells whether a node knows who has each slot.
+// isWhole reports whether a node knows who has each slot.
 func isWhole(ctx context.Context, node *redis.Client) bool {
 	info, err := node.ClusterInfo(ctx).Result()
 	return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")

@@ -102,7 +102,7 @@ func (s *Server) Restart() {
 	}
 }
 
-// run starts the process and tells whether it answers.
+// run starts the process and reports whether it answers.
 func (s *Server) run() bool {
 	s.t.Helper()
 	s.cmd, s.ended = exec.Command(s.program, s.args...), make(chan struct{})
