@@ -42,7 +42,8 @@ Keep the assertion secret: whoever has it can get a token until it expires.`,
 		RunE: a.run,
 	}
 	cmd.Flags().BoolVar(&a.decode, "decode", false, "print the assertion's header and claims as JSON instead")
-	cmd.Flags().BoolVar(&a.curl, "curl", false, "print the token request as a curl command instead; the assertion is left out")
+	cmd.Flags().BoolVar(&a.curl, "curl", false,
+		"print the token request as a curl command instead; the assertion is left out")
 	cmd.Flags().BoolVar(&a.reveal, "reveal", false, "with --curl: include the assertion")
 	inGroup(cmd.Flags(), flagsOutput)
 	a.target.addTo(cmd)
@@ -100,7 +101,8 @@ func (t *target) record(ctx context.Context, cert *certtoken.Certificate) (*reco
 	dry.http = &http.Client{Transport: &r}
 	dry.log = nil
 	if len(dry.scopes) == 0 && dry.entra {
-		dry.scopes = []string{"https://graph.microsoft.com/.default"} // the library asks for a scope, but the assertion does not hold it
+		// The library wants a scope, though the assertion doesn't hold it.
+		dry.scopes = []string{"https://graph.microsoft.com/.default"}
 	}
 	client, err := dry.client(cert)
 	if err != nil {

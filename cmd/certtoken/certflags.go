@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -54,6 +55,9 @@ func (f *certFlags) read(ctx context.Context, c *console.Console) (*certContent,
 		return nil, failure.Usagef("--key can't be standard input: give the certificate there, with its key")
 	case f.file == "-" && f.password.file == "-":
 		return nil, failure.Usagef("only one of certificate and password can come from standard input")
+	case f.selected != "" && !isThumbprint(f.selected):
+		return nil, failure.Usagef("--select %q is not a thumbprint", f.selected).
+			Advise("Give the certificate's SHA-1 or SHA-256 as \"certtoken cert show\" prints it.")
 	}
 	pass, err := f.password.read(ctx, c)
 	if err != nil {
@@ -64,10 +68,24 @@ func (f *certFlags) read(ctx context.Context, c *console.Console) (*certContent,
 		return nil, err
 	}
 	if f.key != "" {
-		content.key, err = input.File(f.key, c.In).Read(ctx)
+		if content.key, err = input.File(f.key, c.In).Read(ctx); err != nil {
+			return nil, failure.Errorf("--key: %w", err)
+		}
 	}
-	return content, err
+	return content, nil
 }
+
+// isThumbprint reports whether a text has the form of a thumbprint: SHA-1 or
+// SHA-256, in hex or base64url.
+func isThumbprint(text string) bool {
+	bare := strings.NewReplacer(":", "", " ", "").Replace(text)
+	return hexThumbprint.MatchString(bare) || base64Thumbprint.MatchString(text)
+}
+
+var (
+	hexThumbprint    = regexp.MustCompile(`^(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$`)
+	base64Thumbprint = regexp.MustCompile(`^(?:[A-Za-z0-9_-]{27}|[A-Za-z0-9_-]{43})$`)
+)
 
 // openedCert is a certificate with its key, and how it was found.
 type openedCert struct {

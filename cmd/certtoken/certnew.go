@@ -100,6 +100,8 @@ func (n *certNewCommand) check(cmd *cobra.Command) (*dn.Name, error) {
 		return nil, failure.Usagef("--out is a folder, and can't be standard output")
 	case n.days < 1 || n.days > 36500:
 		return nil, failure.Usagef("--days %d is not within 1 and 36500", n.days)
+	case n.bits < 2048 || n.bits > 8192:
+		return nil, failure.Usagef("--key-bits %d is not within 2048 and 8192", n.bits)
 	}
 	subject, err := dn.Parse(n.subject)
 	if err != nil {

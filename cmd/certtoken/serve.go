@@ -176,7 +176,7 @@ func (s *serveCommand) endpoint() (*certtokentest.Server, error) {
 		opts = append(opts, certtokentest.WithAudiences(s.audience...))
 	}
 	if s.lifetime < duration(time.Second) {
-		return nil, failure.Usagef("--lifetime must be a second or more")
+		return nil, failure.Usagef("--lifetime: give a second or more, such as 5m")
 	}
 	return newEndpoint(opts)
 }

@@ -27,7 +27,7 @@ func readServedClients(ctx context.Context, c *console.Console, specs []string) 
 	for _, spec := range specs {
 		id, file, ok := strings.Cut(spec, "=")
 		if !ok || id == "" || file == "" {
-			return nil, failure.Usagef("--client %q: give ID=FILE", spec)
+			return nil, failure.Usagef("--client %q: give ID=FILE, such as my-app=public.cer", spec)
 		}
 		data, err := input.File(file, c.In).Read(ctx)
 		if err != nil {

@@ -73,5 +73,6 @@ func isTemporary(err error) bool {
 		return !dns.IsNotFound // a host that doesn't exist is a mistake in its name
 	}
 	var connection *net.OpError
-	return errors.As(err, &connection) && connection.Op != "remote error" // by which crypto/tls means that the server has refused the handshake
+	// By "remote error" crypto/tls means that the server has refused the handshake.
+	return errors.As(err, &connection) && connection.Op != "remote error"
 }

@@ -143,7 +143,7 @@ func (f *targetFlags) resolve(cmd *cobra.Command, c *console.Console, needScope 
 		t.log = slog.New(slog.NewTextHandler(c.Err, nil))
 	}
 	if t.timeout <= 0 {
-		return nil, failure.Usagef("--timeout must be positive")
+		return nil, failure.Usagef("--timeout: give a duration over 0, such as 30s")
 	}
 	return t, t.validate()
 }

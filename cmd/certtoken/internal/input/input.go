@@ -20,9 +20,13 @@ const (
 	// MaxFile is what the library reads of a certificate file.
 	MaxFile = 1 << 20
 
-	// waitLimit is how long a pipe may take. The program that writes it may have
-	// to ask a server first, as "az keyvault secret show" does.
-	waitLimit = time.Minute
+	// waitLimit is how long a file or a pipe may take. The program that writes a
+	// pipe may have to ask a server first, as "az keyvault secret show" does.
+	waitLimit = 2 * time.Minute
+
+	// stdinLimit is the same for standard input. In "certtoken token | certtoken
+	// decode" a person may have to type a password before anything comes.
+	stdinLimit = 10 * time.Minute
 )
 
 var (
@@ -45,7 +49,7 @@ type Source struct {
 func File(name string, stdin *os.File) *Source {
 	s := &Source{name: name, size: MaxFile, wait: waitLimit}
 	if name == "-" {
-		s.name, s.stdin = "standard input", stdin
+		s.name, s.stdin, s.wait = "standard input", stdin, stdinLimit
 	}
 	return s
 }
