@@ -333,7 +333,7 @@ func TestRefusalsAreScrubbed(t *testing.T) {
 			for _, body := range refusalBodies {
 				body = strings.NewReplacer("invalid_client", s, "AADSTS700027", s, `"m"`, string(quoted), `"S"`, string(quoted), "Rejected", s, "no such client", s, "text", s, "987654321", s).
 					Replace(body)
-				for _, status := range []int{200, 401, 502} {
+				for _, status := range []int{200, 302, 401, 502} {
 					resp := respond(
 						status,
 						"WWW-Authenticate",
@@ -357,6 +357,39 @@ func TestRefusalsAreScrubbed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Claims that hold a secret can't be scrubbed: cut ones would be none.
+func TestClaimsWithASecretAreDropped(t *testing.T) {
+	r := &Request{Endpoint: endpoint, Form: url.Values{"code": {"a-code-of-some-length"}}}
+	for claims, want := range map[string]string{
+		`{"access_token":{"nbf":{"essential":true}}}`: `{"access_token":{"nbf":{"essential":true}}}`,
+		`{"a":"a-code-of-some-length"}`:               "",
+		`{"a":"eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln"}`: "",
+		`[]`: "",
+	} {
+		body, err := json.Marshal(map[string]string{"error": "interaction_required", "claims": claims})
+		require.NoError(t, err)
+		_, err = Read(r, respond(400), body)
+		var e *Refusal
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, want, e.Claims)
+	}
+}
+
+// What is long is read to its bound only.
+func TestLongRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		header, body string
+		not          string
+	}{
+		"a header": {header: strings.Repeat("x ", maxChallenge/2) + ` error="late"`, not: "late"},
+		"a page":   {body: "<html>" + strings.Repeat(" ", maxPage) + "<title>late</title>", not: "late"},
+	} {
+		_, err := Read(&Request{Endpoint: endpoint}, respond(403, "WWW-Authenticate", c.header), []byte(c.body))
+		require.Error(t, err, name)
+		assert.NotContains(t, err.Error(), c.not, name)
 	}
 }
 

@@ -373,6 +373,12 @@ func TestBoundedInTime(t *testing.T) {
 	}
 }
 
+// A text that reads in too many ways to look at them all isn't shown.
+func TestTooManySpellings(t *testing.T) {
+	assert.Equal(t, removed, Text(strings.Repeat(`%5c%255c \\\\ `, 300), MaxText))
+	assert.NotContains(t, Text(strings.Repeat(`C:\Users\ada 100%25 &amp; more; `, 300), MaxText), removed)
+}
+
 func TestHolds(t *testing.T) {
 	s := New("a-code-of-some-length")
 	assert.True(t, s.Holds(`{"a":"a-code-of-some-length"}`))
