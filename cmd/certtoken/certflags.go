@@ -90,8 +90,9 @@ var (
 // openedCert is a certificate with its key, and how it was found.
 type openedCert struct {
 	*certtoken.Certificate
-	format string
-	pass   password
+	format     string
+	deviations []string // what crypto/x509 refuses about it
+	pass       password
 }
 
 // load reads the files and finds the certificate and its key in them.
@@ -129,7 +130,7 @@ func (f *certFlags) parse(content *certContent) (*openedCert, error) {
 	if err != nil {
 		return opened, err
 	}
-	opened.format = pair.Format
+	opened.format, opened.deviations = pair.Format, pair.Deviations
 	opened.Certificate, err = certtoken.NewCertificate(pair.Key, pair.Leaf, pair.Chain)
 	return opened, failure.Clean(err)
 }
@@ -164,7 +165,7 @@ func (f *certFlags) show(ctx context.Context, c *console.Console, content *certC
 	opened, err := f.open(ctx, c, content)
 	switch {
 	case err == nil:
-		return shownPair(opened.Certificate, opened.format), nil
+		return shownPair(opened.Certificate, opened.format, opened.deviations), nil
 	case content.key != nil, !errors.Is(err, certtoken.ErrNoPrivateKey), bytes.Contains(content.cert, keyLabel):
 		return nil, err
 	}

@@ -22,14 +22,15 @@ import (
 
 // shownCert is a certificate to be shown, with or without its key.
 type shownCert struct {
-	leaf   *x509.Certificate
-	chain  []*x509.Certificate
-	format string
-	pair   *certtoken.Certificate // nil without the private key
+	leaf       *x509.Certificate
+	chain      []*x509.Certificate
+	format     string
+	deviations []string               // what crypto/x509 refuses about it
+	pair       *certtoken.Certificate // nil without the private key
 }
 
-func shownPair(cert *certtoken.Certificate, format string) *shownCert {
-	return &shownCert{leaf: cert.Leaf, chain: cert.Chain, format: format, pair: cert}
+func shownPair(cert *certtoken.Certificate, format string, deviations []string) *shownCert {
+	return &shownCert{leaf: cert.Leaf, chain: cert.Chain, format: format, deviations: deviations, pair: cert}
 }
 
 func (s *shownCert) subject() string { return s.leaf.Subject.String() }
@@ -134,6 +135,9 @@ func (s *shownCert) rows(file string, now time.Time) []row {
 		rows = append(rows, row{label, issuer.Subject.String()}, row{"", hex.EncodeToString(sum[:])})
 		label = ""
 	}
+	for _, deviation := range s.deviations {
+		rows = append(rows, row{"Deviates", deviation})
+	}
 	return rows
 }
 
@@ -152,6 +156,7 @@ type certJSON struct {
 	X5TS256    string   `json:"x5t_s256"`
 	Modulus    string   `json:"key_modulus_sha256,omitempty"`
 	Chain      []string `json:"chain"`
+	Deviations []string `json:"deviations,omitempty"`
 }
 
 func newCertJSON(s *shownCert) certJSON {
@@ -172,6 +177,7 @@ func newCertJSON(s *shownCert) certJSON {
 		X5TS256:    base64.RawURLEncoding.EncodeToString(two[:]),
 		Modulus:    s.modulusSHA256(),
 		Chain:      []string{hex.EncodeToString(two[:])},
+		Deviations: s.deviations,
 	}
 	for _, issuer := range s.chain {
 		sum := sha256.Sum256(issuer.Raw)
@@ -187,5 +193,5 @@ func parsePublic(data []byte, thumbprint string) (*shownCert, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shownCert{leaf: pair.Leaf, chain: pair.Chain, format: pair.Format}, nil
+	return &shownCert{leaf: pair.Leaf, chain: pair.Chain, format: pair.Format, deviations: pair.Deviations}, nil
 }

@@ -209,13 +209,13 @@ func newCertNewJSON(cert *certtoken.Certificate, files selfsigned.Files) certNew
 	if files.PEM != "" {
 		paths["pem"] = files.PEM
 	}
-	shown := shownPair(cert, "PFX")
+	shown := shownPair(cert, "PFX", nil)
 	return certNewJSON{newCertJSON(shown), paths}
 }
 
 func (n *certNewCommand) print(cert *certtoken.Certificate, files selfsigned.Files) {
 	c := n.console
-	shown := shownPair(cert, "PFX")
+	shown := shownPair(cert, "PFX", nil)
 	c.Printf("%s  to upload\n", c.Styled(console.Bold, files.CER))
 	c.Printf("%s  to keep secret\n", c.Styled(console.Bold, files.PFX))
 	if files.PEM != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken"
@@ -49,10 +50,10 @@ func (l *checklist) checkCertificate(ctx context.Context, t *target, cer string)
 		l.skip(checkThumbprint, "needs the certificate")
 		return nil, nil
 	}
-	shown := shownPair(opened.Certificate, opened.format)
+	shown := shownPair(opened.Certificate, opened.format, opened.deviations)
 	l.add(l.fileCheck(t, shown.format))
 	l.ok(checkPassword, "%s", passwordText(opened.pass))
-	l.ok(checkKey, "belongs to the certificate %q", shown.subject())
+	l.add(keyCheck(shown))
 	kind, bits := shown.keyKind()
 	l.ok(checkKeyType, "%s, %d bits", kind, bits)
 	valid := l.checkValidity(shown)
@@ -61,6 +62,15 @@ func (l *checklist) checkCertificate(ctx context.Context, t *target, cer string)
 		return nil, nil
 	}
 	return opened.Certificate, nil
+}
+
+// keyCheck warns of a certificate that crypto/x509 refuses.
+func keyCheck(shown *shownCert) check {
+	c := check{Name: checkKey, Status: outcomeOK, Detail: fmt.Sprintf("belongs to the certificate %q", shown.subject())}
+	if len(shown.deviations) > 0 {
+		c.Advice = "It is used as it is, but programs in Go may refuse it: " + strings.Join(shown.deviations, "; ")
+	}
+	return c
 }
 
 // failStage reports the check at which reading the file has failed. The checks

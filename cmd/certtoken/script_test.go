@@ -171,6 +171,8 @@ func makeCert(kind string) ([]byte, error) {
 		}
 		two, err := pemOf(certtokentest.WithSubject("two"))
 		return append(one, two...), err
+	case "negative":
+		return negativeSerial()
 	case "ec":
 		return ecCertificate()
 	}
@@ -183,6 +185,25 @@ func pemOf(opts ...certtokentest.CertOption) ([]byte, error) {
 		return nil, err
 	}
 	return selfsigned.EncodePEM(cert)
+}
+
+// negativeSerial is a pair whose certificate crypto/x509 refuses.
+func negativeSerial() ([]byte, error) {
+	cert, err := certtokentest.MakeCertificate(certtokentest.WithSubject("odd"))
+	if err != nil {
+		return nil, err
+	}
+	template := *cert.Leaf
+	template.SerialNumber = big.NewInt(0x7f45_1234_5678_9abc)
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, cert.Signer.Public(), cert.Signer)
+	if err != nil {
+		return nil, err
+	}
+	der[bytes.Index(der, template.SerialNumber.Bytes())] |= 0x80 // the first bit is the sign
+	key, err := x509.MarshalPKCS8PrivateKey(cert.Signer)
+	return append(
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...), err
 }
 
 func ecCertificate() ([]byte, error) {
