@@ -156,11 +156,14 @@ func userAgent(program string) string {
 // Token returns a token for the scopes, from the cache or from the token
 // endpoint. While there is a valid one it doesn't wait for anything, whatever
 // the endpoint does. Otherwise all who ask for the same wait for one request,
-// each until its own context ends; the request, of up to three attempts and 30 s
-// with what the endpoint asks to wait, goes on without them and its token is
-// kept. A refusal is remembered for a second, throttling for as long as
-// the endpoint asks, up to 5 min: until then the same error comes without a
-// request.
+// each until its own context ends. The request has up to three attempts and 30 s
+// with what the endpoint asks to wait; in a rush it first waits its turn, see
+// [WithMaxConcurrentExchanges]. Once it has begun it goes on without its callers,
+// and its token is kept. If a part of the program ignores the end of the request's
+// time, such as a signer, the request is given up 5 s later: the error names the
+// part, and the next caller starts another request. A refusal is remembered for a
+// second, throttling for as long as the endpoint asks, up to 5 min: until then the
+// same error comes without a request.
 //
 // Errors are a [*TokenError] where the endpoint refused; they wrap [ErrBadResponse]
 // where its answer was unusable, the context's error, [ErrClosed], or what the
@@ -281,8 +284,8 @@ func (c *Client) checkCredential(ctx context.Context) error {
 
 // Close ends what is under way and forgets the tokens. Whoever waits gets
 // [ErrClosed], and so does everybody afterwards. It waits until the client's
-// goroutines have ended, and reports it if a source or hook that ignores its
-// context keeps one busy for more than 10 s. Closing again, or at the same time,
+// goroutines have ended, at most 10 s: then its error names the part of the program
+// that ignores its context, such as a signer. Closing again, or at the same time,
 // does nothing and waits for nothing.
 func (c *Client) Close() error {
 	if c.own == nil {

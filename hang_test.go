@@ -122,8 +122,12 @@ func newHangingRig(t *testing.T) *hangingRig {
 	r.store = &hangingStore{Locker: certtoken.NewMemoryStore().(certtoken.Locker), get: r.get, set: r.set, lock: r.lock}
 	r.rig = newRigOf(t, server, source, certtoken.WithHTTPClient(hc), certtoken.WithStore(r.store, storeSecret),
 		certtoken.WithHooks(r.diary.hooks()), certtoken.WithHooks(certtoken.Hooks{
-			RequestStart: func(context.Context, certtoken.Event) context.Context { r.start.call(); return nil },
-			RequestEnd:   func(context.Context, certtoken.Event) { r.end.call() },
+			// A context from elsewhere hides nothing of who hangs.
+			RequestStart: func(context.Context, certtoken.Event) context.Context {
+				r.start.call()
+				return context.Background()
+			},
+			RequestEnd: func(context.Context, certtoken.Event) { r.end.call() },
 			// The certificate is announced when it is first used.
 			CertificateLoaded: func(certtoken.Event) { r.loaded.call() },
 		}))
@@ -300,11 +304,11 @@ func TestCheckLeavesWhatHangs(t *testing.T) {
 func TestALateTokenChangesNoStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newHangingRig(t)
-		r.body.armed.Store(true)
+		r.end.armed.Store(true) // with the token at hand
 		_, err := r.client.Token(context.Background(), graph)
 		require.Error(t, err)
 		r.set.armed.Store(true) // a Set would hang, and be told as a failure
-		close(r.body.release)
+		close(r.end.release)
 		synctest.Wait()
 		require.Len(t, r.diary.of("RequestReturned"), 1)
 		time.Sleep(2 * time.Second)
@@ -399,4 +403,94 @@ func (s *garbledAfterLock) Get(ctx context.Context, key string) ([]byte, error) 
 		return []byte("garbled"), nil
 	}
 	return s.Locker.Get(ctx, key)
+}
+
+// reloadingSource counts how often it is told of a refusal.
+type reloadingSource struct {
+	cert    *certtoken.Certificate
+	reloads atomic.Int64
+}
+
+func (s *reloadingSource) Certificate(context.Context) (*certtoken.Certificate, error) {
+	return s.cert, nil
+}
+
+func (s *reloadingSource) Reload(context.Context, *certtoken.Certificate) error {
+	s.reloads.Add(1)
+	return nil
+}
+
+// A refusal that comes late is none of a request's that was given up: the certificate
+// may have been replaced meanwhile.
+func TestALateRefusalReloadsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHanger()
+		server := certtokentest.New(certtokentest.WithOpaqueTokens())
+		source := &reloadingSource{cert: certtokentest.NewCertificate(t, certtokentest.WithSharedKey())}
+		r := newRigOf(t, server, source, certtoken.WithHooks(certtoken.Hooks{
+			RequestEnd: func(context.Context, certtoken.Event) { h.call() },
+		}))
+		server.FailAlways(certtokentest.Fault{Code: 700027})
+		_, err := r.client.Token(t.Context(), graph)
+		require.ErrorContains(t, err, "AADSTS700027")
+		require.EqualValues(t, 1, source.reloads.Load(), "one that comes in time does")
+		time.Sleep(time.Minute)
+		h.armed.Store(true)
+		_, err = r.client.Token(context.Background(), graph)
+		require.ErrorContains(t, err, "a hook did not return")
+		close(h.release)
+		synctest.Wait()
+		assert.EqualValues(t, 1, source.reloads.Load())
+	})
+}
+
+// A signer that comes back after its time, but before the request is given up: the
+// assertion isn't sent any more.
+func TestASignerThatComesBackLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sent atomic.Int64
+		h := newHanger()
+		h.armed.Store(true)
+		plain := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+		cert, err := certtoken.NewCertificate(hangingSigner{plain.Signer, h}, plain.Leaf, nil)
+		require.NoError(t, err)
+		r := newRigOf(t, nil, cert, certtoken.WithHTTPClient(&http.Client{
+			Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
+				sent.Add(1)
+				return nil, io.ErrUnexpectedEOF
+			}),
+		}))
+		time.AfterFunc(32*time.Second, func() { close(h.release) })
+		start := time.Now()
+		_, err = r.client.Token(context.Background(), graph)
+		require.EqualError(t, err, "certtoken: no token within 30s: context deadline exceeded")
+		assert.Equal(t, 32*time.Second, time.Since(start))
+		assert.Zero(t, sent.Load())
+	})
+}
+
+// Checks that were left alone count as what hangs too.
+func TestSoManyChecksMayHang(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+		r := newRigOf(t, nil, certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+			<-release
+			return cert, nil
+		}))
+		check := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return r.client.Check(ctx, graph)
+		}
+		for range 64 {
+			require.ErrorContains(t, check(), "gave up waiting for the certificate source")
+		}
+		start := time.Now()
+		require.EqualError(t, check(), "certtoken: 64 calls still hang in the certificate source, so no other is made")
+		_, err := r.client.Token(t.Context(), graph)
+		require.ErrorContains(t, err, "certtoken: 64 requests of this client still hang in the certificate source")
+		assert.Zero(t, time.Since(start))
+		close(release)
+	})
 }

@@ -12,8 +12,9 @@ import (
 // Hooks are functions that a [Client] calls on what happens; any may be nil.
 // They are called from many goroutines, in the time of whoever caused the
 // event, and must neither wait for a token of the same Client nor close it. A
-// panic in Hit, Miss or ChallengeUnanswered is the caller's, in any other it
-// becomes the error of the request. No Event holds a secret.
+// panic in Hit, Miss or ChallengeUnanswered is the caller's. In RenewalFailed,
+// RequestAbandoned and RequestReturned it is dropped, and in any other it becomes
+// the error of the request. No Event holds a secret.
 type Hooks struct {
 	Hit  func(Event) // a token from the cache; called for every one, so be quick
 	Miss func(Event) // a caller has to wait for a token

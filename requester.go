@@ -49,7 +49,7 @@ type tokenCall = cache.Call[Token, Grant]
 
 // request gets a token from the endpoint: up to three attempts at what may
 // pass, and one more each for a clock and for a certificate that the endpoint
-// blamed and that could be mended. Every attempt has a proof of its own; an
+// blamed and that could be replaced. Every attempt has a proof of its own; an
 // assertion that is signed here has a new jti.
 // A grant that can be redeemed once is sent again only if it can't have been. What
 // passes when a registration has spread is repeated for as long as that was asked for.
@@ -71,7 +71,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		if ctx, t, err = run.exchange(); err == nil || call.Abandoned() {
 			return t, err
 		}
-		if run.mend(ctx, err) {
+		if run.removeCause(ctx, err) {
 			continue
 		}
 		call.Trouble(strings.TrimPrefix(err.Error(), prefix))
@@ -81,7 +81,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 			again = time.Since(began)+pause < q.propagation
 			attempt-- // which has a limit of its own
 		}
-		again = again && (!run.grant.once || unused(err))
+		again = again && (!run.grant.once || leftGrantUnused(err))
 		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
 			return nil, err
 		}
@@ -108,11 +108,12 @@ type requestRun struct {
 	claims        string
 	correlationID string
 
-	sent    int
-	proof   proof  // of the last attempt
-	next    *proof // for the next one; nil: it makes its own
-	renewed bool   // the credential was asked for another proof
-	reset   bool   // the clock was corrected
+	sent  int
+	proof proof  // of the last attempt
+	next  *proof // for the next one; nil: it makes its own
+
+	reloaded       bool // the credential was asked for another proof
+	clockCorrected bool
 }
 
 // obtain asks for what the next proof is made of, unless another one was given
@@ -150,10 +151,10 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	r.sent++
 	event := r.proof.event()
 	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.Tenant, r.key.Scopes, r.sent, r.correlationID
-	ctx = r.started(ctx, event)
+	hooked := r.started(ctx, event)
 	asked := r.clock.Look()
 	leave := workers.Enter(ctx, partTransport)
-	answer, err := r.endpoint.Post(ctx, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
+	answer, err := r.endpoint.Post(hooked, r.proof.binding.Client(), r.authority.endpoint(), r.form(), r.correlationID)
 	leave()
 	if r.key.User == "" && !r.grant.once {
 		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
@@ -174,7 +175,7 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 		err = newTokenError(refused, r.proof.event())
 	}
 	event.Err, event.Elapsed = err, r.clock.Mono()-asked.Mono
-	r.ended(ctx, event)
+	r.ended(ctx, hooked, event)
 	return t, err
 }
 
@@ -192,11 +193,11 @@ func (r *requestRun) started(ctx context.Context, e Event) context.Context {
 	return next
 }
 
-// ended tells the hooks of the end of an attempt.
-func (r *requestRun) ended(ctx context.Context, e Event) {
+// ended tells the hooks of the end of an attempt, in the context that they made.
+func (r *requestRun) ended(ctx, hooked context.Context, e Event) {
 	if r.hooks.RequestEnd != nil {
 		leave := workers.Enter(ctx, partHook)
-		r.hooks.RequestEnd(ctx, e)
+		r.hooks.RequestEnd(hooked, e)
 		leave()
 	}
 }
@@ -234,23 +235,23 @@ func (r *requestRun) checkType(g exchange.Answer) error {
 		syntax.EndpointName(r.authority.tokenURL), ErrBadResponse, redact.Short(g.Type), typeMTLSPoP)
 }
 
-// mend tries to remove the cause of a refusal, each at most once in a request,
-// and reports whether it makes sense to ask again at once.
-func (r *requestRun) mend(ctx context.Context, err error) bool {
+// removeCause tries to remove the cause of a refusal, each cause at most once in a
+// request, and reports whether it makes sense to ask again at once.
+func (r *requestRun) removeCause(ctx context.Context, err error) bool {
 	var te *TokenError
 	if !errors.As(err, &te) {
 		return false
 	}
-	if !r.reset && r.followClock(ctx, te) {
-		r.reset = true
+	if !r.clockCorrected && r.followClock(ctx, te) {
+		r.clockCorrected = true
 		return true
 	}
 	blamed := te.blamesCertificate
 	if r.proof.cert == nil {
 		blamed = te.refusesClient
 	}
-	if !r.renewed && blamed() {
-		r.renewed = true
+	if !r.reloaded && blamed() {
+		r.reloaded = true
 		next, ok := r.credential.renew(ctx, r.authority, r.proof, te)
 		if ok {
 			r.next = &next
@@ -288,11 +289,11 @@ func retryPause(err error, attempt int) (time.Duration, bool) {
 	return rand.N(baseBackoff << (attempt - 1)), true
 }
 
-// unused reports whether a failed attempt surely left its grant unused: it never
-// reached the server, or was turned away before anything was looked at. Any
+// leftGrantUnused reports whether a failed attempt surely left its grant unused: it
+// never reached the server, or was turned away before anything was looked at. Any
 // other failure may have come after the code was redeemed, and a server that
 // sees a code twice revokes what it gave for it (RFC 6749 §4.1.2).
-func unused(err error) bool {
+func leftGrantUnused(err error) bool {
 	var te *TokenError
 	var op *net.OpError
 	return errors.As(err, &te) && te.StatusCode == http.StatusTooManyRequests ||

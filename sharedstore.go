@@ -52,7 +52,7 @@ func newStoreKeys(secrets [][]byte) ([]seal.Key, error) {
 	for _, secret := range secrets {
 		k, err := seal.NewKey(secret)
 		if err != nil {
-			return nil, fmt.Errorf("certtoken: WithStore: %w", err)
+			return nil, fmt.Errorf(prefix+"WithStore: %w", err)
 		}
 		keys = append(keys, k)
 	}
@@ -247,7 +247,8 @@ func (s *sharedStore) tryLock(
 	return func() { _ = s.callNow(context.WithoutCancel(ctx), k, free) }, nil
 }
 
-var errStoreDown = errors.New("certtoken: the store is left alone for a moment after a failure")
+// errStoreDown is for our own code: nobody is told of a call that isn't made.
+var errStoreDown = errors.New("the store is left alone for a moment after a failure")
 
 // callStore runs one call of the user's store, unless that has failed lately.
 func (s *sharedStore) callStore(ctx context.Context, k cache.Key, call func(context.Context) error) error {
@@ -271,10 +272,10 @@ func (s *sharedStore) callNow(whole context.Context, k cache.Key, call func(cont
 	done := make(chan error, 1)
 	s.work.Go(partStore, func() { // within a flight, so never after Close has waited
 		defer func() { <-s.calls }()
-		err := errors.New("certtoken: the store ended its goroutine")
+		err := errors.New("it ended its goroutine")
 		defer func() {
 			if recover() != nil {
-				err = errors.New("certtoken: the store panicked")
+				err = errors.New("it panicked")
 			}
 			done <- err
 		}()

@@ -276,6 +276,7 @@ func (t *target) client(source certtoken.CertSource, opts ...certtoken.Option) (
 	opts = append([]certtoken.Option{
 		certtoken.WithHTTPClient(t.http),
 		certtoken.WithUserAgent("certtoken-cli/" + strings.Trim(version(), "()")),
+		certtoken.WithRequestTimeouts(requestTimeouts(t.timeout)),
 	}, opts...)
 	if t.log != nil {
 		opts = append(opts, certtoken.WithLogger(t.log))
@@ -285,6 +286,13 @@ func (t *target) client(source certtoken.CertSource, opts ...certtoken.Option) (
 		return nil, usagef("%w", err)
 	}
 	return client, nil
+}
+
+// requestTimeouts are the limits of one attempt and of a whole request: the
+// library's own, or longer ones where --timeout is longer.
+func requestTimeouts(timeout time.Duration) (attempt, whole time.Duration) {
+	whole = min(max(timeout, 30*time.Second), 10*time.Minute)
+	return whole / 3, whole
 }
 
 // acquire gets a token within the time limit.

@@ -183,3 +183,48 @@ func TestALateFlightKnowsThatItIsDropped(t *testing.T) {
 		assert.Equal(t, []bool{false}, kept)
 	})
 }
+
+// Flights that wait in the queue are refused too when their turn comes, and leave no
+// place behind.
+func TestSoManyFlightsMayHangInTheirTurn(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		release := make(chan struct{})
+		var x exchanges
+		o.fetch = func(ctx context.Context, call *Call[token, string]) error {
+			if _, err := x.exchange(call, 0); err != nil {
+				return err
+			}
+			ctx, leave, err := call.Turn()
+			if err != nil {
+				return err
+			}
+			defer leave()
+			return hang(release)(ctx, call)
+		}
+		var all []<-chan result
+		for i := range 80 {
+			all = append(all, acquiring(t.Context(), c, keyOf(scopeOf(i)), want{}))
+		}
+		refused := 0
+		for _, one := range all {
+			var abandoned *AbandonedError
+			require.ErrorAs(t, (<-one).err, &abandoned)
+			if abandoned.OfClient {
+				assert.GreaterOrEqual(t, abandoned.Running, workers.MaxAbandoned)
+				refused++
+			}
+		}
+		assert.InDelta(t, 80-workers.MaxAbandoned, refused, 4, "some may have had their place already")
+		close(release)
+		synctest.Wait()
+		o.set(func(o *owner) {
+			o.fetch = func(_ context.Context, call *Call[token, string]) error {
+				_, err := x.exchange(call, time.Second)
+				return err
+			}
+		})
+		got := <-acquiring(t.Context(), c, keyOf("a"), want{})
+		require.NoError(t, got.err)
+		assert.Equal(t, time.Second, got.took, "a place was lost")
+	}, places(4))
+}

@@ -33,7 +33,7 @@ type flight[T any] struct {
 
 	// Slot.mu guards these.
 	waiting   int    // callers
-	withdraw  func() // ends the flight's wait for its turn; nil: it doesn't wait
+	withdraw  func() // ends the flight's last wait for its turn; nil: it has not waited yet
 	landed    bool
 	abandoned bool   // its time was over before it ended,
 	hungIn    string // in this part of the program

@@ -30,7 +30,8 @@ func (c *Cache[T, G]) turn(call *Call[T, G]) (ctx context.Context, leave func(),
 	f := call.flight
 	f.overdue.Stop()
 	queued := time.Now()
-	if leave, err = c.enter(call); err != nil {
+	give, err := c.enter(call)
+	if err != nil {
 		return call.whole, func() {}, err
 	}
 	deadline := call.deadline.Add(time.Since(queued))
@@ -39,8 +40,8 @@ func (c *Cache[T, G]) turn(call *Call[T, G]) (ctx context.Context, leave func(),
 	}
 	call.deadline = deadline
 	ctx = c.limited(call, deadline)
-	context.AfterFunc(ctx, leave)
-	return ctx, leave, nil
+	stop := context.AfterFunc(ctx, give) // what hangs holds its place no longer
+	return ctx, func() { stop(); give() }, nil
 }
 
 // enter waits in the queue, for as long as somebody waits for the flight. So the
@@ -57,14 +58,10 @@ func (c *Cache[T, G]) enter(call *Call[T, G]) (leave func(), err error) {
 		return nil, errWithdrawn
 	}
 	leave, err = c.Queue.Enter(ctx)
-	s.mu.Lock()
-	f.withdraw = nil
-	abandoned := f.abandoned
-	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	if abandoned {
+	if call.Abandoned() {
 		leave()
 		return nil, limitError(c.FlightLimit)
 	}

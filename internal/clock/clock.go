@@ -1,5 +1,6 @@
-// Package clock tells how far time has moved, by the monotonic and the wall
-// clock: a token is over when either of them says so.
+// Package clock measures time by the monotonic and by the wall clock at once, so that
+// a token ends when either of them says so. It never knows what a token is, only the
+// span of its life.
 package clock
 
 import (
@@ -7,21 +8,20 @@ import (
 	"time"
 )
 
-// Clock tells how far time has moved since a client was made, by the monotonic
-// clock and by the wall clock. The first stops while a machine is suspended,
-// the second can be turned back; a token is over when either says so.
+// Clock measures how far time has moved since it was made. The monotonic clock
+// stops while a machine is suspended, and the wall clock can be turned back, so the
+// one that has moved further rules.
 //
-// A reading of the monotonic clock is half of what time.Now costs, so that is
-// all a cache hit does; the wall clock is looked at once a second at most.
+// A reading of the monotonic clock costs half of what time.Now does, so that is all
+// a cache hit takes; the wall clock is read at most once in wallInterval.
 type Clock struct {
 	base   time.Time
 	ahead  atomic.Int64 // how far the wall clock has gained on the monotonic one since base
-	lookAt atomic.Int64 // monotonic reading from which the wall clock is looked at again
-
-	shift atomic.Int64 // added to the wall clock by tests
-
+	lookAt atomic.Int64 // monotonic reading from which the wall clock is read again
+	shift  atomic.Int64 // added to the wall clock by tests
 }
 
+// wallInterval is how late a jump of the wall clock may be noticed.
 const wallInterval = time.Second
 
 // Reading is one moment on a clock.
@@ -38,8 +38,7 @@ func New() *Clock {
 	return c
 }
 
-// Mono returns the monotonic reading, having looked at the wall clock if that
-// is due.
+// Mono returns the monotonic reading, and reads the wall clock too if that is due.
 func (c *Clock) Mono() time.Duration {
 	now := time.Since(c.base)
 	if int64(now) >= c.lookAt.Load() {
@@ -48,7 +47,7 @@ func (c *Clock) Mono() time.Duration {
 	return now
 }
 
-// Look compares the two clocks.
+// Look reads both clocks and notes how far they differ.
 func (c *Clock) Look() Reading {
 	now := time.Now()
 	mono := now.Sub(c.base) // monotonic on both sides
@@ -59,8 +58,8 @@ func (c *Clock) Look() Reading {
 	return Reading{Mono: mono, Ahead: ahead, Time: wall}
 }
 
-// Since moves a monotonic reading forward by what the wall clock has gained since
-// it was so far ahead: of the two clocks, the later one rules.
+// Since returns a monotonic reading, moved forward by what the wall clock has gained
+// since it was so far ahead.
 func (c *Clock) Since(mono, ahead time.Duration) time.Duration {
 	return mono + max(0, time.Duration(c.ahead.Load())-ahead)
 }
@@ -69,12 +68,12 @@ func (c *Clock) Since(mono, ahead time.Duration) time.Duration {
 // forward as after a suspension, back as an administrator does.
 func (c *Clock) Shift(by time.Duration) { c.shift.Add(int64(by)) }
 
-// Span is the life of a token on a clock: readings of its monotonic side.
+// Span is the life of a token, in monotonic readings.
 type Span struct {
 	Renew, End time.Duration // from which it is renewed, and no longer handed out
 	Ahead      time.Duration // how far the wall clock was ahead when it was granted
-	Granted    time.Duration
+	Granted    time.Duration // when the token was asked for
 }
 
-// Age is the reading that counts for a token: that of the later clock.
+// Age returns the reading that is to be compared with those of a span.
 func (c *Clock) Age(s *Span) time.Duration { return c.Since(c.Mono(), s.Ahead) }

@@ -85,6 +85,8 @@ func TestAbandonedTasksAreCounted(t *testing.T) {
 	assert.Equal(t, 1, n)
 	assert.Equal(t, "the signer", parts)
 	other.End()
+	n, _ = g.Abandoned()
+	assert.Equal(t, 1, n, "the end of another task is none of this one")
 	task.End()
 	n, _ = g.Abandoned()
 	assert.Zero(t, n)

@@ -1,0 +1,27 @@
+package queue
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Whoever leaves the queue just as a place is given to them passes it on.
+func TestAPlaceThatNobodyTakes(t *testing.T) {
+	q := New(1)
+	leave, err := q.Enter(t.Context())
+	require.NoError(t, err)
+	turn := make(chan struct{})
+	at := q.waiting.PushBack(turn)
+	leave()
+	q.withdraw(at, turn)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = q.Enter(ctx)
+	assert.NoError(t, err)
+	assert.True(t, q.mu.TryLock(), "the queue is locked for good")
+	q.mu.Unlock()
+}
