@@ -468,3 +468,29 @@ func TestASignerThatComesBackLate(t *testing.T) {
 		assert.Zero(t, sent.Load())
 	})
 }
+
+// Checks that were left alone count as what hangs too.
+func TestSoManyChecksMayHang(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+		r := newRigOf(t, nil, certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+			<-release
+			return cert, nil
+		}))
+		check := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return r.client.Check(ctx, graph)
+		}
+		for range 64 {
+			require.ErrorContains(t, check(), "gave up waiting for the certificate source")
+		}
+		start := time.Now()
+		require.EqualError(t, check(), "certtoken: 64 calls still hang in the certificate source, so no other is made")
+		_, err := r.client.Token(t.Context(), graph)
+		require.ErrorContains(t, err, "certtoken: 64 requests of this client still hang in the certificate source")
+		assert.Zero(t, time.Since(start))
+		close(release)
+	})
+}
