@@ -72,7 +72,9 @@ func (s *hangingStore) Set(ctx context.Context, key string, value []byte, ttl ti
 	return s.Locker.Set(ctx, key, value, ttl)
 }
 
-func (s *hangingStore) TryLock(ctx context.Context, key string, ttl time.Duration) (func(context.Context) error, error) {
+func (s *hangingStore) TryLock(
+	ctx context.Context, key string, ttl time.Duration,
+) (func(context.Context) error, error) {
 	s.lock.call()
 	unlock, err := s.Locker.TryLock(context.WithoutCancel(ctx), key, ttl)
 	if unlock == nil {
@@ -392,7 +394,9 @@ type garbledAfterLock struct {
 	locked  atomic.Bool
 }
 
-func (s *garbledAfterLock) TryLock(ctx context.Context, key string, ttl time.Duration) (func(context.Context) error, error) {
+func (s *garbledAfterLock) TryLock(
+	ctx context.Context, key string, ttl time.Duration,
+) (func(context.Context) error, error) {
 	unlock, err := s.Locker.TryLock(ctx, key, ttl)
 	s.locked.Store(true)
 	return unlock, err

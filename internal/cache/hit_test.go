@@ -89,8 +89,10 @@ func TestPausesAfterFailedRenewals(t *testing.T) {
 		"long": {12 * time.Hour, 0, []time.Duration{
 			30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute,
 		}},
-		"the owner's": {12 * time.Hour, 90 * time.Second, []time.Duration{90 * time.Second, 90 * time.Second, 2 * time.Minute}},
-		"short":       {2 * time.Minute, 0, []time.Duration{12 * time.Second, 12 * time.Second}},
+		"the owner's": {12 * time.Hour, 90 * time.Second, []time.Duration{
+			90 * time.Second, 90 * time.Second, 2 * time.Minute,
+		}},
+		"short": {2 * time.Minute, 0, []time.Duration{12 * time.Second, 12 * time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, ch *Cache[token, string], o *owner) {
