@@ -252,6 +252,9 @@ func (c *Client) checkCredential(ctx context.Context) error {
 	if n, parts := c.work.Abandoned(); n >= workers.MaxAbandoned {
 		return fmt.Errorf("%d calls still hang in %s, so no other is made", n, parts)
 	}
+	limit := fmt.Errorf("no proof within %v: %w", c.cfg.requestLimit, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.requestLimit, limit)
+	defer cancel()
 	ctx, task := c.work.Begin(ctx)
 	if task == nil {
 		return ErrClosed

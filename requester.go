@@ -175,7 +175,7 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	} else {
 		err = r.explain(err)
 	}
-	event.Err, event.Elapsed = public(err), r.clock.Mono()-asked.Mono
+	event.Err, event.Elapsed = callerError(err), r.clock.Mono()-asked.Mono
 	r.ended(ctx, hooked, event)
 	return t, err
 }

@@ -263,36 +263,60 @@ func (s *sharedStore) callStore(ctx context.Context, k cache.Key, call func(cont
 // does: it may hang, panic, or be down. A miss is no failure, nor is the end of
 // the caller's own time.
 func (s *sharedStore) callNow(whole context.Context, k cache.Key, call func(context.Context) error) error {
-	select {
-	case s.calls <- struct{}{}:
-	default:
-		return errStoreDown // full of calls that don't return
+	if !s.admit(whole) {
+		return errStoreDown
 	}
 	ctx, cancel := context.WithTimeout(whole, storeLimit)
 	defer cancel()
-	done := make(chan error, 1)
+	done := make(chan storeAnswer, 1)
 	s.work.Go(partStore, func() { // within a flight, so never after Close has waited
 		defer func() { <-s.calls }()
-		err := errors.New("it ended its goroutine")
+		answer := storeAnswer{err: errors.New("it ended its goroutine")}
 		defer func() {
 			if recover() != nil {
-				err = errors.New("it panicked")
+				answer = storeAnswer{err: errors.New("it panicked")}
 			}
-			done <- err
+			done <- answer
 		}()
-		err = call(ctx)
+		err := call(ctx)
+		answer = storeAnswer{err: err, isMiss: errors.Is(err, ErrStoreMiss)} // a user's error can panic here
 	})
-	var err error
+	var answer storeAnswer
 	select {
-	case err = <-done:
+	case answer = <-done:
 	case <-ctx.Done():
-		err = fmt.Errorf("no answer within %v: %w", storeLimit, context.Cause(ctx))
+		answer.err = fmt.Errorf("no answer within %v: %w", storeLimit, context.Cause(ctx))
 	}
-	if err != nil && !errors.Is(err, ErrStoreMiss) && whole.Err() == nil {
+	if answer.err != nil && !answer.isMiss && whole.Err() == nil {
 		s.downUntil.Store(int64(s.clock.Mono() + storePause))
-		s.storeFailed(whole, k, err)
+		s.storeFailed(whole, k, answer.err)
 	}
-	return err
+	return answer.err
+}
+
+// storeAnswer is what one call of a store came to.
+type storeAnswer struct {
+	err    error
+	isMiss bool // the error says that the store doesn't have it
+}
+
+// admit waits until one call more may be under way, for as long as a call may take. In
+// a rush, calls wait for each other; where it takes longer, the store hangs.
+func (s *sharedStore) admit(ctx context.Context) bool {
+	select {
+	case s.calls <- struct{}{}:
+		return true
+	default:
+	}
+	limit := time.NewTimer(storeLimit)
+	defer limit.Stop()
+	select {
+	case s.calls <- struct{}{}:
+		return true
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // storeFailed tells the hooks.

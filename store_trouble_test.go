@@ -2,9 +2,11 @@ package certtoken_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -299,4 +301,43 @@ func TestZeroValues(t *testing.T) {
 	assert.Error(t, err)
 	var token certtoken.Token
 	assert.Empty(t, token.AccessToken())
+}
+
+// slowStore is a store whose calls take a while.
+type slowStore struct {
+	certtoken.Store
+	takes time.Duration
+}
+
+func (s slowStore) Get(ctx context.Context, key string) ([]byte, error) {
+	time.Sleep(s.takes)
+	return s.Store.Get(ctx, key)
+}
+
+func (s slowStore) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	time.Sleep(s.takes)
+	return s.Store.Set(ctx, key, value, ttl)
+}
+
+// In a rush the calls of a store wait for each other: it isn't taken for one that hangs.
+func TestARushUsesTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const keys = 300
+		srv, cert := fleet(t)
+		store := slowStore{certtoken.NewMemoryStore(), 2 * time.Millisecond}
+		failed := certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(e certtoken.Event) { t.Error(e.Err) }})
+		for range 2 {
+			client := process(t, srv, cert, store, failed)
+			var all sync.WaitGroup
+			for i := range keys {
+				all.Go(func() {
+					_, err := client.Token(t.Context(), fmt.Sprintf("https://api-%d.example/.default", i))
+					assert.NoError(t, err)
+				})
+			}
+			all.Wait()
+			time.Sleep(10 * time.Second) // for what is stored behind the callers
+		}
+		assert.Equal(t, keys, srv.Count(), "the second process asks the store alone")
+	})
 }

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -175,7 +174,7 @@ func left[T any](ctx context.Context, f *flight[T]) error {
 // have. A flight that nobody waited for has no result.
 func serves[T, G any](f *flight[T], want Want[T, G]) bool {
 	switch {
-	case errors.Is(f.err, errWithdrawn):
+	case f.withdrawn:
 		return false
 	case want.Claims != "":
 		return f.claims == want.Claims

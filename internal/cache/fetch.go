@@ -65,13 +65,16 @@ func (c *Cache[T, G]) run(ctx context.Context, call *Call[T, G]) {
 // false if it has landed before, because it was given up.
 func (c *Cache[T, G]) land(call *Call[T, G], out Fetched[T]) (kept bool, pause time.Duration) {
 	f, s := call.flight, call.slot
+	// An error can be one of the user's, whose methods run when it is looked at. So it is
+	// looked at before the mutex is taken.
+	withdrawn, verdict := isWithdrawn(out.Err), c.judge(out.Err, &s.key)
 	s.mu.Lock()
 	if f.landed {
 		s.mu.Unlock()
 		return false, 0
 	}
 	f.landed = true
-	f.token, f.shared, f.err = out.Token, out.Shared, out.Err
+	f.token, f.shared, f.err, f.withdrawn = out.Token, out.Shared, out.Err, withdrawn
 	if c.Work.Closed() {
 		f.token, f.err = nil, ErrClosed
 	}
@@ -81,17 +84,37 @@ func (c *Cache[T, G]) land(call *Call[T, G], out Fetched[T]) (kept bool, pause t
 	case f.err == nil:
 		st.failures, st.refused, st.claims = 0, nil, f.claims
 		c.put(s, f.token)
-	case errors.Is(f.err, errWithdrawn):
+	case f.withdrawn:
 		st.forced = st.forced && call.Want.InsteadOf == nil
 		s.renew.Store(f.renewBefore)
 	default:
-		pause = c.noteFailure(call)
+		pause = c.noteFailure(call, verdict)
 	}
 	s.prune()
 	s.mu.Unlock()
 	close(f.done)
 	c.table.tidy(c.Clock.Mono())
 	return true, pause
+}
+
+// isWithdrawn reports whether a flight ended because nobody waited any more. A user's
+// error that panics when it is asked is another one.
+func isWithdrawn(err error) (is bool) {
+	defer func() { _ = recover() }()
+	return errors.Is(err, errWithdrawn)
+}
+
+// judge is the owner's verdict, or none if the owner panics over a user's error.
+func (c *Cache[T, G]) judge(err error, k *Key) (v Verdict) {
+	if err == nil {
+		return Verdict{}
+	}
+	defer func() {
+		if recover() != nil {
+			v = Verdict{}
+		}
+	}()
+	return c.Owner.Judge(err, k)
 }
 
 // put makes a token the slot's. The order of its steps is that of hit turned
@@ -107,9 +130,9 @@ func (c *Cache[T, G]) put(s *Slot[T], t *T) {
 // noteFailure remembers what concerns later callers, and returns the pause before
 // the next renewal. What came of a request with claims may be due to them: of that,
 // only what is general concerns the others. The caller holds the slot's mutex.
-func (c *Cache[T, G]) noteFailure(call *Call[T, G]) time.Duration {
+func (c *Cache[T, G]) noteFailure(call *Call[T, G], verdict Verdict) time.Duration {
 	s, f, before := call.slot, call.flight, call.Before
-	st, now, verdict := s.record(), c.Clock.Look(), c.Owner.Judge(f.err, &s.key)
+	st, now := s.record(), c.Clock.Look()
 	if verdict.Remember > 0 && (verdict.General || f.claims == "") {
 		st.refused = &refusal{err: f.err, until: now.Mono + verdict.Remember, ahead: now.Ahead, condition: verdict.Condition}
 	}
@@ -135,9 +158,15 @@ func (c *Cache[T, G]) noteFailure(call *Call[T, G]) time.Duration {
 
 // tellFailure tells the owner of a renewal behind the callers that failed.
 func (c *Cache[T, G]) tellFailure(call *Call[T, G], pause time.Duration) {
-	if err := call.flight.err; call.Want.behind && err != nil && !errors.Is(err, ErrClosed) {
-		quietly(func() { c.Owner.RenewalFailed(&call.slot.key, call.Before, err, pause) })
+	err := call.flight.err
+	if !call.Want.behind || err == nil {
+		return
 	}
+	quietly(func() {
+		if !errors.Is(err, ErrClosed) {
+			c.Owner.RenewalFailed(&call.slot.key, call.Before, err, pause)
+		}
+	})
 }
 
 // abandon gives up a flight whose time is long over. Its waiters get an error, and

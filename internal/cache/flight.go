@@ -33,7 +33,7 @@ type flight[T any] struct {
 
 	// Slot.mu guards these.
 	waiting   int    // callers
-	withdraw  func() // ends the flight's last wait for its turn; nil: it has not waited yet
+	withdraw  func() // ends the wait for the first turn; nil: it hasn't waited for one
 	landed    bool
 	abandoned bool   // its time was over before it ended,
 	hungIn    string // in this part of the program
@@ -43,4 +43,6 @@ type flight[T any] struct {
 	token  *T
 	shared bool // the token is one that other processes have too
 	err    error
+
+	withdrawn bool // the error is that nobody waited any more
 }

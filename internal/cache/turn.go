@@ -44,32 +44,43 @@ func (c *Cache[T, G]) turn(call *Call[T, G]) (ctx context.Context, leave func(),
 	return ctx, func() { stop(); give() }, nil
 }
 
-// enter waits in the queue, for as long as somebody waits for the flight. So the
-// number of flights in the queue is bounded by that of the callers.
+// enter waits for a place, and gives it back if the flight must not go on.
 func (c *Cache[T, G]) enter(call *Call[T, G]) (leave func(), err error) {
-	s, f := call.slot, call.flight
-	ctx, withdraw := context.WithCancelCause(call.whole)
-	defer withdraw(nil)
-	s.mu.Lock()
-	unwanted := f.waiting == 0 && !call.Want.behind
-	f.withdraw = func() { withdraw(errWithdrawn) }
-	s.mu.Unlock()
-	if unwanted {
-		return nil, errWithdrawn
-	}
-	leave, err = c.Queue.Enter(ctx)
-	if err != nil {
-		return nil, err
+	leave, ok := c.Queue.TryEnter()
+	if !ok {
+		if leave, err = c.queue(call); err != nil {
+			return nil, err
+		}
 	}
 	if call.Abandoned() {
 		leave()
 		return nil, limitError(c.FlightLimit)
 	}
-	if err := c.tooManyAbandoned(s); err != nil {
+	if err := c.tooManyAbandoned(call.slot); err != nil {
 		leave()
 		return nil, err
 	}
 	return leave, nil
+}
+
+// queue waits in the queue. Before its first turn, a flight that nobody waits for any
+// more leaves the queue, so that a rush of callers who have gone doesn't hold up those
+// who have come since. A flight that has had a turn goes on without its callers, and so
+// does a renewal, for which nobody waits from the start.
+func (c *Cache[T, G]) queue(call *Call[T, G]) (leave func(), err error) {
+	s, f := call.slot, call.flight
+	ctx, withdraw := context.WithCancelCause(call.whole)
+	defer withdraw(nil)
+	if call.deadline.IsZero() && !call.Want.behind {
+		s.mu.Lock()
+		unwanted := f.waiting == 0
+		f.withdraw = func() { withdraw(errWithdrawn) }
+		s.mu.Unlock()
+		if unwanted {
+			return nil, errWithdrawn
+		}
+	}
+	return c.Queue.Enter(ctx)
 }
 
 // tooManyAbandoned returns an error if so many flights were given up and still run

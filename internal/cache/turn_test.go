@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -245,4 +246,103 @@ func TestARenewalInTheQueue(t *testing.T) {
 		synctest.Wait()
 		assert.NotSame(t, first, c.Get("", "", []string{"a"}, "", 0))
 	}, places(1))
+}
+
+// Callers who are less patient than a source still get a token in the end: the flight
+// goes on without them while a place is free.
+func TestAFlightGoesOnWithoutItsCallers(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		var x exchanges
+		o.fetch = func(_ context.Context, call *Call[token, string]) error {
+			time.Sleep(1500 * time.Millisecond) // a slow source
+			_, err := x.exchange(call, 0)
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, (<-acquiring(ctx, c, keyOf("a"), want{})).err, context.DeadlineExceeded)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.NotNil(t, c.Get("", "", []string{"a"}, "", 0))
+	})
+}
+
+// A flight that has had a turn isn't dropped before its next one, though its callers
+// have gone and all places are taken.
+func TestASecondTurnIsWaitedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		var x exchanges
+		o.fetch = func(_ context.Context, call *Call[token, string]) error {
+			if call.Key.Scopes[0] == "other" {
+				_, err := x.exchange(call, 10*time.Second)
+				return err
+			}
+			if _, err := x.exchange(call, time.Second); err != nil {
+				return err
+			}
+			time.Sleep(time.Second)
+			_, err := x.exchange(call, time.Second)
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		first := acquiring(ctx, c, keyOf("a"), want{})
+		other := acquiring(t.Context(), c, keyOf("other"), want{})
+		assert.Error(t, (<-first).err)
+		assert.NoError(t, (<-other).err)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		assert.NotNil(t, c.Get("", "", []string{"a"}, "", 0))
+	}, places(1))
+}
+
+// A renewal behind the callers waits in the queue, whoever joins it and leaves.
+func TestARenewalIsNotWithdrawn(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		_, err := c.Acquire(t.Context(), keyOf("a"), want{})
+		require.NoError(t, err)
+		var x exchanges
+		o.set(func(o *owner) {
+			o.fetch = func(_ context.Context, call *Call[token, string]) error {
+				_, err := x.exchange(call, 10*time.Second)
+				return err
+			}
+		})
+		time.Sleep(46 * time.Minute)
+		other := acquiring(t.Context(), c, keyOf("other"), want{})
+		assert.NotNil(t, c.Get("", "", []string{"a"}, "", 0), "it starts the renewal")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.Error(t, (<-acquiring(ctx, c, keyOf("a"), want{Fresh: true})).err)
+		assert.NoError(t, (<-other).err)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 3, c.Get("", "", []string{"a"}, "", 0).n)
+		assert.Empty(t, o.heard())
+	}, places(1))
+}
+
+// panicking is an error of a user whose methods panic.
+type panicking struct{}
+
+func (panicking) Error() string { return "oops" }
+func (panicking) Is(error) bool { panic("Is") }
+func (panicking) As(any) bool   { panic("As") }
+
+// judging is an owner that looks at the error.
+type judging struct{ *owner }
+
+func (o judging) Judge(err error, _ *Key) Verdict {
+	return Verdict{General: errors.Is(err, context.Canceled)}
+}
+
+func TestAnErrorThatPanicsBlocksNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		c.Owner = judging{o}
+		o.failWith(panicking{})
+		got := <-acquiring(t.Context(), c, keyOf("a"), want{})
+		assert.Equal(t, panicking{}, got.err)
+		o.failWith(nil)
+		assert.NoError(t, (<-acquiring(t.Context(), c, keyOf("a"), want{})).err)
+	})
 }

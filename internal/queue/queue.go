@@ -43,6 +43,17 @@ func (q *Queue) Enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
+// TryEnter takes a place if one is free now, and doesn't wait.
+func (q *Queue) TryEnter() (leave func(), ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.free == 0 {
+		return nil, false
+	}
+	q.free--
+	return sync.OnceFunc(q.leave), true
+}
+
 // leave gives a place to whoever came first.
 func (q *Queue) leave() {
 	q.mu.Lock()

@@ -121,3 +121,18 @@ func TestAPlaceIsNeverLost(t *testing.T) {
 		require.NoError(t, err, "a place was lost")
 	}
 }
+
+func TestTryEnterTakesOnlyAFreePlace(t *testing.T) {
+	q := queue.New(1)
+	leave, ok := q.TryEnter()
+	require.True(t, ok)
+	_, ok = q.TryEnter()
+	assert.False(t, ok)
+	leave()
+	leave()
+	again, ok := q.TryEnter()
+	require.True(t, ok)
+	_, ok = q.TryEnter()
+	assert.False(t, ok, "a place is given back once")
+	again()
+}

@@ -148,11 +148,12 @@ func (t *Task) Part() string {
 	return unnamed
 }
 
-// Abandon notes that nobody waits for the task any more, though it still runs.
+// Abandon notes that nobody waits for the task any more, though it still runs. After
+// its End it does nothing.
 func (t *Task) Abandon() {
 	t.group.mu.Lock()
 	defer t.group.mu.Unlock()
-	if !t.abandoned {
+	if _, runs := t.group.tasks[t]; runs && !t.abandoned {
 		t.abandoned = true
 		t.group.abandoned++
 	}

@@ -116,3 +116,12 @@ func TestSleep(t *testing.T) {
 		assert.Equal(t, time.Minute+time.Second, time.Since(start))
 	})
 }
+
+func TestATaskThatHasEndedIsNotAbandoned(t *testing.T) {
+	g := workers.New()
+	_, task := g.Begin(t.Context())
+	task.End()
+	task.Abandon()
+	n, _ := g.Abandoned()
+	assert.Zero(t, n)
+}
