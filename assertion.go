@@ -100,7 +100,7 @@ func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time)
 	}
 	token := jwt.Token{
 		Header: a.header(cert),
-		Claims: a.claims(now),
+		Claims: a.claimsSet(now),
 		Method: signingMethods[a.Algorithm],
 	}
 	signed, err := token.SignedString(signingKey{ctx, cert.Signer})
@@ -190,7 +190,7 @@ func x5c(cert *Certificate) []string {
 	return chain
 }
 
-func (a Assertion) claims(now time.Time) jwt.Claims {
+func (a Assertion) claimsSet(now time.Time) jwt.Claims {
 	set := assertionClaims{
 		Audience:  a.Audience,
 		Issuer:    a.ClientID,

@@ -36,7 +36,7 @@ type Certificate struct {
 
 	format     string       // of the file it was read from
 	deviations []string     // what that file has that crypto/x509 doesn't read
-	names      *thumbprints // of the leaf that it was made with; nil: it was built by hand
+	digests    *thumbprints // of the leaf that it was made with; nil: it was built by hand
 }
 
 // CertSource supplies the certificate that signs. It is asked once for each
@@ -108,7 +108,7 @@ func newCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	c.names = thumbprintsOf(leaf)
+	c.digests = thumbprintsOf(leaf)
 	return c, nil
 }
 
@@ -207,8 +207,8 @@ func (c *Certificate) valid(now time.Time) error {
 
 // thumbprints returns those of the leaf as it is now.
 func (c *Certificate) thumbprints() *thumbprints {
-	if c.names != nil && c.names.leaf == c.Leaf {
-		return c.names
+	if c.digests != nil && c.digests.leaf == c.Leaf {
+		return c.digests
 	}
 	return thumbprintsOf(c.Leaf)
 }
@@ -238,5 +238,5 @@ func keyThumbprintHex(pub *rsa.PublicKey) string {
 
 // pair is c as TLS handshakes present it.
 func (c *Certificate) pair() *mtls.Pair {
-	return &mtls.Pair{Leaf: c.Leaf, Chain: c.Chain, Signer: c.Signer, Usable: c.Valid}
+	return &mtls.Pair{Leaf: c.Leaf, Chain: c.Chain, Signer: c.Signer, Valid: c.Valid}
 }

@@ -111,7 +111,7 @@ func newClient(
 	}
 	tokens := &fetcher{authority: authority, requester: c.requester, hooks: c.hooks, work: c.work}
 	if cfg.store != nil {
-		tokens.shared = &sharedStore{
+		tokens.store = &sharedStore{
 			store: cfg.store, keys: func() []seal.Key { return keys },
 			clientID: clientID, capabilities: cfg.capabilities, clock: c.clock, work: c.work,
 			failed: c.hooks.StoreFailed, bindings: c.bindings, calls: make(chan struct{}, maxStoreCalls),

@@ -24,9 +24,9 @@ type credential interface {
 	// prove makes what was obtained a proof for one attempt of a request.
 	prove(ctx context.Context, authority Authority, obtained proof) (proof, error)
 
-	// renew is told that the endpoint refused a proof for its certificate or its
+	// replace is told that the endpoint refused a proof for its certificate or its
 	// time, and obtains another one if there is one now.
-	renew(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool)
+	replace(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool)
 
 	// granted is told that the endpoint granted a token for a proof.
 	granted(ctx context.Context, p proof)
@@ -39,9 +39,9 @@ type credential interface {
 	// name is the thumbprint of the certificate that signed last, or "".
 	name() string
 
-	// bound returns the binding of the certificate in use, or nil where tokens are
+	// binding returns the binding of the certificate in use, or nil where tokens are
 	// bound to no certificate.
-	bound(ctx context.Context) (*mtls.Binding, error)
+	binding(ctx context.Context) (*mtls.Binding, error)
 }
 
 // proof is what one attempt shows.
@@ -112,7 +112,7 @@ func (k *certCredential) prove(ctx context.Context, authority Authority, p proof
 	return p, err
 }
 
-func (k *certCredential) bound(ctx context.Context) (*mtls.Binding, error) {
+func (k *certCredential) binding(ctx context.Context) (*mtls.Binding, error) {
 	if k.bindings == nil {
 		return nil, nil
 	}
@@ -145,9 +145,9 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 	return cert, nil
 }
 
-// renew tells the source that its certificate was refused, and returns another one
+// replace tells the source that its certificate was refused, and returns another one
 // if the source has one now.
-func (k *certCredential) renew(ctx context.Context, _ Authority, refused proof, why *TokenError) (proof, bool) {
+func (k *certCredential) replace(ctx context.Context, _ Authority, refused proof, why *TokenError) (proof, bool) {
 	source, ok := k.source.(Reloader)
 	if !ok {
 		return proof{}, false
@@ -272,7 +272,7 @@ func (k *certCredential) followClock(authority Authority, refused proof, why *To
 		return false
 	}
 	tolerance, limit := authority.clockLimits()
-	offset := surelyAhead(why.date, refused.made, k.clock.Look().Time)
+	offset := leastOffset(why.date, refused.made, k.clock.Look().Time)
 	if offset.Abs() > limit {
 		return false
 	}
@@ -287,10 +287,10 @@ func (k *certCredential) followClock(authority Authority, refused proof, why *To
 	return (offset - refused.offset).Abs() > tolerance
 }
 
-// surelyAhead is how far the endpoint's clock is at least ahead of ours, or behind
+// leastOffset is how far the endpoint's clock is at least ahead of ours, or behind
 // if it is negative. The endpoint wrote its date, which has whole seconds, at some
 // moment between the making of the proof and now: a slow answer is no drift.
-func surelyAhead(date, made, now time.Time) time.Duration {
+func leastOffset(date, made, now time.Time) time.Duration {
 	if ahead := date.Sub(now); ahead > 0 {
 		return ahead
 	}

@@ -102,7 +102,7 @@ func (k *federatedCredential) fetch(ctx context.Context, audience string) (proof
 	return proof{assertion: assertion, audience: audience}, nil
 }
 
-func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused proof, _ *TokenError) (proof, bool) {
+func (k *federatedCredential) replace(ctx context.Context, _ Authority, refused proof, _ *TokenError) (proof, bool) {
 	if source, ok := k.source.(refresher); ok {
 		leave := workers.Enter(ctx, partAssertionSource)
 		source.refresh(ctx, refused.assertion)
@@ -116,7 +116,7 @@ func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused pr
 func (k *federatedCredential) followClock(Authority, proof, *TokenError) bool { return false }
 func (k *federatedCredential) granted(context.Context, proof)                 {}
 func (k *federatedCredential) name() string                                   { return "" }
-func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error)   { return nil, nil }
+func (k *federatedCredential) binding(context.Context) (*mtls.Binding, error) { return nil, nil }
 
 // checkAssertion reports whether a text is shaped like a signed JWT: three parts
 // in base64url, the first of them a JSON object that names its algorithm (RFC

@@ -14,7 +14,7 @@ import (
 type fetcher struct {
 	authority Authority
 	requester *requester
-	shared    *sharedStore // nil: none
+	store     *sharedStore // nil: none
 	hooks     Hooks
 	work      *workers.Group
 }
@@ -28,16 +28,16 @@ func (f *fetcher) Fetch(ctx context.Context, call *tokenCall) cache.Fetched[Toke
 	if err != nil {
 		return cache.Fetched[Token]{Err: err}
 	}
-	origin := func() (*Token, error) { return f.requester.request(ctx, authority, call) }
-	if f.shared == nil || call.Want.Once {
+	origin := func() (*Token, error) { return f.requester.requestToken(ctx, authority, call) }
+	if f.store == nil || call.Want.Once {
 		t, err := origin()
 		return cache.Fetched[Token]{Token: t, Err: err}
 	}
-	bound, err := f.requester.credential.bound(ctx)
+	binding, err := f.requester.credential.binding(ctx)
 	if err != nil {
 		return cache.Fetched[Token]{Err: err}
 	}
-	return f.shared.fetch(ctx, authority, call, bound, origin)
+	return f.store.fetch(ctx, authority, call, binding, origin)
 }
 
 // Life is the token's.
@@ -50,7 +50,7 @@ func (*fetcher) Judge(err error, k *cache.Key) cache.Verdict { return judge(err,
 func (f *fetcher) Condition() string { return f.requester.credential.name() }
 
 // Recall returns a remembered error with the time for which it still is.
-func (*fetcher) Recall(err error, left time.Duration) error { return again(err, left) }
+func (*fetcher) Recall(err error, left time.Duration) error { return rememberedError(err, left) }
 
 // Missed tells the hooks that a caller has to wait.
 func (f *fetcher) Missed(k *cache.Key) { emit(f.hooks.Miss, eventAbout(k)) }

@@ -7,11 +7,6 @@ import (
 	"time"
 )
 
-// refusedFor is how long a certificate that an endpoint refused stands back
-// behind the others: long enough for a registration to spread, short enough
-// that the newer one is tried before the older one ends.
-const refusedFor = 10 * time.Minute
-
 // NewestValid joins sources for the time of a rotation, in which the new
 // certificate isn't registered everywhere yet. It uses the certificate that is
 // valid and has the latest NotBefore; one that the endpoint refused stands back
@@ -126,7 +121,7 @@ func (n *newestValid) standBack(refused *Certificate) {
 			delete(n.refused, sum)
 		}
 	}
-	n.refused[refused.sha256()] = now.Add(refusedFor)
+	n.refused[refused.sha256()] = now.Add(standBackTime)
 }
 
 // all calls f for all members at once, each of which has a time limit, and joins

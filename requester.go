@@ -46,19 +46,19 @@ type requester struct {
 // tokenCall is one fetch of a token for a cache.
 type tokenCall = cache.Call[Token, Grant]
 
-// request gets a token from the endpoint: up to three attempts at what may
+// requestToken gets a token from the endpoint: up to three attempts at what may
 // pass, and one more each for a clock and for a certificate that the endpoint
 // blamed and that could be replaced. Every attempt has a proof of its own; an
 // assertion that is signed here has a new jti.
 // A grant that can be redeemed once is sent again only if it can't have been. What
 // passes when a registration has spread is repeated for as long as that was asked for.
-func (q *requester) request(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
+func (q *requester) requestToken(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
 	wanted, err := claims.WithCapabilities(call.Want.Claims, q.capabilities)
 	if err != nil {
 		return nil, err
 	}
 	run := requestRun{
-		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.params(), claims: wanted,
+		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.params(), claimsParam: wanted,
 		correlationID: newUUID(),
 	}
 	began := time.Now()
@@ -104,7 +104,7 @@ type requestRun struct {
 	authority     Authority
 	key           cache.Key
 	grant         grantParams
-	claims        string
+	claimsParam   string
 	correlationID string
 
 	sent  int
@@ -216,8 +216,8 @@ func (r *requestRun) form() url.Values {
 	if len(r.key.Scopes) > 0 {
 		form.Set("scope", strings.Join(r.key.Scopes, " "))
 	}
-	if r.claims != "" {
-		form.Set("claims", r.claims)
+	if r.claimsParam != "" {
+		form.Set("claims", r.claimsParam)
 	}
 	for name, values := range r.authority.params {
 		form[name] = values
@@ -279,7 +279,7 @@ func (r *requestRun) removeCause(ctx context.Context, err error) bool {
 	}
 	if !r.reloaded && blamed() {
 		r.reloaded = true
-		next, ok := r.credential.renew(ctx, r.authority, r.proof, te)
+		next, ok := r.credential.replace(ctx, r.authority, r.proof, te)
 		if ok {
 			r.next = &next
 		}

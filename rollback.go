@@ -11,6 +11,11 @@ import (
 // which somebody notices that the new certificate isn't registered.
 const rollbackLimit = 24 * time.Hour
 
+// standBackTime is how long a certificate that the endpoint refused isn't used while
+// there is another one, here and in [NewestValid]. A new registration has spread by
+// then, and the refused certificate is tried again before the other one ends.
+const standBackTime = 10 * time.Minute
+
 // rollback keeps the pair that was in the files before, for the time in which the
 // endpoint refuses the new one. The pair must have been granted a token in this
 // process: one that never worked is no better than the new one. Its zero value is
@@ -72,7 +77,7 @@ func (r *rollback) refused(cert, inFiles *Certificate, now time.Time) bool {
 		r.before = nil // it doesn't work any more either
 		return true
 	case sameLeaf(cert, r.current):
-		r.standsBack = now.Add(refusedFor)
+		r.standsBack = now.Add(standBackTime)
 		return r.isBack(now)
 	}
 	return false

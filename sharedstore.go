@@ -99,7 +99,7 @@ func (s *sharedStore) fetch(
 			return cache.Fetched[Token]{Token: t, Shared: true, After: func(bool) { unlock() }}
 		}
 	}
-	orElse(unlock, func() { out.Token, out.Err = origin() })
+	runOrUndo(unlock, func() { out.Token, out.Err = origin() })
 	out.After = func(kept bool) {
 		defer unlock()
 		if t := out.Token; kept && t != nil && t.secret().user().binding == b {
@@ -109,9 +109,9 @@ func (s *sharedStore) fetch(
 	return out
 }
 
-// orElse calls f, and undo if that panics or ends the goroutine, as a source, a
+// runOrUndo calls f, and undo if that panics or ends the goroutine, as a source, a
 // signer or a hook can.
-func orElse(undo, f func()) {
+func runOrUndo(undo, f func()) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -208,7 +208,7 @@ func (s *sharedStore) lock(ctx context.Context, l *search) (t *Token, unlock fun
 		if !held {
 			release = unlock
 		}
-		orElse(release, func() { t = s.load(ctx, l) }) // a hook may be told of an entry
+		runOrUndo(release, func() { t = s.load(ctx, l) }) // a hook may be told of an entry
 		if t != nil {
 			release()
 			return t, unlock

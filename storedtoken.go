@@ -44,7 +44,7 @@ func (st storedToken) token(asked []string, at clock.Reading, b *mtls.Binding) *
 	if !syntax.IsVisible(st.Access+st.Type) || st.Access == "" || st.Type == "" || lifetime <= 0 || lifetime > exchange.MaxLife || granted.After(at.Time.Add(maxBackdate)) {
 		return nil
 	}
-	if !granted.Add(usable(lifetime)).After(at.Time) {
+	if !granted.Add(handOutTime(lifetime)).After(at.Time) {
 		return nil
 	}
 	g := exchange.Answer{Access: st.Access, Type: st.Type, Scopes: st.Scopes, Lifetime: lifetime, Extra: st.Extra, Refresh: st.Refresh, ID: st.ID}

@@ -80,7 +80,7 @@ func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Bindi
 	}
 	renewIn := renewAfter(life, g.RefreshIn)
 	return &Token{
-		secret:  secretly(s),
+		secret:  hidden(s),
 		typ:     g.Type,
 		scopes:  scopes,
 		expires: at.Time.Add(g.Lifetime).UnixNano(),
@@ -88,17 +88,17 @@ func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Bindi
 		life: clock.Span{
 			Granted: at.Mono,
 			Renew:   at.Mono + renewIn,
-			End:     at.Mono + usable(life),
+			End:     at.Mono + handOutTime(life),
 			Ahead:   at.Ahead,
 		},
 	}
 }
 
-// secretly puts secrets where no reflection finds them.
-func secretly(s secrets) func() secrets { return func() secrets { return s } }
+// hidden puts secrets where no reflection finds them.
+func hidden(s secrets) func() secrets { return func() secrets { return s } }
 
-// usable is how long a token of the given lifetime is handed out.
-func usable(lifetime time.Duration) time.Duration {
+// handOutTime is how long a token of the given lifetime is handed out.
+func handOutTime(lifetime time.Duration) time.Duration {
 	return lifetime - min(maxEndMargin, time.Duration(float64(lifetime)*endPart))
 }
 

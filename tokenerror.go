@@ -195,8 +195,8 @@ func judge(err error, k *cache.Key) cache.Verdict {
 	return cache.Verdict{}
 }
 
-// again is an error as a later caller is given it: RetryAfter is what is left.
-func again(err error, left time.Duration) error {
+// rememberedError is an error as a later caller is given it: RetryAfter is what is left.
+func rememberedError(err error, left time.Duration) error {
 	var te *TokenError
 	if errors.As(err, &te) {
 		return te.remembered(left)

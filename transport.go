@@ -87,12 +87,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	return t.answer(req, resp, token)
+	return t.answerChallenge(req, resp, token)
 }
 
-// answer deals with a 401. It acquires a token as the resource wants it and repeats the
+// answerChallenge deals with a 401. It acquires a token as the resource wants it and repeats the
 // request. Where one of the two isn't possible, the caller is given the 401.
-func (t *Transport) answer(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
+func (t *Transport) answerChallenge(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
 	challenge := claims.Read(resp.Header.Values("WWW-Authenticate"))
 	if challenge.Claims == "" && !challenge.InvalidToken && !t.RenewOn401 {
 		return resp, nil
