@@ -9,8 +9,8 @@ import (
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// fetcher gets the tokens that a client's caches keep, and tells the hooks what
-// becomes of them.
+// fetcher gets the tokens that a client's caches keep, and calls the hooks that are about
+// them.
 type fetcher struct {
 	authority Authority
 	requester *requester
@@ -21,7 +21,7 @@ type fetcher struct {
 
 var _ cache.Owner[Token, Grant] = (*fetcher)(nil)
 
-// Fetch gets a token from the shared store if there is one, or else from the
+// Fetch gets a token from the shared store, if the client has one, or else from the
 // endpoint.
 func (f *fetcher) Fetch(ctx context.Context, call *tokenCall) cache.Fetched[Token] {
 	authority, err := f.authority.forTenant(call.Key.Tenant)
@@ -40,16 +40,17 @@ func (f *fetcher) Fetch(ctx context.Context, call *tokenCall) cache.Fetched[Toke
 	return f.store.fetch(ctx, authority, call, binding, origin)
 }
 
-// Life is the token's.
+// Life returns the span in which the token is handed out and renewed.
 func (*fetcher) Life(t *Token) *clock.Span { return &t.life }
 
 // Judge says what is to be remembered of an error.
 func (*fetcher) Judge(err error, k *cache.Key) cache.Verdict { return judge(err, k) }
 
-// Condition names the certificate in use: a refusal of another one is void.
+// Condition names the certificate in use. A remembered refusal counts only as long as
+// that is the certificate that was refused.
 func (f *fetcher) Condition() string { return f.requester.credential.name() }
 
-// Recall returns a remembered error with the time for which it still is.
+// Recall returns a remembered error with the time for which it is still remembered.
 func (*fetcher) Recall(err error, left time.Duration) error { return rememberedError(err, left) }
 
 // Missed tells the hooks that a caller has to wait.
