@@ -76,7 +76,8 @@ func AuthorizationCode(code, redirectURI, codeVerifier string) Grant {
 		form.Set("code_verifier", codeVerifier)
 	}
 	err := checkSecret("the code", code)
-	if err == nil && codeVerifier != "" && (len(codeVerifier) < 43 || len(codeVerifier) > 128 || !syntax.IsVisible(codeVerifier)) {
+	length := len(codeVerifier)
+	if err == nil && length > 0 && (length < 43 || length > 128 || !syntax.IsVisible(codeVerifier)) {
 		err = errors.New("the code verifier is not 43 to 128 characters (RFC 7636 §4.1)")
 	}
 	return newGrant(grantParams{name: "AuthorizationCode", form: form, once: true, err: err})

@@ -12,7 +12,7 @@ import (
 	"github.com/certtoken/certtoken/internal/syntax"
 )
 
-// maxStoreEntry is as much as is opened of an entry.
+// maxStoreEntry is the size of the largest entry that is opened, in bytes.
 const maxStoreEntry = 2 * exchange.MaxBody
 
 // storedToken is an entry before it is sealed.
@@ -36,20 +36,24 @@ func newStoredToken(t *Token) storedToken {
 	}
 }
 
-// token is the entry as a token of this process, or nil if it is over or makes
-// no sense.
+// token makes a token of this process from an entry, or returns nil if the entry has
+// expired or isn't plausible.
 func (st storedToken) token(asked []string, at clock.Reading, b *mtls.Binding) *Token {
 	granted, expires := time.Unix(0, st.Granted), time.Unix(0, st.Expires)
 	lifetime := expires.Sub(granted)
-	if !syntax.IsVisible(st.Access+st.Type) || st.Access == "" || st.Type == "" || lifetime <= 0 || lifetime > exchange.MaxLife || granted.After(at.Time.Add(maxBackdate)) {
+	if !syntax.IsVisible(st.Access+st.Type) || st.Access == "" || st.Type == "" ||
+		lifetime <= 0 || lifetime > exchange.MaxLife || granted.After(at.Time.Add(maxBackdate)) {
 		return nil
 	}
 	if !granted.Add(handOutTime(lifetime)).After(at.Time) {
 		return nil
 	}
-	g := exchange.Answer{Access: st.Access, Type: st.Type, Scopes: st.Scopes, Lifetime: lifetime, Extra: st.Extra, Refresh: st.Refresh, ID: st.ID}
-	// The answer lies back by so much on this process's clocks too.
-	// If it was granted in what this clock takes for the future, it starts now.
+	g := exchange.Answer{
+		Access: st.Access, Type: st.Type, Scopes: st.Scopes, Lifetime: lifetime,
+		Extra: st.Extra, Refresh: st.Refresh, ID: st.ID,
+	}
+	// The token's life began when it was granted, also on this process's clocks. If that
+	// is in the future by this machine's clock, it begins now.
 	past := clock.Reading{Mono: at.Mono - max(0, at.Time.Sub(granted)), Ahead: at.Ahead, Time: granted}
 	t := newToken(g, asked, past, b)
 	t.renew = st.Renew
