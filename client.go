@@ -162,10 +162,10 @@ func userAgent(program string) string {
 // does. Otherwise all callers who ask for the same token wait for one request, each
 // until its own context ends.
 //
-// The request has up to three attempts in 30 s, which include the pauses that the
-// endpoint asks for. When many requests are under way it first waits its turn
+// The request has up to three attempts in 30 s ([WithRequestTimeouts]), which include
+// the pauses that the endpoint asks for. When many requests are under way it first waits its turn
 // ([WithMaxConcurrentExchanges]). It goes on when its callers have left, and its token
-// is kept. If a part of the program, such as a signer, ignores the end of these 30 s,
+// is kept. If a part of the program, such as a signer, ignores the end of this time,
 // the request is given up 5 s later: the error names the part, and the next caller
 // starts another request. A refusal is remembered for a second, and throttling for as
 // long as the endpoint asks, up to 5 min. Meanwhile callers get the same error without

@@ -84,8 +84,8 @@ func CertFile(path string, opts ...CertOption) *FileSource {
 }
 
 // Certificate returns the pair in the files, or the last good one. Errors are
-// those of [ParseCertificate] and of the file system. It returns one only if no good
-// pair was ever read, or the context ended. It may be called from many goroutines.
+// those of [ParseCertificate] and of the file system. It returns an error only if no
+// good pair was ever read, or the context ended. It may be called from many goroutines.
 func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	state, err := s.refresh(ctx, false)
 	if err != nil {

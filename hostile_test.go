@@ -152,8 +152,8 @@ func TestEscapedEchoesShowNoGrant(t *testing.T) {
 	}
 }
 
-// A RoundTripper needn't say what request it answered: where a redirect came
-// from is then unknown, and nobody gets the token.
+// A RoundTripper may leave out which request it answered. Then it isn't known where a
+// redirect came from, and the token isn't sent.
 func TestRedirectsOfAForgetfulBase(t *testing.T) {
 	const a, b, c = "https://a.example.com/", "https://b.example.com/", "https://c.example.com/"
 	for name, hops := range map[string][]hop{
