@@ -228,7 +228,7 @@ func (r *requestRun) form() url.Values {
 // exchangeRequest is what is sent, with what its answer may be.
 func (r *requestRun) exchangeRequest() *exchange.Request {
 	req := &exchange.Request{
-		Endpoint: r.authority.endpoint(), Form: r.form(), CorrelationID: r.correlationID, Over: r.proof.binding.Client(),
+		Endpoint: r.authority.endpoint(), Form: r.form(), CorrelationID: r.correlationID, HTTP: r.proof.binding.Client(),
 		AnyType: r.authority.anyTokenType, AssumedLife: r.authority.assumedLife,
 	}
 	if r.authority.pop {

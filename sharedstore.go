@@ -133,11 +133,11 @@ func (s *sharedStore) presentable(t *Token) bool {
 
 // search is one flight's search for a token in the store.
 type search struct {
-	key     cache.Key
-	parts   []string
-	binding *mtls.Binding
-	before  *Token // the cache's token; only a newer one is of use
-	told    bool   // a hook was called for an unreadable entry; the search may read it many times
+	key      cache.Key
+	parts    []string
+	binding  *mtls.Binding
+	before   *Token // the cache's token; only a newer one is of use
+	reported bool   // a hook was called for an unreadable entry; the search may read it many times
 }
 
 // load looks for the token once.
@@ -154,8 +154,8 @@ func (s *sharedStore) load(ctx context.Context, l *search) *Token {
 		}
 		st, err := openEntry(sk, name, sealed)
 		if err != nil {
-			if !l.told {
-				l.told = true
+			if !l.reported {
+				l.reported = true
 				s.storeFailed(ctx, l.key, err)
 			}
 			continue
