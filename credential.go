@@ -272,7 +272,7 @@ func (k *certCredential) followClock(authority Authority, refused proof, why *To
 		return false
 	}
 	tolerance, limit := authority.clockLimits()
-	offset := leastOffset(why.date, refused.made, k.clock.Look().Time)
+	offset := clock.LeastOffset(why.date, refused.made, k.clock.Look().Time)
 	if offset.Abs() > limit {
 		return false
 	}
@@ -285,18 +285,4 @@ func (k *certCredential) followClock(authority Authority, refused proof, why *To
 		emit(k.hooks.ClockCorrected, Event{Offset: offset})
 	}
 	return (offset - refused.offset).Abs() > tolerance
-}
-
-// leastOffset is the smallest difference between the endpoint's clock and this
-// machine's that explains its date. It is negative if the endpoint is behind. The
-// endpoint wrote the date, in whole seconds, at some moment between made and now, so
-// that a slow answer isn't taken for a wrong clock.
-func leastOffset(date, made, now time.Time) time.Duration {
-	if ahead := date.Sub(now); ahead > 0 {
-		return ahead
-	}
-	if behind := date.Add(time.Second).Sub(made); behind < 0 {
-		return behind
-	}
-	return 0
 }

@@ -38,6 +38,10 @@ type Token struct {
 
 	// Unix nanoseconds, which take less memory than a time.Time in each cached token.
 	expires, renew int64
+
+	// issued is the endpoint's own time when it answered, in Unix seconds; 0 if it
+	// didn't say. Other processes use it, because their clocks may differ.
+	issued int64
 }
 
 // secrets are the parts of a token that are never printed.
@@ -77,7 +81,12 @@ func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Bindi
 		life = max(time.Second, min(life, b.NotAfter().Sub(at.Time)))
 	}
 	renewIn := renewAfter(life, g.RefreshIn)
+	var issued int64
+	if !g.Date.IsZero() {
+		issued = g.Date.Unix()
+	}
 	return &Token{
+		issued:  issued,
 		secret:  hidden(s),
 		typ:     g.Type,
 		scopes:  scopes,
