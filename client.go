@@ -186,7 +186,8 @@ func (c *Client) Token(ctx context.Context, scopes ...string) (*Token, error) {
 	return c.acquire(ctx, Request{Scopes: slices.Clone(scopes)}, nil)
 }
 
-// Acquire is [Client.Token] with everything that can be asked for.
+// Acquire is [Client.Token] for a [Request], which can also name a tenant, a grant, claims
+// or how long the token must be valid.
 func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 	if c.own == nil {
 		return nil, errNotMade

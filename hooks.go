@@ -62,7 +62,7 @@ type Event struct {
 	ThumbprintSHA1 string    // as portals show it, upper-case hex
 	ExpiresAt      time.Time // of the token
 
-	Offset    time.Duration // how far the endpoint's clock is ahead of ours
+	Offset    time.Duration // how far the endpoint's clock is ahead of this machine's
 	Algorithm Algorithm     // that is used from now on
 	RetryIn   time.Duration // pause before the next renewal
 

@@ -119,7 +119,7 @@ func WithTenants(tenants ...string) Option {
 }
 
 // WithCapabilities declares client capabilities to Entra ID. "cp1" says that
-// the program answers claims challenges, as [Client.Transport] does, and makes
+// the program answers claims challenges, as a [Transport] does, and makes
 // its tokens long-lived and revocable (continuous access evaluation).
 func WithCapabilities(capabilities ...string) Option {
 	return func(c *config) { c.capabilities = append(c.capabilities, capabilities...) }
