@@ -407,3 +407,25 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// A server that repeats the whole request takes the secrets from the text, and not the
+// text from its reader.
+func TestARepeatedRequestKeepsItsWords(t *testing.T) {
+	for range 50 {
+		random := make([]byte, 256)
+		for i := range random {
+			random[i] = byte(rand.Uint32())
+		}
+		claims := `{"aud":"https://idp.example/token","iss":"app","jti":"` + hex.EncodeToString(random[:16]) + `"}`
+		assertion := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"PS256","typ":"JWT"}`)) + "." +
+			base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." + base64.RawURLEncoding.EncodeToString(random)
+		form := url.Values{
+			"client_assertion": {assertion}, "client_id": {"app"}, "grant_type": {"client_credentials"},
+			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+			"scope":                 {"https://graph.microsoft.com/.default"},
+		}
+		got := New(assertion).Text("you sent "+assertion+" and "+form.Encode(), MaxText)
+		require.Contains(t, got, "you sent "+removed)
+		require.Contains(t, got, "grant_type=client_credentials")
+	}
+}
