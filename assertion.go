@@ -56,8 +56,8 @@ const (
 // Assertion builds a client assertion: the JWT of RFC 7523 §3 by which a client
 // proves who it is at a token endpoint. ClientID and Audience must be set; the
 // zero value of everything else is what Entra ID asks for. An Assertion is a
-// plain value: copy it, and use it from many goroutines while nobody writes it
-// or its Claims, which copies share.
+// plain value that may be copied. It may be used from many goroutines as long as
+// nobody writes to it or to its Claims, which copies share.
 //
 // A [Client] builds its assertions by itself; use this type to send one in
 // another way.
@@ -77,16 +77,16 @@ type Assertion struct {
 
 // Sign returns the assertion as a signed JWT in compact form, with a fresh
 // random jti. The certificate must match its signer and be within its validity
-// ([ErrKeyMismatch], [ErrExpired], [ErrNotYetValid]). Fields that are out of
-// bounds are an error, all of them at once, and the signer's own error is
-// wrapped. The context reaches the signer if that is a [ContextSigner].
+// ([ErrKeyMismatch], [ErrExpired], [ErrNotYetValid]). If fields are out of bounds,
+// the error names all of them. An error of the signer is wrapped. The context
+// reaches the signer if that is a [ContextSigner].
 func (a Assertion) Sign(ctx context.Context, cert *Certificate) (string, error) {
 	jwt, err := a.signAt(ctx, cert, time.Now())
 	return jwt, public(err)
 }
 
-// signAt signs as of now, which a client may have corrected by the token
-// endpoint's clock.
+// signAt signs an assertion whose times count from now. A client may have corrected
+// that by the token endpoint's clock.
 func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time) (string, error) {
 	if err := cert.check(); err != nil {
 		return "", err
@@ -100,7 +100,7 @@ func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time)
 	}
 	token := jwt.Token{
 		Header: a.header(cert),
-		Claims: a.claims(now),
+		Claims: a.claimsSet(now),
 		Method: signingMethods[a.Algorithm],
 	}
 	signed, err := token.SignedString(signingKey{ctx, cert.Signer})
@@ -190,7 +190,7 @@ func x5c(cert *Certificate) []string {
 	return chain
 }
 
-func (a Assertion) claims(now time.Time) jwt.Claims {
+func (a Assertion) claimsSet(now time.Time) jwt.Claims {
 	set := assertionClaims{
 		Audience:  a.Audience,
 		Issuer:    a.ClientID,
@@ -209,8 +209,8 @@ func (a Assertion) claims(now time.Time) jwt.Claims {
 	return all
 }
 
-// assertionClaims differs from jwt.RegisteredClaims in what servers demand: aud
-// is one string (Entra ID refuses a list), times are integers.
+// assertionClaims is in place of jwt.RegisteredClaims, because servers demand an aud
+// that is one string (Entra ID refuses a list) and times that are integers.
 type assertionClaims struct {
 	Audience  string `json:"aud"`
 	Issuer    string `json:"iss"`
@@ -250,8 +250,8 @@ func newUUID() string {
 	return string(text[:])
 }
 
-// signingMethods are golang-jwt methods that sign through a [crypto.Signer];
-// golang-jwt's own demand an *rsa.PrivateKey, which an HSM never gives.
+// signingMethods are golang-jwt methods that sign through a [crypto.Signer].
+// golang-jwt's own methods demand an *rsa.PrivateKey, which an HSM never gives.
 var signingMethods = map[Algorithm]*signingMethod{
 	RS256: {RS256, crypto.SHA256, crypto.SHA256, jwt.SigningMethodRS256},
 	RS384: {RS384, crypto.SHA384, crypto.SHA384, jwt.SigningMethodRS384},

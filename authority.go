@@ -23,16 +23,17 @@ const (
 )
 
 // Authority is a token endpoint and the dialect of client assertion that it
-// takes. Make one with [Entra] and its kin, [ADFS], [Issuer] or [Discover]; what
-// is wrong with it is reported by [NewClient]. It is read-only, may be used from
-// many goroutines, and opaque: if the endpoint could be changed while the audience
-// stays, one server would be handed an assertion that is valid at another.
+// takes. Make one with [Entra] or one of its variants, with [ADFS], [Issuer] or
+// [Discover]. [NewClient] reports what is wrong with it. An Authority is read-only
+// and may be used from many goroutines. Its fields are not exported: if the endpoint
+// could be changed without the audience, one server would be sent an assertion that
+// is valid at another.
 type Authority struct {
-	host      string // of Entra ID: the tenant makes the URL; "" elsewhere
-	cloud     *cloud // that the host belongs to, whatever the options make of it; nil elsewhere
+	host      string // of Entra ID, where the URL is made of it and the tenant; "" for other servers
+	cloud     *cloud // of the host that the constructor or WithHost named; nil for other servers
 	tenant    string
 	policy    string // of B2C
-	oneTenant bool   // the host belongs to the tenant
+	oneTenant bool   // the host serves this tenant alone
 	region    string
 
 	tokenURL string
@@ -44,11 +45,11 @@ type Authority struct {
 	keyID        func(*Certificate) string
 	pssFallback  bool
 	loopbackHTTP bool
-	tlsAuth      bool // the certificate proves the client in TLS
-	tlsBound     bool // and beside an assertion
+	tlsAuth      bool // the certificate in the TLS handshake proves the client, without an assertion
+	tlsBound     bool // the certificate is presented in TLS, and an assertion is sent too
 	pop          bool // Entra ID's bound tokens
-	noPSS        bool // the signer can't do it
-	anyTokenType bool // odd names of types mean Bearer
+	noPSS        bool // the signer can't do RSASSA-PSS
+	anyTokenType bool // a token type of an unknown name means Bearer
 	assumedLife  time.Duration
 	params       url.Values // of every token request's form
 	query        url.Values // and of its URL
@@ -59,10 +60,10 @@ type Authority struct {
 // want something else than the default.
 type AuthorityOption func(*Authority)
 
-// Entra is Microsoft Entra ID's public cloud. The tenant is its GUID or one of
-// its domains; common, organizations and consumers are no tenants for a client
-// that acts as itself. Assertions are signed with PS256, carry x5t#S256, live for
-// 5 min and are set back by 2; their audience is the token endpoint.
+// Entra is Microsoft Entra ID's public cloud. The tenant is given by its GUID or by
+// one of its domains. A client that acts as itself can't use common, organizations
+// or consumers. Assertions are signed with PS256, carry x5t#S256 and live for 5 min.
+// Their nbf and iat are set back by 2 min, and their audience is the token endpoint.
 func Entra(tenant string, opts ...AuthorityOption) Authority {
 	return newEntra(hostEntra, tenant, opts)
 }
@@ -77,9 +78,9 @@ func EntraChina(tenant string, opts ...AuthorityOption) Authority {
 	return newEntra(hostEntraChina, tenant, opts)
 }
 
-// ADFS is an Active Directory Federation Services server, named by its host
-// and, where it isn't 443, port. Assertions are signed with RS256 and carry
-// x5t, the only form that it takes; they live as long as [Entra]'s.
+// ADFS is an Active Directory Federation Services server. It is named by its host,
+// with the port where that isn't 443. Assertions are signed with RS256 and carry
+// x5t, the only form that it takes. They have the same times as those of [Entra].
 func ADFS(host string, opts ...AuthorityOption) Authority {
 	name, err := syntax.Host(host)
 	a := Authority{
@@ -93,15 +94,16 @@ func ADFS(host string, opts ...AuthorityOption) Authority {
 	return a.finish(opts)
 }
 
-// Issuer is any authorization server that takes client assertions by RFC 7523:
-// its issuer identifier, as its metadata states it, and its token endpoint.
-// Assertions are signed with RS256, live for a minute, name the issuer as their
-// audience and are typed client-authentication+jwt, as
-// draft-ietf-oauth-rfc7523bis asks; [WithAudience] and [WithAssertionType] serve
-// servers that follow the older custom. Their nbf and iat are set back by 30 s
-// ([WithBackdate]). When the server refuses the client and its Date header differs
-// from this machine's clock by more than 5 s and at most 5 min, the assertion is
-// signed again by the server's clock, once for a request, and so are later ones.
+// Issuer is any authorization server that takes client assertions by RFC 7523. It is
+// named by its issuer identifier, as its metadata states it, and its token endpoint.
+// Assertions are signed with RS256 and live for a minute. Their audience is the
+// issuer and their typ is client-authentication+jwt, as draft-ietf-oauth-rfc7523bis
+// asks; [WithAudience] and [WithAssertionType] are for servers that follow the older
+// custom. Their nbf and iat are set back by 30 s ([WithBackdate]).
+//
+// When the server refuses the client, and its Date header differs from this machine's
+// clock by more than 5 s and at most 5 min, the request is repeated once with an
+// assertion that has the server's time, and later assertions have it too.
 func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 	a := Authority{
 		issuer:   issuer,
@@ -141,7 +143,7 @@ func EntraExternalID(name string, opts ...AuthorityOption) Authority {
 	return ownHost(name, "ciamlogin.com").finish(opts)
 }
 
-// ownHost is a tenant with a host of its own.
+// ownHost is a tenant whose host serves no other tenant.
 func ownHost(name, domain string) Authority {
 	a := Authority{host: name + "." + domain, cloud: anyCloud, tenant: name + ".onmicrosoft.com", oneTenant: true}
 	if !syntax.IsLabel(name) {
@@ -158,7 +160,7 @@ func newEntra(host, tenant string, opts []AuthorityOption) Authority {
 	return a.finish(opts)
 }
 
-// finish applies the options, then makes of an Entra authority its URL.
+// finish applies the options and then, for an Entra authority, makes its URL.
 func (a Authority) finish(opts []AuthorityOption) Authority {
 	for _, opt := range opts {
 		if opt != nil {
@@ -259,15 +261,16 @@ func (a Authority) assertionFor(clientID string, cert *Certificate) Assertion {
 	return as
 }
 
-// mayBeClock reports whether a refusal can be due to the assertion's times. Entra ID
-// says so by a code, others say only that they refuse the client.
+// mayBeClock reports whether the assertion's times can be the cause of a refusal. Entra
+// ID has a code for that; other servers say only that they refuse the client.
 func (a Authority) mayBeClock(why *TokenError) bool {
 	return why.blamesClock() || a.host == "" && why.mayBlameClock()
 }
 
-// clockLimits are the drifts of this machine's clock between which the endpoint's
-// is followed. Below the first one it isn't the cause of a refusal; a server that
-// doesn't say that the times are wrong isn't believed beyond the second.
+// clockLimits are the bounds between which the endpoint's clock is followed. A
+// difference up to tolerance isn't the cause of a refusal. Entra ID says when the times
+// are wrong, so it has no limit; for other servers a difference beyond limit is taken
+// for a wrong Date header.
 func (a Authority) clockLimits() (tolerance, limit time.Duration) {
 	if a.host != "" {
 		return 30 * time.Second, math.MaxInt64
@@ -275,8 +278,8 @@ func (a Authority) clockLimits() (tolerance, limit time.Duration) {
 	return 5 * time.Second, 5 * time.Minute
 }
 
-// federatedAudience is whom an assertion from elsewhere must be for. "" is that of a
-// cloud whose audience isn't known.
+// federatedAudience is the audience that an assertion from elsewhere must have, or ""
+// for a cloud whose audience isn't known.
 func (a Authority) federatedAudience() string {
 	switch {
 	case a.audience != "":
@@ -289,8 +292,8 @@ func (a Authority) federatedAudience() string {
 	return a.tokenURL
 }
 
-// checkScopes are what Client.Check asks for when it isn't told: Microsoft
-// Graph, for which Entra ID grants a token to every app.
+// checkScopes are the scopes that Client.Check asks for when it is given none. Entra ID
+// grants every app a token for Microsoft Graph.
 func (a Authority) checkScopes() []string {
 	if a.host == "" || a.cloud.graph == "" {
 		return nil
@@ -298,8 +301,8 @@ func (a Authority) checkScopes() []string {
 	return []string{a.cloud.graph + "/.default"}
 }
 
-// mtlsHosts are where Entra ID's clouds grant tokens that are bound to a certificate. A
-// region, where one is given, stands before them.
+// mtlsHosts are the hosts at which Entra ID's clouds grant tokens that are bound to a
+// certificate. The name of a region, if there is one, is put before the host.
 var mtlsHosts = map[string]string{
 	hostEntra:      "mtlsauth.microsoft.com",
 	hostEntraUSGov: "mtlsauth.microsoftonline.us",
@@ -315,7 +318,8 @@ func (a Authority) presents() bool { return a.tlsAuth || a.tlsBound || a.pop }
 func (a Authority) asserts() bool { return !a.tlsAuth && !a.pop }
 
 // mtlsHost moves an Entra authority to the host for bound tokens. A host that WithHost
-// named is taken as it is: the user knows where such tokens are granted there.
+// named, and that this package doesn't know, is taken as it is: it must be the one that
+// grants such tokens.
 func (a *Authority) mtlsHost() {
 	host, known := mtlsHosts[a.host]
 	switch {

@@ -11,14 +11,13 @@ import (
 	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
-// maxCertFile is as much as is read of a file; certificate files that are
-// larger are refused anyway. A device or a huge file named by mistake can't
-// fill the memory.
+// maxCertFile is how many bytes of a file are read, so that a device or a huge file that
+// was named by mistake can't fill the memory. The parser refuses larger files anyway.
 const maxCertFile = 1 << 20
 
 // ParseCertificate reads a certificate with its private key from the content
 // of a file: PEM, DER or PFX (PKCS #12), or base64 of them as Azure Key Vault
-// and CI secret stores hold it. It goes by content, never by name. The leaf is
+// and CI secret stores hold it. The form is recognised by the content. The leaf is
 // the certificate that the key belongs to, wherever it stands in the file.
 //
 // Errors wrap one of [ErrWrongPassword], [ErrPasswordRequired],
@@ -30,8 +29,8 @@ func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
 	return cert, public(err)
 }
 
-// parse makes a certificate of a file's content, and of the key file if there is
-// one, which it has read by the given function.
+// parse makes a certificate from a file's content. If there is a key file, parse calls
+// read for its content.
 func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (*Certificate, error) {
 	opts := c.options()
 	if c.keyFile != "" {
@@ -65,13 +64,13 @@ func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (
 type CertOption func(*certConfig)
 
 type certConfig struct {
-	password   func() string // nil: none; a function, so that no print or dump walks into it
+	password   func() string // nil: none; a function, so that no print or dump can show it
 	keyFile    string
 	thumbprint string
 	noRollback bool
 }
 
-// options are the settings as the reader wants them.
+// options are the settings in the form that internal/certfile takes.
 func (c certConfig) options() certfile.Options {
 	opts := certfile.Options{Thumbprint: c.thumbprint}
 	if c.password != nil {
@@ -90,8 +89,8 @@ func newCertConfig(opts []CertOption) certConfig {
 	return cfg
 }
 
-// WithPassword gives the password of a PFX or of an encrypted key. No password
-// and an empty one differ; one that turns out not to be needed is ignored.
+// WithPassword gives the password of a PFX or of an encrypted key. An empty password
+// is not the same as no password. A password that isn't needed is ignored.
 func WithPassword(password string) CertOption {
 	return func(c *certConfig) { c.password = func() string { return password } }
 }
@@ -108,14 +107,15 @@ func WithThumbprint(thumbprint string) CertOption {
 	return func(c *certConfig) { c.thumbprint = thumbprint }
 }
 
-// WithoutRollback makes a [CertFile] never sign with a pair again that was replaced,
-// even if the token endpoint refuses the new one. It is for keys that may have
-// leaked: otherwise the old one can sign for up to a day. [ParseCertificate] ignores it.
+// WithoutRollback makes a [CertFile] never sign again with a pair that was replaced,
+// even if the token endpoint refuses the new one. Use it when a key may have leaked:
+// without it the replaced key can sign for up to a day ([FileSource]).
+// [ParseCertificate] ignores it.
 func WithoutRollback() CertOption {
 	return func(c *certConfig) { c.noRollback = true }
 }
 
-// readCertFile reads a file that somebody named for this once. It may be a pipe.
+// readCertFile reads a file that is read only once, so it may be a pipe.
 func readCertFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -126,7 +126,7 @@ func readCertFile(path string) ([]byte, error) {
 	return data, certFileError(path, err)
 }
 
-// certFileError says what was to be read.
+// certFileError adds to an error which file was to be read.
 func certFileError(path string, err error) error {
 	switch {
 	case err == nil:

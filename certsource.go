@@ -17,40 +17,40 @@ import (
 	"github.com/certtoken/certtoken/internal/mtls"
 )
 
-// RSA moduli outside these bounds are refused: Entra ID and RFC 7518 §3.3 ask
-// for 2048 bits, and one far above 16384 would let a certificate stall us.
+// RSA moduli outside these bounds are refused. Entra ID and RFC 7518 §3.3 ask for at
+// least 2048 bits. Operations with a key far above 16384 bits would take so long that a
+// hostile certificate could stall the program.
 const (
 	minKeyBits = 2048
 	maxKeyBits = 16384
 )
 
 // Certificate is a certificate with the signer of its private key. They travel
-// together so that a rotation can't pair one's thumbprint with another's
-// signature. A Certificate is read-only after it was made, may be used from
-// many goroutines, and is its own [CertSource]. Printed, logged or encoded, it
-// shows no key; only dumpers that walk through memory reach the Signer's.
+// together so that a rotation can't combine the thumbprint of one certificate with a
+// signature by the key of another. A Certificate is read-only after it was made, may
+// be used from many goroutines, and is its own [CertSource]. Printed, logged or
+// encoded it shows no key; only a tool that dumps memory can reach that of the Signer.
 type Certificate struct {
 	Leaf   *x509.Certificate
 	Chain  []*x509.Certificate // issuers of Leaf, nearest first; may be empty
 	Signer crypto.Signer       // RSA; a key in memory, an HSM, a vault
 
 	format     string       // of the file it was read from
-	deviations []string     // what that file has that crypto/x509 doesn't read
-	names      *thumbprints // of the leaf that it was made with; nil: it was built by hand
+	deviations []string     // what crypto/x509 refuses about that file
+	digests    *thumbprints // of the leaf at construction; nil: it is a literal of the user's
 }
 
 // CertSource supplies the certificate that signs. It is asked once for each
-// signature, and again where the endpoint refused its certificate, from many
-// goroutines; what it returns is only read, and its signer is used from many
-// goroutines too. A pair that doesn't match is an error at every use. The context
+// signature, and again after the endpoint has refused its certificate. It is called
+// from many goroutines, and so is the signer that it returns; the result is only read.
+// A certificate that doesn't match its signer is an error at every use. The context
 // ends with the token request, so a source that does I/O must watch it.
 //
-// A source may also implement [Reloader], and its signer [ContextSigner]. One
-// that goes on with an old certificate because it can't use the new one says so
-// by a method Health() error: the [Client] passes that to its hooks and log. One
-// that wants to know which of its certificates work has a method
-// Granted(*Certificate): the Client calls it, from many goroutines, whenever a token
-// was granted for a certificate. It must return at once.
+// A source may also implement [Reloader], and its signer [ContextSigner]. Two more
+// methods are optional. Health() error says why the source goes on with an old
+// certificate because it can't use the new one: the [Client] passes that to its hooks
+// and log. Granted(*Certificate) is called, from many goroutines, whenever a token was
+// granted for a certificate of the source; it must return at once.
 type CertSource interface {
 	Certificate(ctx context.Context) (*Certificate, error)
 }
@@ -61,11 +61,11 @@ type CertSourceFunc func(context.Context) (*Certificate, error)
 // Certificate calls f.
 func (f CertSourceFunc) Certificate(ctx context.Context) (*Certificate, error) { return f(ctx) }
 
-// Reloader is a [CertSource] that can be told that the token endpoint refused
-// its certificate. Reload gets another one if there is one (reads the file
-// again, asks the vault, falls back to the previous one) and is called at most
-// once for a token request; the source is then asked again, and the request
-// repeated only if the thumbprint changed.
+// Reloader is a [CertSource] that is told when the token endpoint refused its
+// certificate. Reload gets another one if there is one: it reads the file again, asks
+// the vault, or goes back to the previous one. It is called at most once for a token
+// request. Then the source is asked again, and the request is repeated only if the
+// certificate is another one.
 type Reloader interface {
 	Reload(ctx context.Context, refused *Certificate) error
 }
@@ -91,8 +91,8 @@ var (
 // and a signer whose public key isn't the leaf's ([ErrKeyMismatch]). An expired
 // certificate is accepted here and refused when it would sign.
 //
-// chain may be in any order and hold other certificates too: the Certificate's has
-// the issuers of leaf among them, nearest first.
+// chain may be in any order and hold other certificates too. The Certificate's Chain
+// has the issuers of leaf that are among them, nearest first.
 func NewCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate) (*Certificate, error) {
 	c, err := newCertificate(signer, leaf, chain)
 	if err != nil {
@@ -102,13 +102,13 @@ func NewCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.
 	return c, nil
 }
 
-// newCertificate is NewCertificate for a chain that is in order.
+// newCertificate is NewCertificate for a chain that is in order already.
 func newCertificate(signer crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate) (*Certificate, error) {
 	c := &Certificate{Leaf: leaf, Chain: chain, Signer: signer}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	c.names = thumbprintsOf(leaf)
+	c.digests = thumbprintsOf(leaf)
 	return c, nil
 }
 
@@ -120,12 +120,12 @@ func (c *Certificate) Certificate(context.Context) (*Certificate, error) { retur
 func (c *Certificate) FileFormat() string { return c.format }
 
 // Deviations says, in words for people, what [crypto/x509] refuses about the
-// certificate file: nil for an ordinary one. Our own certificate is signed with
-// and sent as it is, so a negative serial number or an extension that can't be
-// read does not keep it from being used; the fields of Leaf and Chain that such a
-// part belongs to are zero, or as far as they could be read. What could not be
-// read at all and was left out, such as an issuer that the server may miss, is
-// named too. A program in Go that gets the certificate may refuse it.
+// certificate file; it is nil for an ordinary one. The client's own certificate is
+// only sent, and its key signs, so a negative serial number or an extension that can't
+// be read doesn't keep it from being used. A field of Leaf or Chain that such a part
+// belongs to is zero, or holds what could be read. A certificate that couldn't be read
+// at all was left out and is named here, such as an issuer that the server may need. A
+// program in Go that receives the certificate may refuse it.
 func (c *Certificate) Deviations() []string { return slices.Clone(c.deviations) }
 
 // String describes the certificate by subject, thumbprint and end. It shows
@@ -138,15 +138,14 @@ func (c *Certificate) String() string {
 		c.Leaf.Subject, c.thumbprintHex(), c.Leaf.NotAfter.UTC().Format(time.RFC3339))
 }
 
-// Format prints c as String does whatever the verb, so that no %+v walks into
-// the key.
+// Format prints c as String does, whatever the verb, so that %+v doesn't print the key.
 func (c Certificate) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
 
 // LogValue logs c as String does.
 func (c Certificate) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// MarshalText makes encoders write c as String does: encoding/json would write
-// the private key.
+// MarshalText makes encoders write c as String does. Without it, encoding/json would
+// write the private key.
 func (c Certificate) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // check reports why c isn't a pair that can sign, whatever the time.
@@ -181,7 +180,8 @@ func (c *Certificate) check() error {
 	return nil
 }
 
-// isNilKey catches the typed nil that a failed key lookup leaves behind.
+// isNilKey reports whether a signer is a nil *rsa.PrivateKey, as a failed lookup of a key
+// leaves it in an interface that isn't nil.
 func isNilKey(s crypto.Signer) bool {
 	key, ok := s.(*rsa.PrivateKey)
 	return ok && key == nil
@@ -205,24 +205,24 @@ func (c *Certificate) valid(now time.Time) error {
 	return nil
 }
 
-// thumbprints returns those of the leaf as it is now.
+// thumbprints returns those of the present leaf, which the user may have replaced.
 func (c *Certificate) thumbprints() *thumbprints {
-	if c.names != nil && c.names.leaf == c.Leaf {
-		return c.names
+	if c.digests != nil && c.digests.leaf == c.Leaf {
+		return c.digests
 	}
 	return thumbprintsOf(c.Leaf)
 }
 
 func (c *Certificate) sha256() [sha256.Size]byte { return c.thumbprints().sha256 }
 
-// thumbprintHex is the name by which errors and events call a certificate.
+// thumbprintHex is the SHA-256 by which errors and events name a certificate.
 func (c *Certificate) thumbprintHex() string {
 	sum := c.sha256()
 	return hex.EncodeToString(sum[:])
 }
 
-// sha1Hex is the thumbprint as portals and Windows show it, for people to
-// compare. It names the certificate and protects nothing.
+// sha1Hex is the thumbprint as portals and Windows show it, for people to compare. It
+// only names the certificate; nothing is protected by it.
 func (c *Certificate) sha1Hex() string { return fmt.Sprintf("%X", c.thumbprints().sha1()) }
 
 // keyThumbprintHex names a public key, for errors: the SHA-256 of its
@@ -236,7 +236,7 @@ func keyThumbprintHex(pub *rsa.PublicKey) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// pair is c as TLS handshakes present it.
+// pair is c in the form in which internal/mtls presents it in TLS handshakes.
 func (c *Certificate) pair() *mtls.Pair {
-	return &mtls.Pair{Leaf: c.Leaf, Chain: c.Chain, Signer: c.Signer, Usable: c.Valid}
+	return &mtls.Pair{Leaf: c.Leaf, Chain: c.Chain, Signer: c.Signer, Valid: c.Valid}
 }

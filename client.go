@@ -23,12 +23,12 @@ import (
 // version is sent as the User-Agent.
 const version = "0.1.0"
 
-// Client exchanges client assertions for access tokens and keeps the tokens. It
-// is made by [NewClient] or [NewFederatedClient], may be used from many goroutines, and should be one
-// for each client id and authority in a program: its cache is what saves
-// requests. Without [WithKeepWarm], a Client that is forgotten leaks nothing; its
-// idle connections end after 90 s. Clients without [WithHTTPClient] share their
-// connections, which end with the last of them.
+// Client exchanges client assertions for access tokens and keeps the tokens. Make it
+// with [NewClient] or [NewFederatedClient]. It may be used from many goroutines. A
+// program should have one Client for each client id and authority, because the cache
+// in it saves requests. A Client without [WithKeepWarm] that is no longer used needs no
+// Close: it leaks nothing, and its idle connections end after 90 s. Clients without
+// [WithHTTPClient] share their connections, which are closed with the last of them.
 type Client struct {
 	id        string
 	authority Authority
@@ -38,7 +38,7 @@ type Client struct {
 	lease     *connections.Lease // of the connections to the token endpoint
 	bindings  *mtls.Bindings     // nil: tokens are bound to no certificate
 
-	own, users *cache.Cache[Token, Grant] // the client's tokens, and those on behalf of users
+	own, users *cache.Cache[Token, Grant] // the client's own tokens; those on behalf of users
 	clock      *clock.Clock
 	work       *workers.Group
 }
@@ -61,8 +61,8 @@ func NewClient(authority Authority, clientID string, source CertSource, opts ...
 	}, opts)
 }
 
-// newClient is what the constructors have in common. missing says what is wrong
-// with the credential.
+// newClient is what both constructors have in common. missing is an error about the
+// source, or nil; of makes the credential.
 func newClient(
 	authority Authority, clientID string, missing error, of func(*Client) credential, opts []Option,
 ) (*Client, error) {
@@ -95,12 +95,12 @@ func newClient(
 	}
 	keys, err := newStoreKeys(cfg.storeKeys)
 	errs = append(errs, err)
-	c.cfg.storeKeys = nil // secrets lie in one place
+	c.cfg.storeKeys = nil // so that the secrets are in one place only
 	if err := errors.Join(errs...); err != nil {
 		return nil, public(err)
 	}
 	c.lease = connections.Take(cfg.http, cfg.maxExchanges)
-	runtime.AddCleanup(c, (*connections.Lease).Close, c.lease) // for who forgets to close the client
+	runtime.AddCleanup(c, (*connections.Lease).Close, c.lease) // if the client is never closed
 	endpoint := exchange.New(c.lease.Client(), userAgent(cfg.userAgent), cfg.attemptLimit)
 	if authority.presents() {
 		c.bindings = mtls.New(endpoint.HTTP, authority.noPSS)
@@ -113,7 +113,7 @@ func newClient(
 	}
 	tokens := &fetcher{authority: authority, requester: c.requester, hooks: c.hooks, work: c.work}
 	if cfg.store != nil {
-		tokens.shared = &sharedStore{
+		tokens.store = &sharedStore{
 			store: cfg.store, keys: func() []seal.Key { return keys },
 			clientID: clientID, capabilities: cfg.capabilities, clock: c.clock, work: c.work,
 			server: server, failed: c.hooks.StoreFailed, bindings: c.bindings, calls: make(chan struct{}, maxStoreCalls),
@@ -123,7 +123,7 @@ func newClient(
 	c.own = c.newCache(tokens, places, cfg.cacheLimit)
 	c.users = c.newCache(tokens, places, cfg.userCacheLimit)
 	for _, k := range warm {
-		c.work.Go(partHook, func() { c.own.KeepWarm(k) }) // nothing else of the program runs there
+		c.work.Go(partHook, func() { c.own.KeepWarm(k) }) // hooks are the only part of the user's that runs here
 	}
 	return c, nil
 }
@@ -160,20 +160,22 @@ func userAgent(program string) string {
 }
 
 // Token returns a token for the scopes, from the cache or from the token
-// endpoint. While there is a valid one it doesn't wait for anything, whatever
-// the endpoint does. Otherwise all who ask for the same wait for one request,
-// each until its own context ends. The request has up to three attempts and 30 s
-// with what the endpoint asks to wait; in a rush it first waits its turn, see
-// [WithMaxConcurrentExchanges]. Once it has begun it goes on without its callers,
-// and its token is kept. If a part of the program ignores the end of the request's
-// time, such as a signer, the request is given up 5 s later: the error names the
-// part, and the next caller starts another request. A refusal is remembered for a
-// second, throttling for as long as the endpoint asks, up to 5 min: until then the
-// same error comes without a request.
+// endpoint. While the cache has a valid one, it returns at once, whatever the endpoint
+// does. Otherwise all callers who ask for the same token wait for one request, each
+// until its own context ends.
 //
-// Errors are a [*TokenError] where the endpoint refused; they wrap [ErrBadResponse]
-// where its answer was unusable, the context's error, [ErrClosed], or what the
-// certificate source or the network said.
+// The request has up to three attempts in 30 s ([WithRequestTimeouts]), which include
+// the pauses that the endpoint asks for. When many requests are under way it first waits its turn
+// ([WithMaxConcurrentExchanges]). It goes on when its callers have left, and its token
+// is kept. If a part of the program, such as a signer, ignores the end of this time,
+// the request is given up 5 s later: the error names the part, and the next caller
+// starts another request. A refusal is remembered for a second, and throttling for as
+// long as the endpoint asks, up to 5 min. Meanwhile callers get the same error without
+// a request.
+//
+// The error is a [*TokenError] where the endpoint refused. Otherwise it wraps
+// [ErrBadResponse] where the answer was unusable, the context's error, [ErrClosed], or
+// the error of the certificate source or of the network.
 func (c *Client) Token(ctx context.Context, scopes ...string) (*Token, error) {
 	if c.own == nil {
 		return nil, errNotMade
@@ -184,7 +186,8 @@ func (c *Client) Token(ctx context.Context, scopes ...string) (*Token, error) {
 	return c.acquire(ctx, Request{Scopes: slices.Clone(scopes)}, nil)
 }
 
-// Acquire is [Client.Token] with everything that can be asked for.
+// Acquire is [Client.Token] for a [Request], which can also name a tenant, a grant, claims
+// or how long the token must be valid.
 func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 	if c.own == nil {
 		return nil, errNotMade
@@ -203,8 +206,8 @@ func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 	return c.acquire(ctx, req, nil)
 }
 
-// acquire is the way of everybody whom the cache can't serve at once. insteadOf is
-// a token that a resource refused, or nil.
+// acquire gets a token that the cache couldn't give at once. insteadOf is a token that a
+// resource refused, or nil.
 func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*Token, error) {
 	k, err := c.key(req)
 	if err != nil {
@@ -221,14 +224,14 @@ func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*T
 	return t, callerError(err)
 }
 
-// key is that of a request to this client.
+// key is the cache's key for a request to this client.
 func (c *Client) key(req Request) (cache.Key, error) { return req.key(c.authority, &c.cfg) }
 
-// Check finds out whether the client can get a token: it asks the source for
-// the certificate, signs, and acquires a token. Call it at start-up to fail there and
-// not at the first request. Without scopes it asks Entra ID for Microsoft Graph,
-// which every app may ask for, and other servers for their default. A token in
-// the cache will do. Errors are those of the source and of [Client.Token].
+// Check finds out whether the client can get a token: it asks the source for the
+// certificate, signs, and acquires a token, which may come from the cache. Call it at
+// start-up, so that a mistake shows there and not at the first request. Without scopes
+// it asks Entra ID for Microsoft Graph, which every app may ask for, and other servers
+// for their default scope. Errors are those of the source and of [Client.Token].
 func (c *Client) Check(ctx context.Context, scopes ...string) error {
 	if c.own == nil {
 		return errNotMade
@@ -246,8 +249,8 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 	return err
 }
 
-// checkCredential runs the user's source and signer once, outside of a flight, and
-// leaves them alone when the context ends.
+// checkCredential runs the user's source and signer once, outside of a flight. When the
+// context ends it returns, even if they don't.
 func (c *Client) checkCredential(ctx context.Context) error {
 	if n, parts := c.work.Abandoned(); n >= workers.MaxAbandoned {
 		return fmt.Errorf("%d calls still hang in %s, so no other is made", n, parts)
@@ -291,11 +294,10 @@ func (c *Client) checkCredential(ctx context.Context) error {
 	}
 }
 
-// Close ends what is under way and forgets the tokens. Whoever waits gets
-// [ErrClosed], and so does everybody afterwards. It waits until the client's
-// goroutines have ended, at most 10 s: then its error names the part of the program
-// that ignores its context, such as a signer. Closing again, or at the same time,
-// does nothing and waits for nothing.
+// Close ends what is under way and forgets the tokens. Callers who wait, and all later
+// ones, get [ErrClosed]. Close waits until the client's goroutines have ended, at most
+// 10 s. If some have not, its error names the part of the program that ignores its
+// context, such as a signer. A second call does nothing and returns at once.
 func (c *Client) Close() error {
 	if c.own == nil {
 		return nil

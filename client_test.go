@@ -32,8 +32,8 @@ const (
 	vault = "https://vault.azure.net/.default"
 )
 
-// rig is a client with the endpoint that it asks. In a synctest bubble the time
-// between two of its lines is exactly what somebody waited.
+// rig is a client with its endpoint. In a synctest bubble no time passes but that which a
+// call waits, so tests measure exactly how long it waited.
 type rig struct {
 	server *certtokentest.Server
 	cert   *certtoken.Certificate
@@ -358,7 +358,7 @@ func TestFresh(t *testing.T) {
 	assert.Same(t, fresh, r.token(t, graph), "its failure takes nothing away")
 }
 
-// A failure of what somebody asked for out of turn is no reason to renew early.
+// A failed request with Fresh doesn't make the client renew the cached token early.
 func TestFailedFreshDoesntHurryTheRenewal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
@@ -426,7 +426,7 @@ func TestClaimsAreMergedWithCapabilities(t *testing.T) {
 	require.ErrorContains(t, err, "claims")
 }
 
-// A refusal of somebody's claims is nobody else's.
+// Claims that were refused for one caller don't fail the others.
 func TestRefusedClaimsHurtNobodyElse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
@@ -722,8 +722,8 @@ func TestExpiredTokensLeave(t *testing.T) {
 	})
 }
 
-// Readers run while the table grows and its entries are relinked: nobody loses a
-// token, nobody asks twice.
+// Readers run while the table grows and its entries are relinked: no
+// token is lost, and none is asked for twice.
 func TestReadersWhileTheCacheGrows(t *testing.T) {
 	const old, fresh, readers = 200, 1_000, 4
 	endpoint := &stub{life: 3600}
@@ -807,7 +807,7 @@ func (l *labelled) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // Many callers do everything at once in a cache that is too small for them:
-// whoever asks gets a valid token of what was asked for.
+// each gets a valid token for what it asked for.
 func TestEverythingAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		endpoint := new(labelled)

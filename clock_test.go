@@ -146,7 +146,7 @@ func (c *corrections) offsets() []time.Duration {
 	return c.list
 }
 
-// AADSTS700024: the server's Date tells the offset, which is kept.
+// AADSTS700024: the server's Date shows the offset, which is kept.
 func TestSkewedMachine(t *testing.T) {
 	for _, offset := range []time.Duration{time.Hour, -time.Hour, 72 * time.Hour, 6 * time.Minute, -8 * time.Minute} {
 		t.Run(offset.String(), func(t *testing.T) {
@@ -233,9 +233,9 @@ func TestClockIsCorrectedOnce(t *testing.T) {
 	}
 }
 
-// A machine that learned the endpoint's clock while its own was far off must
-// not stick to that when its own was put right: nobody is asked any more once
-// the certificate seems to be over.
+// A client that follows the endpoint's clock, because its own was far off, must notice
+// when its own was set. Otherwise the certificate seems to have ended, and the endpoint,
+// whose Date would correct that, is never asked.
 func TestPutRightAfterALongWayOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()

@@ -15,10 +15,10 @@ const (
 
 // cloud is one of Entra ID's clouds.
 type cloud struct {
-	host     string   // that is asked for tokens
-	aliases  []string // further hosts, which Azure's SDKs know
-	exchange string   // audience of federated credentials; "": it isn't known
-	graph    string   // the resource that every app may ask for; "": it isn't known
+	host     string   // where tokens are requested
+	aliases  []string // other names of the host that Azure's SDKs know
+	exchange string   // audience of federated credentials; "": not known
+	graph    string   // the resource that every app may ask for; "": not known
 }
 
 var clouds = []*cloud{
@@ -50,6 +50,6 @@ func cloudOf(host string) *cloud {
 	return nil
 }
 
-// anyCloud stands for the cloud of a host that no function here knows: one of the
-// public cloud's, such as a custom domain.
+// anyCloud is the cloud of a host that isn't in the list, such as a custom domain. It
+// has the public cloud's audience of federated credentials, and no resource is known.
 var anyCloud = &cloud{exchange: clouds[0].exchange}

@@ -126,7 +126,7 @@ func TestConnectionsOfARushAreKept(t *testing.T) {
 	assert.Less(t, connections.Load(), int32(rush+rush/2))
 }
 
-// A client that nobody closes gives its connections back when it is forgotten.
+// A client that is never closed gives its connections back when it is garbage.
 func TestForgottenClientsLeaveNothing(t *testing.T) {
 	endpoint, _ := loopbackEndpoint(t)
 	for range 20 {

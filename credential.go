@@ -17,41 +17,41 @@ const warnEvery = 24 * time.Hour
 // credential proves to the token endpoint who the client is: by a certificate,
 // or by an assertion from elsewhere.
 type credential interface {
-	// obtain asks the user's source for what a proof is made of: a certificate, or an
-	// assertion from elsewhere.
+	// obtain asks the user's source for the certificate, or for the assertion from
+	// elsewhere, from which prove makes a proof.
 	obtain(ctx context.Context, authority Authority) (proof, error)
 
-	// prove makes what was obtained a proof for one attempt of a request.
+	// prove makes a proof for one attempt of a request from what was obtained.
 	prove(ctx context.Context, authority Authority, obtained proof) (proof, error)
 
-	// renew is told that the endpoint refused a proof for its certificate or its
-	// time, and obtains another one if there is one now.
-	renew(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool)
+	// replace is called when the endpoint refused a proof because of its certificate or
+	// its assertion. It obtains another one, or returns false if there is none.
+	replace(ctx context.Context, authority Authority, refused proof, why *TokenError) (proof, bool)
 
-	// granted is told that the endpoint granted a token for a proof.
+	// granted is called when the endpoint granted a token for a proof.
 	granted(ctx context.Context, p proof)
 
-	// followClock is told of a refusal. If the proof's times can be its cause, and the
-	// endpoint's clock shows that they were wrong, it follows that clock and reports
-	// that another proof will be better.
+	// followClock is called after a refusal. If the proof's times can be the cause, and
+	// the endpoint's clock shows that they were wrong, later proofs follow that clock. It
+	// reports whether another proof has a better chance.
 	followClock(authority Authority, refused proof, why *TokenError) bool
 
 	// name is the thumbprint of the certificate that signed last, or "".
 	name() string
 
-	// bound returns the binding of the certificate in use, or nil where tokens are
+	// binding returns the binding of the certificate in use, or nil where tokens are
 	// bound to no certificate.
-	bound(ctx context.Context) (*mtls.Binding, error)
+	binding(ctx context.Context) (*mtls.Binding, error)
 }
 
-// proof is what one attempt shows.
+// proof is what one attempt of a request shows to the endpoint.
 type proof struct {
-	assertion string        // "": the certificate in the TLS handshake is all
+	assertion string        // "": the certificate in the TLS handshake is the whole proof
 	audience  string        // of an assertion from elsewhere
-	cert      *Certificate  // that signed it; nil: the assertion is from elsewhere
+	cert      *Certificate  // the one that signed; nil: the assertion is from elsewhere
 	made      time.Time     // by this machine's clock
-	offset    time.Duration // that was added to it for the assertion's times
-	binding   *mtls.Binding // whose connections present the certificate; nil: none do
+	offset    time.Duration // added to made for the assertion's times
+	binding   *mtls.Binding // whose connections present the certificate; nil: it isn't presented
 }
 
 // event starts the event of an attempt.
@@ -71,7 +71,7 @@ type certCredential struct {
 	warnBefore time.Duration  // how long before its end a certificate is announced
 	bindings   *mtls.Bindings // nil: no certificate is presented in TLS
 
-	offset  atomic.Int64           // how far the endpoint's clock is ahead of ours
+	offset  atomic.Int64           // how far the endpoint's clock is ahead of this machine's, in ns
 	noPSS   atomic.Bool            // the signer can't do PSS, and WithPSSFallback was given
 	last    atomic.Pointer[signed] // the certificate that signed last
 	trouble atomic.Pointer[string] // what the source's Health said last
@@ -112,7 +112,7 @@ func (k *certCredential) prove(ctx context.Context, authority Authority, p proof
 	return p, err
 }
 
-func (k *certCredential) bound(ctx context.Context) (*mtls.Binding, error) {
+func (k *certCredential) binding(ctx context.Context) (*mtls.Binding, error) {
 	if k.bindings == nil {
 		return nil, nil
 	}
@@ -123,8 +123,8 @@ func (k *certCredential) bound(ctx context.Context) (*mtls.Binding, error) {
 	return k.bindings.Bind(cert.pair())
 }
 
-// certificate asks the source, checks what it gives, and announces what is new
-// about it.
+// certificate asks the source, checks what it returns, and tells the hooks of a
+// certificate that is new, ends soon or can't be replaced.
 func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) {
 	leave := workers.Enter(ctx, partCertSource)
 	cert, err := k.source.Certificate(ctx)
@@ -145,9 +145,9 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 	return cert, nil
 }
 
-// renew tells the source that its certificate was refused, and returns another one
+// replace tells the source that its certificate was refused, and returns another one
 // if the source has one now.
-func (k *certCredential) renew(ctx context.Context, _ Authority, refused proof, why *TokenError) (proof, bool) {
+func (k *certCredential) replace(ctx context.Context, _ Authority, refused proof, why *TokenError) (proof, bool) {
 	source, ok := k.source.(Reloader)
 	if !ok {
 		return proof{}, false
@@ -190,7 +190,7 @@ func (k *certCredential) announce(ctx context.Context, cert *Certificate) {
 	if warn {
 		next.warned = now
 	}
-	if !isNew && !warn || !k.last.CompareAndSwap(last, &next) { // or another request announces it
+	if !isNew && !warn || !k.last.CompareAndSwap(last, &next) { // another request has announced it
 		return
 	}
 	event := eventOf(cert)
@@ -222,8 +222,8 @@ func (k *certCredential) announceHealth(ctx context.Context, trouble error, cert
 	emitIn(ctx, k.hooks.CertificateUnusable, event)
 }
 
-// sign makes the assertion that the authority wants, by the endpoint's clock as far
-// as that is known, and returns the offset that it used.
+// sign makes the assertion that the authority wants. Its times are by the endpoint's
+// clock if that is known. It returns the offset that it used.
 func (k *certCredential) sign(
 	ctx context.Context, authority Authority, cert *Certificate,
 ) (jwt string, offset time.Duration, err error) {
@@ -241,7 +241,7 @@ func (k *certCredential) sign(
 	return jwt, offset, err
 }
 
-// signAt falls back to an algorithm without PSS where that was allowed.
+// signAt signs, and falls back to an algorithm without PSS where that is allowed.
 func (k *certCredential) signAt(
 	ctx context.Context, authority Authority, cert *Certificate, now time.Time,
 ) (string, error) {
@@ -261,18 +261,18 @@ func (k *certCredential) signAt(
 	return assertion.signAt(ctx, cert, now)
 }
 
-// withoutPSS is what a signer that can't do PSS signs with instead.
+// withoutPSS has the algorithm for a signer that can't do PSS.
 var withoutPSS = map[Algorithm]Algorithm{PS256: RS256, PS384: RS384, PS512: RS512}
 
-// followClock follows the endpoint's clock if a proof's times were wrong. In the same
-// way it notices later that the machine's clock was put right. Only the times of
-// assertions follow; how long a token lives is never measured by another's clock.
+// followClock follows the endpoint's clock if a proof's times were wrong. It goes back
+// to this machine's clock in the same way, after that was set. Only the times of
+// assertions are corrected. How long a token lives is measured by this machine alone.
 func (k *certCredential) followClock(authority Authority, refused proof, why *TokenError) bool {
 	if refused.assertion == "" || why.date.IsZero() || !authority.mayBeClock(why) {
 		return false
 	}
 	tolerance, limit := authority.clockLimits()
-	offset := clock.SurelyAhead(why.date, refused.made, k.clock.Look().Time)
+	offset := clock.LeastOffset(why.date, refused.made, k.clock.Look().Time)
 	if offset.Abs() > limit {
 		return false
 	}

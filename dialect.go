@@ -43,22 +43,22 @@ func WithAssertionType(typ string) AuthorityOption {
 	return func(a *Authority) { a.assertion.Type = typ }
 }
 
-// WithLifetime sets how long an assertion is valid from now on: 1 s to 1 h, or
-// [NewClient] reports it. What lies before, [WithBackdate] sets.
+// WithLifetime sets how long an assertion is valid after it was made: 1 s to 1 h, and
+// anything else is an error of [NewClient]. [WithBackdate] sets from when it is valid.
 func WithLifetime(d time.Duration) AuthorityOption {
 	return func(a *Authority) {
-		if d == 0 { // which Assertion would take for its default
+		if d == 0 { // an Assertion would take it for its default
 			a.fail("lifetime 0 is not within %v and %v", minLifetime, maxLifetime)
 		}
 		a.assertion.Lifetime = d
 	}
 }
 
-// WithBackdate sets how far an assertion's nbf and iat are set back against
-// drifting clocks: 0 to 1 h. The default is 2 min for Entra ID and ADFS, and 30 s
-// elsewhere. It is for servers with limits of their own: one that refuses an iat
-// which is half a minute old wants less, one whose clock is behind by more wants
-// more. From iat to exp it is this and the lifetime, which a few servers bound.
+// WithBackdate sets how far an assertion's nbf and iat are set back, because clocks
+// differ: 0 to 1 h. The default is 2 min for Entra ID and ADFS, and 30 s elsewhere. Give
+// less for a server that refuses an iat that is half a minute old, and more for a server
+// whose clock is further behind. A few servers limit the time from iat to exp, which is
+// the sum of this and the lifetime.
 func WithBackdate(d time.Duration) AuthorityOption {
 	return func(a *Authority) {
 		switch {
@@ -71,9 +71,9 @@ func WithBackdate(d time.Duration) AuthorityOption {
 	}
 }
 
-// WithKeyID sets the kid header, for servers that look keys up by it. Servers
-// refuse one that they don't know. A key id usually belongs to one key: a
-// source that rotates wants [WithKeyIDFunc].
+// WithKeyID sets the kid header, for servers that look keys up by it. Servers refuse a
+// kid that they don't know. A key id usually belongs to one key, so use [WithKeyIDFunc]
+// with a source that rotates.
 func WithKeyID(kid string) AuthorityOption {
 	return WithKeyIDFunc(func(*Certificate) string { return kid })
 }
@@ -83,9 +83,9 @@ func WithKeyIDFunc(kid func(*Certificate) string) AuthorityOption {
 	return func(a *Authority) { a.keyID = kid }
 }
 
-// WithX5C sends the certificate and its chain in the assertion, which
-// subject-name/issuer trust needs: the server then trusts a certificate by its
-// subject and issuer, and a renewed one needs no registration.
+// WithX5C sends the certificate and its chain in the assertion. Subject-name/issuer
+// trust needs it: the server then trusts a certificate because of its subject and
+// issuer, and a renewed one needs no registration.
 func WithX5C() AuthorityOption {
 	return func(a *Authority) { a.assertion.SendChain = true }
 }
@@ -103,10 +103,10 @@ func WithPSSFallback() AuthorityOption {
 
 // WithHost reaches an Entra tenant at another host: a custom domain of
 // [EntraB2C] or [EntraExternalID], or a cloud that has no function here, such as
-// login.sovcloud-identity.fr (Bleu), .de (Delos) or .sg (GovSG). Where Azure's SDKs
-// know the host, it sets the cloud too, and with it the audience of federated
-// credentials ([NewFederatedClient]). The host is a name, with a port where that isn't
-// 443. Upper case, the port 443 and a dot at the end make no difference.
+// login.sovcloud-identity.fr (Bleu), .de (Delos) or .sg (GovSG). A host that Azure's
+// SDKs know sets the cloud too, and with it the audience of federated credentials
+// ([NewFederatedClient]). The host is a name, with a port where that isn't 443. Upper
+// case, the port 443 and a dot at the end make no difference.
 func WithHost(host string) AuthorityOption {
 	return func(a *Authority) {
 		name, err := syntax.Host(host)
@@ -124,11 +124,11 @@ func WithHost(host string) AuthorityOption {
 	}
 }
 
-// WithRegion asks Entra ID's endpoint of an Azure region, such as westeurope: for
-// services in that region whose app has subject-name/issuer trust. Others are
-// refused (AADSTS100007). It is for the public cloud, and with [WithMTLSPoP] for the US
-// Government's too. It is made from its documentation and was not tried
-// against the live service.
+// WithRegion sends requests to Entra ID's endpoint of an Azure region, such as
+// westeurope. It is for services in that region whose app has subject-name/issuer
+// trust; others are refused (AADSTS100007). It works for the public cloud, and with
+// [WithMTLSPoP] for the US Government's too. It was made from the documentation and not
+// tried against the live service.
 func WithRegion(region string) AuthorityOption {
 	return func(a *Authority) {
 		if !syntax.IsRegion(region) {
@@ -145,11 +145,11 @@ func WithParameter(name, value string) AuthorityOption {
 	return func(a *Authority) { a.add(&a.params, name, value) }
 }
 
-// WithTokenType takes tokens whatever the server calls their type, and sends them
-// as typ, which must be "Bearer". Some servers write access_token or jwt-bearer
-// where they mean it. A type that is known to be something else (DPoP, MAC, PoP,
-// N_A, Basic, Negotiate and their kin) is refused all the same: a resource
-// wouldn't take such a token without what belongs to it (RFC 6749 §7.1).
+// WithTokenType accepts tokens of a type with an unknown name, and sends them as typ,
+// which must be "Bearer". Some servers write access_token or jwt-bearer where they mean
+// Bearer. A type that is known to be something else, such as DPoP, MAC, PoP, N_A, Basic
+// or Negotiate, is still refused: a resource doesn't take such a token without the proof
+// that belongs to it (RFC 6749 §7.1).
 func WithTokenType(typ string) AuthorityOption {
 	return func(a *Authority) {
 		if !strings.EqualFold(typ, exchange.Bearer) {
@@ -159,7 +159,7 @@ func WithTokenType(typ string) AuthorityOption {
 	}
 }
 
-// WithAssumedLifetime sets how long a token lives whose server doesn't say: 1 s
+// WithAssumedLifetime sets how long a token lives when the server doesn't say it: 1 s
 // to 10 years, by default 1 min. A server says it by expires_in or, where that is
 // missing or isn't positive, by expires_on.
 func WithAssumedLifetime(d time.Duration) AuthorityOption {
@@ -213,26 +213,27 @@ func WithLoopbackHTTP() AuthorityOption {
 
 // WithTLSClientAuth proves the client by its certificate in the TLS handshake
 // and sends no assertion (tls_client_auth and self_signed_tls_client_auth, RFC
-// 8705 §2). Everything that [WithCertificateBoundTokens] says holds as well.
+// 8705 §2). Tokens are bound as with [WithCertificateBoundTokens].
 func WithTLSClientAuth() AuthorityOption { return func(a *Authority) { a.tlsAuth = true } }
 
 // WithCertificateBoundTokens presents the certificate in the TLS handshake of
 // token requests, beside the assertion, so that the server can bind its tokens
-// to it (RFC 8705 §3); [Client.Transport] presents it to the resource. What
-// [Discover] found as the server's endpoint for this is used.
+// to it (RFC 8705 §3). A [Transport] presents it to the resource. Requests go to the
+// endpoint that [Discover] found for this, if it found one.
 //
-// A token is handed out as long as its certificate is the one in use: after a
-// rotation, from the first token that the new certificate was granted, others
-// are acquired anew, and new connections are made while the old ones drain. An
-// http.Client and a base transport must be, or be made of, [*http.Transport].
+// A token is handed out as long as its certificate is the one in use. In a rotation
+// that changes with the first token that is granted for the new certificate: then the
+// other tokens are acquired anew, over new connections, and the old connections end
+// with their last request. The transports of an http.Client and of a [Transport] must
+// be nil or [*http.Transport].
 func WithCertificateBoundTokens() AuthorityOption { return func(a *Authority) { a.tlsBound = true } }
 
 // WithMTLSPoP asks Entra ID for tokens that are bound to the certificate, of the
 // type mtls_pop: the certificate goes into the TLS handshake with
 // mtlsauth.microsoft.com, or with mtlsauth.microsoftonline.us for the US Government, and no
-// assertion is sent. With [WithRegion] the region stands before that name. For what follows
-// from it see [WithCertificateBoundTokens]. It is made from its documentation and was not
-// tried against the live service.
+// assertion is sent. With [WithRegion] the region is put before that name. Tokens are bound
+// as with [WithCertificateBoundTokens]. It was made from the documentation and not tried
+// against the live service.
 func WithMTLSPoP() AuthorityOption { return func(a *Authority) { a.pop = true } }
 
 // WithoutPSS is for signers that can't do RSASSA-PSS: TLS connections with the

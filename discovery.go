@@ -23,7 +23,7 @@ import (
 // maxMetadataRedirects is how many redirects within the issuer's host are followed.
 const maxMetadataRedirects = 3
 
-// metadata is what we read of an authorization server's (RFC 8414 §2).
+// metadata is the part of an authorization server's metadata that is used (RFC 8414 §2).
 type metadata struct {
 	Issuer        string   `json:"issuer"`
 	TokenEndpoint string   `json:"token_endpoint"`
@@ -33,27 +33,28 @@ type metadata struct {
 		TokenEndpoint string `json:"token_endpoint"`
 	} `json:"mtls_endpoint_aliases"` // RFC 8705 §5
 
-	smart bool // it is a SMART configuration, which need not name an issuer
+	smart bool // it is a SMART configuration, in which the issuer may be missing
 }
 
 // Discover asks an authorization server for its metadata (RFC 8414, then OpenID
-// Connect Discovery, then SMART App Launch) and returns it as [Issuer] would. The
-// issuer in them must be the given one to the letter, so that nobody else's token
-// endpoint is taken; redirects to another host are not followed. The algorithm is
-// RS256, or the first that the server names where it doesn't take that. A nil client
-// is one like [NewClient]'s own. For Entra ID use [Entra], which asks nothing.
+// Connect Discovery, then SMART App Launch) and returns an Authority as [Issuer] does.
+// The issuer in the metadata must be exactly the given one, so that the token endpoint
+// of another issuer isn't taken; redirects to another host are not followed. The
+// algorithm is RS256 if the server lists it or lists none, and otherwise one that it
+// lists. If hc is nil, a client like that of [NewClient] is used. For Entra ID use
+// [Entra], which needs no request.
 //
-// For a SMART server give the base URL of its FHIR interface. Its configuration need
-// not name an issuer, so the assertion's audience is the token endpoint, which is of
-// no use elsewhere; its typ is JWT and the algorithm RS384. Such servers want a
-// [WithKeyID] too.
+// For a SMART server give the base URL of its FHIR interface. Its configuration may
+// name no issuer, so the assertion's audience is the token endpoint, and the assertion
+// is of no use at another server. Its typ is JWT and the algorithm RS384. Such servers
+// need [WithKeyID] too.
 //
-// Each of the three places may take 10 s and answer 1 MiB. What may pass (a 503, a
-// connection that is reset) is tried three times. The error says for all of them
+// Each of the three places may take 10 s and answer 1 MiB. A temporary failure (a 503,
+// a connection that is reset) is tried three times. The error says for each place
 // what was wrong: no connection, a status that isn't 200, no metadata, another
 // issuer, a token endpoint that isn't https.
 //
-// It is asked once: keep the Authority, and make a new one to follow a change.
+// The server is asked once: keep the Authority, and make a new one to follow a change.
 func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...AuthorityOption) (Authority, error) {
 	given := Authority{issuer: issuer}.finish(opts)
 	if err := errors.Join(given.errs...); err != nil {
@@ -83,7 +84,7 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 	return Authority{}, public(errors.Join(errs...))
 }
 
-// smartPlace is where SMART App Launch puts its configuration, below the base URL.
+// smartPlace is the path, below the base URL, of the configuration of SMART App Launch.
 const smartPlace = "/.well-known/smart-configuration"
 
 // metadataURLs are the places of RFC 8414 §3.1, OpenID Connect Discovery §4 and
@@ -104,7 +105,8 @@ func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
 	}, nil
 }
 
-// metadataClient follows redirects only where the issuer is still asked.
+// metadataClient follows redirects only within the issuer's origin, because another host
+// can't speak for the issuer.
 func metadataClient(lease *connections.Lease) *http.Client {
 	client := lease.Client()
 	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
@@ -135,8 +137,8 @@ type unanswered struct{ error }
 
 func (e unanswered) Unwrap() error { return e.error }
 
-// readMetadata reads the metadata at a place, with up to three attempts at what may
-// pass, which have a time limit together.
+// readMetadata reads the metadata at a place. A temporary failure is tried up to three
+// times within one time limit.
 func readMetadata(ctx context.Context, client *http.Client, place string) (metadata, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, exchange.AttemptLimit, exchange.ErrAttemptLimit)
 	defer cancel()
@@ -203,7 +205,7 @@ func fetchMetadata(ctx context.Context, client *http.Client, place string) (meta
 	return meta, nil
 }
 
-// check pins the metadata to the issuer that was asked for.
+// check reports why the metadata aren't those of the issuer that was asked, or can't be used.
 func (m metadata) check(issuer string, loopbackHTTP bool) error {
 	if m.Issuer != issuer && !m.smart {
 		return fmt.Errorf("it is of issuer %q, not of %q", redact.Short(m.Issuer), redact.Short(issuer))
@@ -220,7 +222,7 @@ func (m metadata) check(issuer string, loopbackHTTP bool) error {
 	return nil
 }
 
-// dialect is what the metadata say about assertions.
+// dialect is the dialect of assertions that the metadata ask for.
 func (m metadata) dialect() []AuthorityOption {
 	opts := []AuthorityOption{WithAlgorithm(m.algorithm())}
 	if m.smart { // SMART App Launch, "Asymmetric authentication"
@@ -229,8 +231,8 @@ func (m metadata) dialect() []AuthorityOption {
 	return opts
 }
 
-// checkMethods refuses a server that lists how clients may prove themselves (RFC
-// 8414 §2) and lists none of our ways. One that lists nothing may take them.
+// checkMethods refuses a server that lists how clients may prove themselves (RFC 8414
+// §2) if the list has no method of this package. A server that lists nothing may take it.
 func (m metadata) checkMethods(tls bool) error {
 	ours, what := []string{"private_key_jwt", "spiffe_jwt"}, "WithTLSClientAuth"
 	if tls {

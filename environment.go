@@ -43,18 +43,19 @@ var envNames = []string{
 // libraries read: AZURE_TENANT_ID, AZURE_CLIENT_ID, and either
 // AZURE_CLIENT_CERTIFICATE_PATH (with AZURE_CLIENT_CERTIFICATE_PASSWORD, and
 // AZURE_CLIENT_SEND_CERTIFICATE_CHAIN for subject-name/issuer trust) or
-// AZURE_FEDERATED_TOKEN_FILE, of which the certificate goes first.
+// AZURE_FEDERATED_TOKEN_FILE. If both are set, the certificate is used.
 //
 // AZURE_AUTHORITY_HOST names a cloud by its URL, AZURE_REGIONAL_AUTHORITY_NAME a
-// region ([WithRegion]; with AutoDiscoverRegion it is that of REGION_NAME, if that is
-// set), AZURE_ADDITIONALLY_ALLOWED_TENANTS further tenants ([WithTenants]), with
-// semicolons between them. With AZURE_FEDERATED_TOKEN_FILE,
-// AZURE_KUBERNETES_TOKEN_PROXY is the proxy of a cluster that exchanges its tokens
-// (AKS identity bindings): requests go there and not to the cloud's host.
-// AZURE_KUBERNETES_SNI_NAME is the name in its certificate, and
-// AZURE_KUBERNETES_CA_FILE or AZURE_KUBERNETES_CA_DATA who has signed that.
+// region ([WithRegion]; AutoDiscoverRegion stands for that of REGION_NAME, if that is
+// set), and AZURE_ADDITIONALLY_ALLOWED_TENANTS further tenants ([WithTenants]), with
+// semicolons between them.
 //
-// An empty variable counts as none. The error holds everything that is missing or
+// AZURE_KUBERNETES_TOKEN_PROXY, together with AZURE_FEDERATED_TOKEN_FILE, is the proxy by
+// which a cluster exchanges its tokens (AKS identity bindings): requests go there and not
+// to the cloud's host. AZURE_KUBERNETES_SNI_NAME is the name in the proxy's certificate.
+// AZURE_KUBERNETES_CA_FILE or AZURE_KUBERNETES_CA_DATA has the root certificates for it.
+//
+// An empty variable counts as not set. The error names everything that is missing or
 // contradictory.
 func ClientFromEnvironment(opts ...Option) (*Client, error) {
 	env := environment{values: make(map[string]string)}
@@ -93,7 +94,7 @@ func (e *environment) client(opts []Option) (*Client, error) {
 	if !e.has(envCert) {
 		opts = append(e.proxy(newConfig(opts)), opts...)
 	}
-	if len(e.errs) > 0 { // what else NewClient would find wrong, but for what is missing anyway
+	if len(e.errs) > 0 { // add what NewClient would report, except for what is missing
 		if e.has(envTenant) {
 			e.errs = append(e.errs, authority.validate())
 		}
@@ -162,9 +163,9 @@ func (e *environment) options() []Option {
 	return []Option{WithTenants(tenants...)}
 }
 
-// proxy is the option that sends requests through the cluster's proxy, if there is
-// one. Otherwise the cluster's token would go to the cloud's host, which is not to
-// see it.
+// proxy is the option that sends requests through the cluster's proxy, if there is one.
+// Without it the cluster's token would be sent to the cloud's host, which must not see
+// it.
 func (e *environment) proxy(given config) []Option {
 	if !e.has(envProxy) {
 		for _, name := range []string{envProxySNI, envProxyCAFile, envProxyCAData} {
@@ -207,5 +208,5 @@ func (e *environment) host() string {
 	if host, err := syntax.Host(u.Host); err == nil {
 		return host
 	}
-	return u.Host // which WithHost refuses
+	return u.Host // WithHost refuses it and says why
 }

@@ -281,8 +281,8 @@ func TestAdditionalTenants(t *testing.T) {
 	}
 }
 
-// AKS identity bindings: the cluster's token goes to the cluster's proxy, and to
-// nobody else.
+// AKS identity bindings: the cluster's token goes to the cluster's proxy and nowhere
+// else.
 func TestKubernetesTokenProxy(t *testing.T) {
 	server := certtokentest.New(certtokentest.WithOpaqueTokens())
 	idp := certtokentest.NewIdentityProvider(cluster)

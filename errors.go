@@ -21,8 +21,8 @@ var (
 	ErrKeyMismatch      = certfile.ErrKeyMismatch      // the key doesn't belong to the certificate
 	ErrNotRSA           = certfile.ErrNotRSA           // an EC or Ed25519 key
 	ErrKeySize          = certfile.ErrKeySize          // an RSA key that's too short or absurdly long
-	ErrSeveralKeys      = certfile.ErrSeveralKeys      // several pairs: select one with WithThumbprint
-	ErrUnsupported      = certfile.ErrUnsupported      // an algorithm that isn't known, by name
+	ErrSeveralKeys      = certfile.ErrSeveralKeys      // several certificates with keys: select one by WithThumbprint
+	ErrUnsupported      = certfile.ErrUnsupported      // an algorithm that isn't known; the error names it
 	ErrFormat           = certfile.ErrFormat           // JKS, P7B, CSR, HTML, truncated, empty …
 	ErrTooLarge         = certfile.ErrTooLarge         // a file that asks for too much memory or time
 
@@ -37,17 +37,17 @@ var (
 	errNotMade = errors.New(prefix + "this client was not made by NewClient")
 
 	// ErrBadResponse is an answer of the token endpoint that is neither a token
-	// nor a refusal: HTML, a redirect, no access token, one whose type is another
-	// than was asked for ([WithTokenType]), over 1 MiB.
+	// nor a refusal: HTML, a redirect, JSON without an access token, a token of
+	// another type than was asked for ([WithTokenType]), more than 1 MiB.
 	ErrBadResponse = errors.New("unusable answer from the token endpoint")
 
-	// ErrShortLived says that the token endpoint doesn't grant tokens as long as
-	// [Request.MinValidity] asks for.
+	// ErrShortLived says that the token endpoint doesn't grant tokens that live as long
+	// as [Request.MinValidity] asks for.
 	ErrShortLived = errors.New("the token endpoint grants shorter tokens than asked for")
 )
 
-// prefix begins the text of every error that leaves this package, once. Errors
-// within it don't have it.
+// prefix begins the text of every error that leaves this package, once. Errors that stay
+// within the package are without it.
 const prefix = "certtoken: "
 
 // public is an error as it leaves this package. Every exported function passes
@@ -79,7 +79,7 @@ type innerError struct{ cause error }
 func (e *innerError) Error() string { return strings.TrimPrefix(e.cause.Error(), prefix) }
 func (e *innerError) Unwrap() error { return e.cause }
 
-// badResponse is the error that an unusable answer is for the caller.
+// badResponse makes the caller's error of an unusable answer.
 func badResponse(u *exchange.Unusable) error {
 	what := "is it the token endpoint, and is there a proxy in between?"
 	if u.UnknownType {
@@ -88,8 +88,8 @@ func badResponse(u *exchange.Unusable) error {
 	return fmt.Errorf("%s: %w (%s); %s", u.Endpoint, ErrBadResponse, u.Detail(), what)
 }
 
-// callerError is an error of the cache as a caller gets it: what the cache says of
-// its own is said in the words of this package.
+// callerError makes the caller's error of one that came through the cache. The cache's
+// own errors are replaced by those of this package.
 func callerError(err error) error {
 	var short *cache.ShortLivedError[Token]
 	switch {

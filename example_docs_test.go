@@ -237,7 +237,7 @@ func TestDocumentedGitHubAssertion(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// A day passes in no time: the token is renewed, an outage isn't noticed.
+// A day passes without waiting: the token is renewed, and nobody notices an outage.
 func TestDocumentedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()

@@ -211,7 +211,7 @@ func ExampleCertSourceFunc() {
 	_, _ = client, err
 }
 
-// While a new certificate isn't registered everywhere yet, the old one helps out.
+// While a new certificate isn't registered everywhere yet, the old one signs.
 func ExampleNewestValid() {
 	source := certtoken.NewestValid(
 		certtoken.CertFile("certs/current.pfx"),

@@ -615,7 +615,7 @@ func TestRotationBehindTheClient(t *testing.T) {
 	})
 }
 
-// Who gives up waiting learns what the endpoint has done so far.
+// The error of a caller that gave up waiting says what the endpoint has answered so far.
 func TestGivingUpSaysWhy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := certtokentest.New()

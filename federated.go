@@ -20,15 +20,16 @@ const maxAssertion = 64 << 10
 
 // AssertionSource supplies client assertions that somebody else signs: a
 // Kubernetes cluster, a CI system, another identity (federated credentials).
-// audience is whom the assertion must be for: api://AzureADTokenExchange for
-// Entra ID (its clouds have their own, and of Bleu, Delos and GovSG it isn't known:
-// there [WithAudience] must name it), the issuer elsewhere, or what
-// [WithAudience] says; a source with an audience of its own ignores it. It is
-// asked once for each token request, from many goroutines, and keeps what it
-// wants to keep. The context ends with the request.
 //
-// When the token endpoint refuses the client (invalid_client), the source is
-// asked again, once, and the request repeated if that gives another assertion.
+// audience is what the assertion's aud must be: that of [WithAudience] if it is given,
+// api://AzureADTokenExchange for Entra ID, and the issuer elsewhere. Other clouds of
+// Entra ID have an audience of their own; those of Bleu, Delos and GovSG aren't known, so
+// [WithAudience] must name them. A source whose audience is fixed ignores it.
+//
+// The source is asked once for each token request, from many goroutines, and does its
+// own caching. The context ends with the request. When the token endpoint refuses the
+// client (invalid_client), the source is asked again, once, and the request is repeated
+// if that gives another assertion.
 type AssertionSource interface {
 	Assertion(ctx context.Context, audience string) (string, error)
 }
@@ -70,8 +71,8 @@ type federatedCredential struct {
 	source AssertionSource
 }
 
-// refresher is a source that keeps its assertion, and is told when that was
-// refused.
+// refresher is a source that caches its assertion. refresh is called when the endpoint
+// refused it.
 type refresher interface {
 	refresh(ctx context.Context, refused string)
 }
@@ -80,7 +81,7 @@ func (k *federatedCredential) obtain(ctx context.Context, authority Authority) (
 	return k.fetch(ctx, authority.federatedAudience())
 }
 
-// prove has nothing to add: the assertion from elsewhere is the proof.
+// prove returns what was obtained: the assertion from elsewhere is the proof.
 func (k *federatedCredential) prove(_ context.Context, _ Authority, obtained proof) (proof, error) {
 	return obtained, nil
 }
@@ -102,7 +103,7 @@ func (k *federatedCredential) fetch(ctx context.Context, audience string) (proof
 	return proof{assertion: assertion, audience: audience}, nil
 }
 
-func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused proof, _ *TokenError) (proof, bool) {
+func (k *federatedCredential) replace(ctx context.Context, _ Authority, refused proof, _ *TokenError) (proof, bool) {
 	if source, ok := k.source.(refresher); ok {
 		leave := workers.Enter(ctx, partAssertionSource)
 		source.refresh(ctx, refused.assertion)
@@ -112,11 +113,12 @@ func (k *federatedCredential) renew(ctx context.Context, _ Authority, refused pr
 	return p, err == nil && p.assertion != refused.assertion
 }
 
-// An assertion from elsewhere has no clock and no certificate of ours.
+// The other methods do nothing, because an assertion from elsewhere has no times and no
+// certificate that the client could change.
 func (k *federatedCredential) followClock(Authority, proof, *TokenError) bool { return false }
 func (k *federatedCredential) granted(context.Context, proof)                 {}
 func (k *federatedCredential) name() string                                   { return "" }
-func (k *federatedCredential) bound(context.Context) (*mtls.Binding, error)   { return nil, nil }
+func (k *federatedCredential) binding(context.Context) (*mtls.Binding, error) { return nil, nil }
 
 // checkAssertion reports whether a text is shaped like a signed JWT: three parts
 // in base64url, the first of them a JSON object that names its algorithm (RFC
@@ -154,10 +156,10 @@ func isNotBase64URL(part string) bool {
 }
 
 // AssertionFile is a source that reads its assertion from a file whenever it is
-// asked: a token that Kubernetes projects into a pod and replaces before it
-// ends. The file must be a regular one, or a link to one. Errors name the file and
-// what is wrong with it, never its content; more than 64 KiB is an error, and so is
-// a file system that doesn't answer within 5 s. It may be used from many goroutines.
+// asked. It is for a token that Kubernetes projects into a pod and replaces before it
+// ends. The path must name a regular file, or a link to one. Errors name the file and
+// what is wrong with it, never its content. A file of more than 64 KiB is an error, and
+// so is a file system that doesn't answer within 5 s. It may be used from many goroutines.
 func AssertionFile(path string) AssertionSource { return &assertionFile{path: path} }
 
 type assertionFile struct {
@@ -188,16 +190,16 @@ func (f *assertionFile) read(ctx context.Context) (string, error) {
 	return assertion, nil
 }
 
-// AssertionSource makes this client's tokens the assertions of another client,
-// which trusts this one: the two legs of a federated credential. Without scopes
+// AssertionSource returns a source whose assertions are this client's tokens. It is for
+// another client, whose server trusts the tokens of this one. Without scopes
 // it asks for the cloud's exchange audience, api://AzureADTokenExchange/.default.
-// Tokens are cached as those of every client; one that is refused is renewed. It may be used from
+// Tokens are cached as usual, and one that is refused is renewed. It may be used from
 // many goroutines.
 //
-// Entra ID documents that it takes its own tokens in this place from managed
-// identities only, and refuses those of an app with a certificate (AADSTS700222,
-// 700226): this is for other servers, and for a client whose first leg is one
-// that Entra ID takes.
+// By its documentation Entra ID takes tokens of its own as assertions only if a managed
+// identity got them, and refuses those of an app with a certificate (AADSTS700222,
+// 700226). So this is for other servers, and for a client whose own assertions come from
+// a managed identity.
 func (c *Client) AssertionSource(scopes ...string) AssertionSource {
 	if len(scopes) == 0 && c.authority.host != "" && c.authority.cloud.exchange != "" {
 		scopes = []string{c.authority.cloud.exchange + "/.default"}

@@ -9,48 +9,49 @@ import (
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// fetcher gets the tokens that a client's caches keep, and tells the hooks what
-// becomes of them.
+// fetcher gets the tokens that a client's caches keep, and calls the hooks that are about
+// them.
 type fetcher struct {
 	authority Authority
 	requester *requester
-	shared    *sharedStore // nil: none
+	store     *sharedStore // nil: none
 	hooks     Hooks
 	work      *workers.Group
 }
 
 var _ cache.Owner[Token, Grant] = (*fetcher)(nil)
 
-// Fetch gets a token from the shared store if there is one, or else from the
+// Fetch gets a token from the shared store, if the client has one, or else from the
 // endpoint.
 func (f *fetcher) Fetch(ctx context.Context, call *tokenCall) cache.Fetched[Token] {
 	authority, err := f.authority.forTenant(call.Key.Tenant)
 	if err != nil {
 		return cache.Fetched[Token]{Err: err}
 	}
-	origin := func() (*Token, error) { return f.requester.request(ctx, authority, call) }
-	if f.shared == nil || call.Want.Once {
+	origin := func() (*Token, error) { return f.requester.requestToken(ctx, authority, call) }
+	if f.store == nil || call.Want.Once {
 		t, err := origin()
 		return cache.Fetched[Token]{Token: t, Err: err}
 	}
-	bound, err := f.requester.credential.bound(ctx)
+	binding, err := f.requester.credential.binding(ctx)
 	if err != nil {
 		return cache.Fetched[Token]{Err: err}
 	}
-	return f.shared.fetch(ctx, authority, call, bound, origin)
+	return f.store.fetch(ctx, authority, call, binding, origin)
 }
 
-// Life is the token's.
+// Life returns the span in which the token is handed out and renewed.
 func (*fetcher) Life(t *Token) *clock.Span { return &t.life }
 
 // Judge says what is to be remembered of an error.
 func (*fetcher) Judge(err error, k *cache.Key) cache.Verdict { return judge(err, k) }
 
-// Condition names the certificate in use: a refusal of another one is void.
+// Condition names the certificate in use. A remembered refusal counts only as long as
+// that is the certificate that was refused.
 func (f *fetcher) Condition() string { return f.requester.credential.name() }
 
-// Recall returns a remembered error with the time for which it still is.
-func (*fetcher) Recall(err error, left time.Duration) error { return again(err, left) }
+// Recall returns a remembered error with the time for which it is still remembered.
+func (*fetcher) Recall(err error, left time.Duration) error { return rememberedError(err, left) }
 
 // Missed tells the hooks that a caller has to wait.
 func (f *fetcher) Missed(k *cache.Key) { emit(f.hooks.Miss, eventAbout(k)) }

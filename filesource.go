@@ -14,26 +14,27 @@ import (
 )
 
 const (
-	// distrustTime is how long a file's time stamp is distrusted after a change:
-	// a second write within the stamp's grain can't be seen by it.
+	// distrustTime is how long a file is read again although its time stamp is the
+	// same. File systems round time stamps, so a second write soon after the first may
+	// not change them.
 	distrustTime = 2 * time.Second
 
-	// loadTries is how often a pair of files is read until they hold still.
+	// loadTries is how often the files are read when they change while they are read.
 	loadTries = 3
 )
 
-// FileSource is the [CertSource] of a certificate file. It looks at the file
-// whenever it is asked, so that a renewed certificate is taken up without a
-// restart; there is nothing to close. While a new file is unreadable, half-written,
-// mismatched, expired or not valid yet, the last good pair stays in use, and
-// [FileSource.Health] says why. The same holds while the path names something else
-// than a regular file, such as a named pipe, or a file system that doesn't answer
+// FileSource is the [CertSource] of a certificate file. It checks the file whenever it
+// is asked, so that a renewed certificate is used without a restart. There is nothing
+// to close. A pair is a certificate with its key. While a new file is unreadable,
+// half-written, mismatched, expired or not valid yet, the last good pair stays in use,
+// and [FileSource.Health] says why. The same is true while the path doesn't name a
+// regular file but, for example, a named pipe, and while the file system doesn't answer
 // within 5 s.
 //
-// When the token endpoint refuses the pair in the file, the pair before it signs
-// again, and Health says so. That pair must have been granted a token in this
-// process, be within its validity, and have been in the file less than 24 h ago;
-// every ten minutes the new one is tried again. [WithoutRollback] turns this off.
+// When the token endpoint refuses the pair in the file, the pair that was in the file
+// before signs again, and Health says so. This happens only if that pair was granted a
+// token in this process, is within its validity, and was in the file less than 24 h
+// ago. The new pair is tried again every ten minutes. [WithoutRollback] turns this off.
 //
 // Make a FileSource with [CertFile].
 type FileSource struct {
@@ -51,19 +52,19 @@ type FileSource struct {
 // fileState is what was found in the files.
 type fileState struct {
 	stamp    fileStamp
-	reliable bool         // the stamp can't hide a later write
+	reliable bool         // a later write will change the stamp
 	cert     *Certificate // last good pair; nil: none yet
-	next     *Certificate // read, but not valid yet
-	err      error        // why the files as they are aren't in use
+	next     *Certificate // a pair that was read and isn't valid yet
+	err      error        // why the pair in the files isn't in use
 }
 
 // fileLoad is a reading under way.
 type fileLoad struct {
 	done  chan struct{}
-	state *fileState // nil: whoever read gave up, because its context ended
+	state *fileState // nil: the reader gave up, because its context ended
 }
 
-// fileStamp is what shows that files are still those that were read.
+// fileStamp shows whether the files have changed since they were read.
 type fileStamp struct {
 	files [2]os.FileInfo // of certificate and key
 }
@@ -83,8 +84,8 @@ func CertFile(path string, opts ...CertOption) *FileSource {
 }
 
 // Certificate returns the pair in the files, or the last good one. Errors are
-// those of [ParseCertificate] and of the file system, and come only as long as
-// no good pair was ever read. Safe for concurrent use.
+// those of [ParseCertificate] and of the file system. It returns an error only if no
+// good pair was ever read, or the context ended. It may be called from many goroutines.
 func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	state, err := s.refresh(ctx, false)
 	if err != nil {
@@ -103,8 +104,8 @@ func (s *FileSource) String() string { return "certtoken.FileSource(" + s.path +
 func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 
 // Reload reads the files again even if they seem unchanged. If they still hold the
-// refused pair, the one before it signs from now on. The error says why the files
-// aren't in use as they are; the last good pair goes on.
+// refused pair, the pair before it signs from now on. The error says why the pair in
+// the files isn't in use; the last good pair stays in use then.
 func (s *FileSource) Reload(ctx context.Context, refused *Certificate) error {
 	state, err := s.refresh(ctx, true)
 	if err != nil {
@@ -116,15 +117,15 @@ func (s *FileSource) Reload(ctx context.Context, refused *Certificate) error {
 	return public(state.err)
 }
 
-// Granted is told by a [Client] that the token endpoint granted a token for a
-// certificate of this source. Only such a certificate is gone back to.
+// Granted is called by a [Client] when the token endpoint granted a token for a
+// certificate of this source. Only such a certificate may sign again later.
 func (s *FileSource) Granted(cert *Certificate) { s.back.granted(cert) }
 
-// Health looks at the files and returns why they can't be used as they are, or
-// nil. A source that isn't healthy may still work with its last good pair, or with
-// the one before. It reads the files if they changed; errors are those of
-// [ParseCertificate] and of the file system, [ErrExpired] and [ErrNotYetValid].
-// Safe for concurrent use.
+// Health returns why the pair in the files isn't in use, or nil. It reads the files if
+// they changed. A source that isn't healthy may still work with its last good pair, or
+// with the one before. Errors are those of [ParseCertificate] and of the file system,
+// [ErrExpired], [ErrNotYetValid], or say that the endpoint refused the pair. It may be
+// called from many goroutines.
 func (s *FileSource) Health() error {
 	state, err := s.refresh(context.Background(), false)
 	switch {
@@ -167,7 +168,7 @@ func (s *FileSource) refresh(ctx context.Context, force bool) (*fileState, error
 	}
 }
 
-// begin takes the reading upon the caller, or returns that of another.
+// begin starts a reading for the caller, or returns the one that another caller started.
 func (s *FileSource) begin() (load *fileLoad, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,8 +193,8 @@ func (s *FileSource) finish(ctx context.Context, load *fileLoad, old *fileState)
 	}
 }
 
-// load reads certificate and key until neither changed meanwhile, so that the
-// old key isn't taken with the new certificate. It returns nil if the context ended.
+// load reads certificate and key again if one of them changed meanwhile, so that the
+// old key isn't combined with the new certificate. It returns nil if the context ended.
 func (s *FileSource) load(ctx context.Context) *fileState {
 	for try := 1; ; try++ {
 		before := s.stat(ctx)
@@ -210,7 +211,7 @@ func (s *FileSource) load(ctx context.Context) *fileState {
 	}
 }
 
-// name is that of what is read, for people.
+// name names the files in errors.
 func (s *FileSource) name() string {
 	if s.cfg.keyFile != "" {
 		return s.path + " with " + s.cfg.keyFile
@@ -248,7 +249,7 @@ func (f *fileState) after(old *fileState, now time.Time) *fileState {
 	case f.err != nil:
 		return f
 	case f.cert == nil || read.valid(now) == nil:
-		f.cert = read // without a better one even an expired one: it gives the right error when it would sign
+		f.cert = read // the first pair is kept even if it has expired: signing then says so
 	case now.Before(read.Leaf.NotBefore):
 		f.next = read
 	}
@@ -299,8 +300,8 @@ func (a fileStamp) trusted(now time.Time) bool {
 	return true
 }
 
-// isFileError reports whether a file couldn't be read at all; a permission that
-// is granted later doesn't show in the stamp.
+// isFileError reports whether a file couldn't be read at all. Such a file is tried again
+// each time: a permission that is granted later doesn't change the stamp.
 func isFileError(err error) bool {
 	var pathErr *fs.PathError
 	return errors.As(err, &pathErr)

@@ -85,7 +85,7 @@ func TestColdScopesDontWaitForEachOther(t *testing.T) {
 	})
 }
 
-// A key whose endpoint hangs holds up nobody who asks for another.
+// A key whose endpoint hangs doesn't delay callers of other keys.
 func TestAHangingKeyIsAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
@@ -285,7 +285,7 @@ func TestSourcesThatMisbehave(t *testing.T) {
 	}
 }
 
-// The same while a valid token is there: nobody hears of it.
+// The same while there is a valid token: callers get no error.
 func TestMisbehavingSourceDuringRenewal(t *testing.T) {
 	for name, source := range map[string]func(context.Context) (*certtoken.Certificate, error){
 		"panic":  func(context.Context) (*certtoken.Certificate, error) { panic("oops") },
@@ -353,7 +353,7 @@ func TestPanickingHooks(t *testing.T) {
 	})
 }
 
-// Keep-warm runs in a goroutine that nobody else can recover.
+// Keep-warm runs in a goroutine of the client, where no caller can recover a panic.
 func TestPanickingHookOfKeepWarm(t *testing.T) {
 	const child = "CERTTOKEN_TEST_CHILD"
 	if os.Getenv(child) == "" { // the panic could take the whole process with it
@@ -571,7 +571,7 @@ func TestOneRenewalUnderLoad(t *testing.T) {
 	})
 }
 
-// While the token is valid nobody waits and nobody gets an error, whatever the
+// While the token is valid no caller waits and none gets an error, whatever the
 // endpoint does, and it is handed out until min(30 s, 5 %) before its end.
 func TestNobodyWaitsWhileTheTokenIsValid(t *testing.T) {
 	for name, fault := range map[string]certtokentest.Fault{
@@ -824,8 +824,8 @@ func TestForegroundRenewal(t *testing.T) {
 	})
 }
 
-// While one caller renews, the others get the valid token; and whoever has no
-// time for the renewal gets it too.
+// While one caller renews, the others get the valid token, and so does the first one if
+// its time ends before the renewal.
 func TestForegroundRenewalOfASlowEndpoint(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, certtoken.WithForegroundRenewal())

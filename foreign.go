@@ -8,7 +8,7 @@ import (
 
 // Errors of the user's parts: sources, signers, transports, stores.
 
-// isOurs reports whether an error is of this package, and not of one of the user's
+// isOurs reports whether an error was made by this package, and not by one of the user's
 // parts.
 func isOurs(err error) bool {
 	switch err.(type) {
@@ -18,8 +18,8 @@ func isOurs(err error) bool {
 	return false
 }
 
-// foreign is the error of one of the user's parts, whose text is scrubbed. One of
-// ours, of a part that this package made, stays as it is.
+// foreign scrubs the text of an error of one of the user's parts. An error of this
+// package, such as that of a FileSource, stays as it is.
 func foreign(err error) error {
 	if isOurs(err) {
 		return err
@@ -27,7 +27,7 @@ func foreign(err error) error {
 	return redact.Error(err)
 }
 
-// partError is the error of a source as a part of this package's, or nil.
+// partError makes an error of a source fit to be a part of another error's text.
 func partError(err error) error {
 	if err == nil {
 		return nil
@@ -35,7 +35,7 @@ func partError(err error) error {
 	return inner(foreign(err))
 }
 
-// ofSource is the error of one of the user's sources, which it names.
+// ofSource adds to the error of one of the user's sources which source it is.
 func ofSource(what string, err error) error {
 	if isOurs(err) {
 		return err

@@ -10,21 +10,21 @@ import (
 	"github.com/certtoken/certtoken/internal/syntax"
 )
 
-// maxGrantText bounds what a grant shows: user tokens are a few kilobytes.
+// maxGrantText bounds the secret of a grant, in bytes. Users' tokens have a few kilobytes.
 const maxGrantText = 64 << 10
 
-// Grant is what a client shows beside its own credential to be given a token.
-// The zero value is nothing: the client acts as itself (client credentials, RFC
-// 6749 §4.4). Make another with [OnBehalfOf], [AuthorizationCode] or
-// [RefreshToken] and give it in a [Request]. It is read-only, may be used from
-// many goroutines, and no printing verb, logger or encoder shows its secret.
+// Grant is what a client sends beside its own proof to be given a token (RFC 6749 §1.3).
+// With the zero value the client acts as itself (client credentials, RFC 6749 §4.4).
+// Make another with [OnBehalfOf], [AuthorizationCode] or [RefreshToken] and give it in
+// a [Request]. A Grant is read-only and may be used from many goroutines. No printing
+// verb, logger or encoder shows its secret.
 type Grant struct {
-	// secret is a function so that nothing that walks through memory by
-	// reflection finds the secret behind it.
+	// secret is a function, because reflection can't look behind a function: no
+	// printer or encoder finds the secret.
 	secret func() grantParams
 }
 
-// grantParams is what a grant says in a token request.
+// grantParams is what a grant adds to a token request.
 type grantParams struct {
 	name string // of the constructor, for people
 	form url.Values
@@ -36,14 +36,14 @@ type grantParams struct {
 // clientCredentials is the grant of a client that acts as itself.
 var clientCredentials = grantParams{name: "client credentials", form: url.Values{"grant_type": {"client_credentials"}}}
 
-// OnBehalfOf asks for a token for the user whose access token is userAssertion:
-// an API that was called with it calls another API as the same user (RFC 7523
-// §2.1, with Entra ID's on_behalf_of). Whoever calls it has checked that token.
+// OnBehalfOf asks for a token for the user whose access token is userAssertion. It is
+// for an API that was called with that token and calls another API as the same user
+// (RFC 7523 §2.1, with Entra ID's on_behalf_of). Check the user's token before.
 //
-// The token is cached by the assertion's SHA-256 with tenant and scopes, within
-// [WithUserCacheLimit], and renewed when a caller comes with the same
-// assertion; once that is refused it isn't sent again while the token is valid.
-// With [WithStore] processes share it as any other.
+// The new token is cached by the assertion's SHA-256, the tenant and the scopes, within
+// [WithUserCacheLimit]. It is renewed when a caller comes with the same assertion. If
+// the server then refuses that assertion, it isn't sent again while the token is valid.
+// With [WithStore] processes share the token as they share others.
 func OnBehalfOf(userAssertion string) Grant {
 	sum := sha256.Sum256([]byte(userAssertion))
 	return newGrant(grantParams{
@@ -64,8 +64,9 @@ func OnBehalfOf(userAssertion string) Grant {
 //
 // A code can be redeemed once, so the token isn't cached: it belongs to the
 // caller, with its [Token.RefreshToken]. The request is sent again only if the
-// server can't have used the code: no connection was made, the client itself
-// was refused and could be mended, or the answer was 429.
+// server can't have used the code: no connection was made, the answer was 429, or the
+// server refused the client and the client now has another certificate or the
+// server's time.
 func AuthorizationCode(code, redirectURI, codeVerifier string) Grant {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}}
 	if redirectURI != "" {
@@ -75,16 +76,17 @@ func AuthorizationCode(code, redirectURI, codeVerifier string) Grant {
 		form.Set("code_verifier", codeVerifier)
 	}
 	err := checkSecret("the code", code)
-	if err == nil && codeVerifier != "" && (len(codeVerifier) < 43 || len(codeVerifier) > 128 || !syntax.IsVisible(codeVerifier)) {
+	length := len(codeVerifier)
+	if err == nil && length > 0 && (length < 43 || length > 128 || !syntax.IsVisible(codeVerifier)) {
 		err = errors.New("the code verifier is not 43 to 128 characters (RFC 7636 §4.1)")
 	}
 	return newGrant(grantParams{name: "AuthorizationCode", form: form, once: true, err: err})
 }
 
-// RefreshToken redeems a refresh token (RFC 6749 §6). The new token isn't
-// cached, and the request is repeated as carefully as for [AuthorizationCode]:
-// many servers take a refresh token once and give the next one with the answer,
-// in [Token.RefreshToken].
+// RefreshToken redeems a refresh token (RFC 6749 §6). The new token isn't cached, and
+// the request is sent again only in the cases of [AuthorizationCode], because many
+// servers take a refresh token once and give the next one with the answer, in
+// [Token.RefreshToken].
 func RefreshToken(token string) Grant {
 	return newGrant(grantParams{
 		name: "RefreshToken",
@@ -96,7 +98,7 @@ func RefreshToken(token string) Grant {
 
 func newGrant(s grantParams) Grant { return Grant{secret: func() grantParams { return s }} }
 
-// params is what g says in a token request.
+// params is what g adds to a token request.
 func (g Grant) params() grantParams {
 	if g.secret == nil {
 		return clientCredentials
@@ -104,7 +106,8 @@ func (g Grant) params() grantParams {
 	return g.secret()
 }
 
-// checkSecret looks at a text that goes into a form. Its errors don't repeat it.
+// checkSecret reports why a text can't be the secret of a grant. Its errors don't repeat
+// the text.
 func checkSecret(what, secret string) error {
 	switch {
 	case secret == "":

@@ -386,8 +386,7 @@ func TestAPanickingHookReleasesTheLock(t *testing.T) {
 	}
 }
 
-// garbledAfterLock has an entry that nobody can read from the moment on at which a
-// lock is taken.
+// garbledAfterLock has an entry that can't be opened, once a lock was taken.
 type garbledAfterLock struct {
 	certtoken.Locker
 	garbled bool

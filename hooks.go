@@ -9,14 +9,14 @@ import (
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// Hooks are functions that a [Client] calls on what happens; any may be nil.
-// They are called from many goroutines, in the time of whoever caused the
-// event, and must neither wait for a token of the same Client nor close it. A
-// panic in Hit, Miss or ChallengeUnanswered is the caller's. In RenewalFailed,
-// RequestAbandoned and RequestReturned it is dropped, and in any other it becomes
+// Hooks are functions that a [Client] calls when something happens; any may be nil.
+// They are called from many goroutines, and what caused the event waits until they
+// return. They must neither wait for a token of the same Client nor close it. A panic
+// in Hit, Miss or ChallengeUnanswered reaches the caller of the Client. In RenewalFailed,
+// RequestAbandoned and RequestReturned it is dropped, and in any other hook it becomes
 // the error of the request. No Event holds a secret.
 type Hooks struct {
-	Hit  func(Event) // a token from the cache; called for every one, so be quick
+	Hit  func(Event) // a token came from the cache; called for each one, so it must be quick
 	Miss func(Event) // a caller has to wait for a token
 
 	// RequestStart comes before each attempt of a token request. The context it
@@ -25,28 +25,28 @@ type Hooks struct {
 	RequestStart func(context.Context, Event) context.Context
 	RequestEnd   func(context.Context, Event)
 
-	RenewalFailed func(Event) // a renewal behind the callers; they have a valid token
+	RenewalFailed func(Event) // a token wasn't renewed; the callers still have a valid one
 
-	// RequestAbandoned is told of a token request that was given up: Event.Part of
-	// the program ignored the end of its context, and the next caller starts another
-	// request. RequestReturned is told if that part returns after all: what it brought
-	// changed neither the cache nor the store.
+	// RequestAbandoned is called when a token request was given up because a part of the
+	// program, Event.Part, ignored the end of its context. The next caller starts another
+	// request. RequestReturned is called if that part returns later. Its result is
+	// dropped: it changes neither the cache nor the store.
 	RequestAbandoned func(Event)
 	RequestReturned  func(Event)
 
-	CertificateLoaded   func(Event) // a certificate signs that didn't sign before
-	CertificateExpiring func(Event) // at most once a day and certificate
-	CertificateUnusable func(Event) // what is in the file now can't be used; the last good one signs
-	CertificateRefused  func(Event) // the endpoint refused it; the source was asked to reload
+	CertificateLoaded   func(Event) // another certificate than before is used
+	CertificateExpiring func(Event) // it ends soon; at most once a day for each certificate
+	CertificateUnusable func(Event) // the source can't use its newest certificate; Event is about the one in use
+	CertificateRefused  func(Event) // the endpoint refused it; the source is asked for another
 
-	ChallengeUnanswered func(Event) // a [Transport] got no other token: its caller is given the resource's 401
+	ChallengeUnanswered func(Event) // a [Transport] got no other token; its caller gets the resource's 401
 
-	ClockCorrected    func(Event) // the endpoint's clock is followed from now on
-	AlgorithmFallback func(Event) // the signer can't do PSS: RSASSA-PKCS1-v1_5 from now on
-	StoreFailed       func(Event) // the shared store; the client goes on without it
+	ClockCorrected    func(Event) // assertions have the endpoint's time from now on
+	AlgorithmFallback func(Event) // the signer can't do PSS; RSASSA-PKCS1-v1_5 is used from now on
+	StoreFailed       func(Event) // the shared store failed; the client goes on without it
 }
 
-// Event is what a hook is told. Fields that don't belong to the event are zero.
+// Event is the argument of a hook. Fields that don't belong to the event are zero.
 // A hook must not change Scopes.
 type Event struct {
 	Tenant  string // "" is the authority's
@@ -62,12 +62,12 @@ type Event struct {
 	ThumbprintSHA1 string    // as portals show it, upper-case hex
 	ExpiresAt      time.Time // of the token
 
-	Offset    time.Duration // how far the endpoint's clock is ahead of ours
+	Offset    time.Duration // how far the endpoint's clock is ahead of this machine's
 	Algorithm Algorithm     // that is used from now on
 	RetryIn   time.Duration // pause before the next renewal
 
-	Part      string // of the program, that hung: "the signer", "the HTTP transport" …
-	Abandoned int    // requests of this client that were given up and still run
+	Part      string // the part of the program that hung: "the signer", "the HTTP transport" …
+	Abandoned int    // how many requests of this client were given up and still run
 }
 
 // eventOf starts an event about a certificate.
@@ -81,8 +81,8 @@ func eventOf(c *Certificate) Event {
 // eventAbout starts an event about a key.
 func eventAbout(k *cache.Key) Event { return Event{Tenant: k.Tenant, Scopes: k.Scopes} }
 
-// joinHooks makes of several Hooks one that calls them all. A function that none of them
-// has stays nil, so that its event costs a comparison.
+// joinHooks makes one Hooks that calls those of all. A hook that none of them has stays
+// nil, so that its event costs only a comparison.
 func joinHooks(all []Hooks) Hooks {
 	var h Hooks
 	for _, next := range all {
@@ -135,8 +135,8 @@ func bothStart(a, b func(context.Context, Event) context.Context) func(context.C
 	}
 }
 
-// bothEnd is both for the end of a request, in the reverse order: spans are nested, so
-// what started last ends first.
+// bothEnd is both for the end of a request. It calls b first: spans are nested, so the
+// one that started last must end first.
 func bothEnd(a, b func(context.Context, Event)) func(context.Context, Event) {
 	switch {
 	case a == nil:
@@ -154,7 +154,8 @@ func emit(hook func(Event), e Event) {
 	}
 }
 
-// emitIn is emit in a goroutine of the client's, whose task the context carries.
+// emitIn is emit in a goroutine of the client. The context carries the goroutine's task,
+// which notes that a hook runs, so that a hook that hangs can be named.
 func emitIn(ctx context.Context, hook func(Event), e Event) {
 	if hook != nil {
 		leave := workers.Enter(ctx, partHook)

@@ -31,8 +31,8 @@ import (
 
 // What other parties could try. SECURITY.md names these tests.
 
-// oneLine tells whether a text stays on its line and in its reading direction,
-// and is no flood.
+// oneLine checks that a text stays on its line and in its reading direction, and is
+// short.
 func oneLine(t *testing.T, text string) {
 	t.Helper()
 	assert.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }), "%q", text)
@@ -152,8 +152,8 @@ func TestEscapedEchoesShowNoGrant(t *testing.T) {
 	}
 }
 
-// A RoundTripper needn't say what request it answered: where a redirect came
-// from is then unknown, and nobody gets the token.
+// A RoundTripper may leave out which request it answered. Then it isn't known where a
+// redirect came from, and the token isn't sent.
 func TestRedirectsOfAForgetfulBase(t *testing.T) {
 	const a, b, c = "https://a.example.com/", "https://b.example.com/", "https://c.example.com/"
 	for name, hops := range map[string][]hop{
@@ -258,7 +258,7 @@ func TestStoreEntriesRolledBack(t *testing.T) {
 		victim := process(t, srv, cert, rolled)
 		got, err := victim.Token(t.Context(), scope)
 		require.NoError(t, err)
-		assert.Equal(t, first.AccessToken(), got.AccessToken(), "until it is due an entry is as good as ever")
+		assert.Equal(t, first.AccessToken(), got.AccessToken(), "an entry is used until it is due")
 		newer, err := victim.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
 		require.NoError(t, err)
 		require.NotEqual(t, first.AccessToken(), newer.AccessToken())

@@ -7,24 +7,19 @@ import (
 	"time"
 )
 
-// refusedFor is how long a certificate that an endpoint refused stands back
-// behind the others: long enough for a registration to spread, short enough
-// that the newer one is tried before the older one ends.
-const refusedFor = 10 * time.Minute
-
-// NewestValid joins sources for the time of a rotation, in which the new
-// certificate isn't registered everywhere yet. It uses the certificate that is
-// valid and has the latest NotBefore; one that the endpoint refused stands back
-// for ten minutes. A source that fails is passed over while another works.
+// NewestValid joins sources during a rotation, while the new certificate isn't
+// registered everywhere yet. Of the certificates that are valid it uses the one with
+// the latest NotBefore. A certificate that the endpoint refused isn't used for ten
+// minutes while there is another. A source that fails is left out while another works.
 //
-// The sources are asked side by side. One that doesn't answer within two seconds is
-// represented by its last answer, or passed over, while there is another good
-// certificate; without any, it is waited for up to 16 seconds. Its answer is used
-// later if it comes late, and it is not asked anew before it has answered. The
+// The sources are asked at the same time. If one doesn't answer within two seconds, its
+// last answer is used or, without one, it is left out, provided that there is another
+// good certificate. Without any, it is waited for up to 16 seconds. A late answer is
+// used for later calls, and the source isn't asked again before it has answered. The
 // context that a source is given ends after 16 seconds.
 //
-// The result is a [Reloader] and has a method Health() error, which joins those of
-// its sources and names those that don't answer; it may be used from many goroutines.
+// The result is a [Reloader] and has a method Health() error, which joins the errors of
+// its sources and names those that don't answer. It may be used from many goroutines.
 func NewestValid(sources ...CertSource) CertSource {
 	n := &newestValid{refused: make(map[[32]byte]time.Time)}
 	for i, source := range sources {
@@ -37,7 +32,7 @@ type newestValid struct {
 	members []*member
 
 	mu      sync.Mutex
-	refused map[[32]byte]time.Time // by SHA-256: until when it stands back
+	refused map[[32]byte]time.Time // SHA-256 of a certificate: until when others go first
 }
 
 var _ Reloader = (*newestValid)(nil)
@@ -69,8 +64,8 @@ func (n *newestValid) Certificate(ctx context.Context) (*Certificate, error) {
 	}
 }
 
-// best is the best certificate of those that are at hand, or nil. waiting reports
-// whether a source has still to answer.
+// best is the best certificate of the answers so far, or nil. waiting reports whether a
+// source hasn't answered yet.
 func (n *newestValid) best(asked []*question) (best *Certificate, waiting bool) {
 	now := time.Now()
 	for _, q := range asked {
@@ -103,7 +98,7 @@ func (n *newestValid) standsBack(c *Certificate, now time.Time) bool {
 	return now.Before(n.refused[c.sha256()])
 }
 
-// Health joins what the sources say of theirs.
+// Health joins the errors of the sources' Health.
 func (n *newestValid) Health() error {
 	return public(n.all(func(m *member) error { return m.health() }))
 }
@@ -126,7 +121,7 @@ func (n *newestValid) standBack(refused *Certificate) {
 			delete(n.refused, sum)
 		}
 	}
-	n.refused[refused.sha256()] = now.Add(refusedFor)
+	n.refused[refused.sha256()] = now.Add(standBackTime)
 }
 
 // all calls f for all members at once, each of which has a time limit, and joins

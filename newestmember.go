@@ -22,18 +22,18 @@ const (
 
 var errSilent = errors.New("the source does not answer")
 
-// member is one of the sources of a [NewestValid]. At most one goroutine is in it
-// at a time, because it may hang.
+// member is one of the sources of a [NewestValid]. At most one goroutine calls it at a
+// time, because it may hang.
 type member struct {
 	number int // from 1, as people count
 	source CertSource
 	caller single.Caller[memberAnswer]
-	last   atomic.Pointer[Certificate] // of its last answer; nil: that was an error
+	last   atomic.Pointer[Certificate] // its last answer; nil: none, or an error
 }
 
-// memberAnswer is what a call of a member brings.
+// memberAnswer is the result of a call of a member.
 type memberAnswer struct {
-	asked bool // for its certificate, and not to reload or for its health
+	asked bool // the call was for the certificate, and not to reload or for the health
 	cert  *Certificate
 }
 
@@ -86,13 +86,13 @@ type question struct {
 	member   *member
 	ctx      context.Context // of whoever asks
 	call     *single.Call[memberAnswer]
-	mine     bool // the call is for this question
+	mine     bool // the call was started for this question
 	answered bool
-	cert     *Certificate // that can sign now; while there is no answer, of the one before
+	cert     *Certificate // one that can sign now; without an answer, that of the last answer
 	err      error        // why there is none
 }
 
-// begin asks the member, or joins whoever asks it already.
+// begin asks the member, or waits for a call that is under way already.
 func (m *member) begin(ctx context.Context) *question {
 	q := &question{member: m, ctx: ctx}
 	q.start()
@@ -126,7 +126,7 @@ func (q *question) wait(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// take takes a certificate if it can sign now.
+// take keeps a certificate if it can sign now, or the error.
 func (q *question) take(cert *Certificate, err error) {
 	if cert != nil {
 		err = cert.valid(time.Now())
@@ -137,7 +137,7 @@ func (q *question) take(cert *Certificate, err error) {
 	q.cert, q.err = cert, err
 }
 
-// checked asks a source and makes sure of its pair.
+// checked asks a source and checks that the certificate and its signer match.
 func checked(ctx context.Context, source CertSource) (*Certificate, error) {
 	if source == nil {
 		return nil, errors.New("the source is nil")

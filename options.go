@@ -14,7 +14,7 @@ import (
 	"github.com/certtoken/certtoken/internal/syntax"
 )
 
-// Defaults that no option changes are where they are used.
+// The defaults of options. Numbers that no option changes stand in the files that use them.
 const (
 	defaultCacheLimit     = 100_000
 	defaultUserCacheLimit = 10_000
@@ -23,12 +23,12 @@ const (
 	defaultMaxExchanges   = 32
 )
 
-// Option changes a [Client]. The zero value of everything is a good client.
+// Option changes a setting of a [Client]. A client without options is a good one.
 type Option func(*config)
 
 type config struct {
 	http           *http.Client
-	httpIsOurs     bool // it is closed with the client
+	httpIsOurs     bool // its connections are closed with the client
 	userAgent      string
 	tenants        map[string]bool
 	anyTenant      bool
@@ -67,11 +67,12 @@ func (c *config) fail(format string, args ...any) {
 
 func (c *config) validate() error { return errors.Join(c.errs...) }
 
-// WithHTTPClient sends token requests through a copy of client: for a proxy,
-// other root certificates, tracing. The copy follows no redirects and keeps no
-// cookies. Its Transport is used as it is; where that is nil, the connections are those
-// that clients without this option share. A RoundTripper that retries would send an assertion twice, which
-// servers refuse: the Client retries by itself, with a new assertion.
+// WithHTTPClient sends token requests through a copy of client. It is for a proxy, other
+// root certificates or tracing. The copy follows no redirects and keeps no cookies. Its
+// Transport is used as it is. If that is nil, the connections are those that clients
+// without this option share. Don't give a RoundTripper that retries: it would send an
+// assertion twice, which servers refuse. The Client retries by itself, with a new
+// assertion.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) {
 		if client == nil {
@@ -95,8 +96,9 @@ func WithUserAgent(program string) Option {
 	}
 }
 
-// WithTenants allows further tenants in [Request.Tenant]; tenant names often
-// come from strangers' requests. "*" allows any well-formed one.
+// WithTenants allows further tenants in [Request.Tenant]. They must be named, because a
+// tenant often comes from a request of somebody unknown. "*" allows every well-formed
+// name.
 func WithTenants(tenants ...string) Option {
 	return func(c *config) {
 		for _, t := range tenants {
@@ -117,15 +119,15 @@ func WithTenants(tenants ...string) Option {
 }
 
 // WithCapabilities declares client capabilities to Entra ID. "cp1" says that
-// the program answers claims challenges, as [Client.Transport] does, and makes
+// the program answers claims challenges, as a [Transport] does, and makes
 // its tokens long-lived and revocable (continuous access evaluation).
 func WithCapabilities(capabilities ...string) Option {
 	return func(c *config) { c.capabilities = append(c.capabilities, capabilities...) }
 }
 
-// WithCacheLimit bounds the number of the client's own cached tokens; the default is 100,000, and
-// less than 1 an error of [NewClient]. Beyond it the expired and then the least
-// recently used leave.
+// WithCacheLimit bounds the number of the client's own cached tokens. The default is
+// 100,000; less than 1 is an error of [NewClient]. When there are more, expired tokens are
+// removed first, then the least recently used.
 func WithCacheLimit(n int) Option {
 	return func(c *config) {
 		if n < 1 {
@@ -136,8 +138,8 @@ func WithCacheLimit(n int) Option {
 }
 
 // WithUserCacheLimit bounds the number of cached tokens on behalf of users
-// ([OnBehalfOf]), which have a cache of their own; the default is 10,000, and less
-// than 1 an error of [NewClient].
+// ([OnBehalfOf]), which have a cache of their own. The default is 10,000; less than 1 is
+// an error of [NewClient].
 func WithUserCacheLimit(n int) Option {
 	return func(c *config) {
 		if n < 1 {
@@ -147,20 +149,19 @@ func WithUserCacheLimit(n int) Option {
 	}
 }
 
-// WithKeepWarm keeps the token for these scopes always renewed, from NewClient
-// on and also while nobody asks, so that no caller waits for one; while the
-// endpoint refuses or is down, it is tried again every 30 s. The tokens are
-// those of the authority's own tenant. Give the
+// WithKeepWarm acquires a token for these scopes at once and renews it also while nobody
+// asks for it, so that no caller waits. While the endpoint refuses or is down, it is
+// tried again every 30 s. The token is one of the authority's own tenant. Give the
 // option once for each set of scopes. Each takes one goroutine, which ends with
 // [Client.Close].
 func WithKeepWarm(scopes ...string) Option {
 	return func(c *config) { c.keepWarm = append(c.keepWarm, scopes) }
 }
 
-// WithForegroundRenewal renews in the time of a caller instead of behind it: for
-// processes that are frozen between requests, such as functions, where work in
-// the background may never finish. A renewal that fails still gives the caller
-// the token that is valid.
+// WithForegroundRenewal lets a caller wait for a renewal, in place of renewing in the
+// background. It is for processes that are frozen between requests, such as functions,
+// where work in the background may never finish. When the renewal fails, the caller
+// still gets the token that is valid.
 func WithForegroundRenewal() Option {
 	return func(c *config) { c.foreground = true }
 }
@@ -182,17 +183,16 @@ func WithRequestTimeouts(attempt, whole time.Duration) Option {
 	}
 }
 
-// maxRequestLimit keeps a part of the program that hangs from being waited for
-// without end.
+// maxRequestLimit bounds how long a part of the program that hangs is waited for.
 const maxRequestLimit = 10 * time.Minute
 
-// WithPropagationRetry repeats a token request for so long while Entra ID refuses it
-// as it does for some minutes after an app, a certificate or a federated credential
-// was registered (AADSTS700016, 700027 and 700213). Callers wait for that long, also
-// where the registration is really missing, so it is for programs that run right
-// after a deployment, and off by default. The pauses grow from about 1 s to 10 s.
-// The time is also the limit of the whole request if [WithRequestTimeouts] allows
-// less; less than 0 or more than 10 min is an error of [NewClient].
+// WithPropagationRetry repeats a token request for up to d while Entra ID refuses it
+// with a code that comes and goes for some minutes after an app, a certificate or a
+// federated credential was registered (AADSTS700016, 700027 and 700213). It is off by
+// default, because callers wait for all of d where the registration is really missing.
+// Use it for programs that start right after a deployment. The pauses grow from about
+// 1 s to 10 s. If d is longer than what [WithRequestTimeouts] allows for the whole
+// request, d is the limit. Less than 0 or more than 10 min is an error of [NewClient].
 func WithPropagationRetry(d time.Duration) Option {
 	return func(c *config) {
 		if d < 0 || d > maxRequestLimit {
@@ -203,10 +203,11 @@ func WithPropagationRetry(d time.Duration) Option {
 }
 
 // WithMaxConcurrentExchanges sets how many token requests the client has under way
-// at once, 32 by default; the others wait their turn, first come first served. Fewer
-// are for an endpoint or a proxy that allows fewer connections, more for a program
-// that needs very many tokens at its start and has the processors to sign for them.
-// Less than 1 is an error of [NewClient].
+// at once, 32 by default. The others wait their turn, first come first served. Give a
+// smaller number for an endpoint or a proxy that allows fewer connections, and a larger
+// one for a program that needs very many tokens at its start and has enough processors
+// to sign for them. Without [WithHTTPClient] as many unused connections are kept. Less
+// than 1 is an error of [NewClient].
 func WithMaxConcurrentExchanges(n int) Option {
 	return func(c *config) {
 		if n < 1 {
@@ -216,9 +217,9 @@ func WithMaxConcurrentExchanges(n int) Option {
 	}
 }
 
-// WithExpiryWarning sets how long before its end a certificate is announced, by
-// [Hooks.CertificateExpiring] and the log, whenever it signs and at most once a
-// day. The default is 30 days; 0 or less turns it off.
+// WithExpiryWarning sets how long before the end of a certificate
+// [Hooks.CertificateExpiring] and the log announce it. They do so when it signs, at most
+// once a day. The default is 30 days; 0 or less turns it off.
 func WithExpiryWarning(before time.Duration) Option {
 	return func(c *config) { c.expiryWarning = before }
 }
@@ -229,8 +230,9 @@ func WithHooks(h Hooks) Option {
 	return func(c *config) { c.hooks = append(c.hooks, h) }
 }
 
-// WithLogger logs what happens: trouble as warnings, requests as information,
-// hits not at all. No secret is logged.
+// WithLogger logs what happens: failures as warnings, a part of the program that hangs
+// as an error, requests as information, and tokens from the cache not at all. No secret
+// is logged.
 func WithLogger(log *slog.Logger) Option {
 	return func(c *config) {
 		if log == nil {
@@ -241,12 +243,12 @@ func WithLogger(log *slog.Logger) Option {
 	}
 }
 
-// WithStore shares tokens with other processes through store. Entries are
-// sealed with AES-256-GCM; their names tell nothing. The keys are secrets of 32
-// bytes or more that all processes have: the first seals, all open. A new key is
-// first put behind the old one in all processes, then before it, and the old one
-// taken away when its tokens have ended. A store that fails is reported to the
-// hooks and never fails a caller.
+// WithStore shares tokens with other processes through store. Entries are sealed with
+// AES-256-GCM, and their names show nothing of what they hold. The keys are secrets of
+// 32 bytes or more that all processes have. The first key seals, and each of them
+// opens. To change the key, first give the new one behind the old one in all processes,
+// then before it, and leave the old one out when its tokens have ended. When the store
+// fails, the hooks and the log say so, and no caller gets an error.
 func WithStore(store Store, keys ...[]byte) Option {
 	return func(c *config) {
 		if store == nil {

@@ -19,35 +19,35 @@ const (
 	maxScopeText = 16 << 10
 )
 
-// Request says what token is wanted. Its zero value apart from Scopes is what
+// Request says which token is wanted. With all fields but Scopes zero it is what
 // [Client.Token] asks for.
 type Request struct {
 	// Scopes are asked for together, in any order. Entra ID takes one resource
 	// for each request, written {resource}/.default.
 	Scopes []string
 
-	// Grant is what the client shows to be given the token; by default it acts
+	// Grant is what the client sends to be given the token. By default the client acts
 	// as itself.
 	Grant Grant
 
 	// Tenant is the authority's if empty; another must be allowed by [WithTenants].
 	Tenant string
 
-	// Claims is the JSON object of a claims challenge, of 16 KiB at most. It goes
-	// past the cache, and the token it brings takes the place of the cached one.
+	// Claims is the JSON object of a claims challenge, at most 16 KiB. The cache isn't
+	// asked, and the new token replaces the cached one.
 	Claims string
 
-	// Fresh goes past the cache. A request that is under way already will do.
+	// Fresh asks the token endpoint even if the cache has a token. If a request for the
+	// same token is under way already, its token is the result.
 	Fresh bool
 
-	// MinValidity is how long the token must still be handed out, for a long
-	// job; not negative. If a new one isn't either, the error wraps [ErrShortLived].
-	// It is for tokens that are cached: with a grant that is redeemed once it is an error.
+	// MinValidity is how long the token must at least be valid from now on, for a long
+	// job. If a new one isn't valid for so long either, the error wraps [ErrShortLived].
+	// It must not be negative, and is an error with a grant that is redeemed once.
 	MinValidity time.Duration
 }
 
-// key checks what a request asks for and brings it into the form by which it
-// is cached.
+// key checks what a request asks for and makes the key under which its token is cached.
 func (req Request) key(authority Authority, cfg *config) (cache.Key, error) {
 	scopes, err := canonical(req.Scopes)
 	if err != nil {
@@ -85,8 +85,8 @@ func (req Request) key(authority Authority, cfg *config) (cache.Key, error) {
 	return cache.Key{Tenant: tenant, User: grant.user, Scopes: scopes}, nil
 }
 
-// canonical splits scopes at spaces and drops duplicates. The order stays as
-// given: it is sent so.
+// canonical splits scopes at spaces and drops duplicates. The order stays as given,
+// because the scopes are sent in that order.
 func canonical(scopes []string) ([]string, error) {
 	list := make([]string, 0, len(scopes))
 	length := 0

@@ -23,12 +23,12 @@ import (
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// assertionType is of a JWT (RFC 7523 §2.2).
+// assertionType is the client_assertion_type of a JWT (RFC 7523 §2.2).
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 const (
 	maxAttempts = 3
-	baseBackoff = time.Second // of the first pause; doubles, full jitter
+	baseBackoff = time.Second // bound of the first pause, which is random; it doubles
 )
 
 // requester is what all token requests of a client have in common.
@@ -41,25 +41,25 @@ type requester struct {
 	endpoint     *exchange.Client
 	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
 	server       *clock.Offset  // the endpoint's clock
-	propagation  time.Duration  // how long refusals are repeated that pass when a registration has spread
+	propagation  time.Duration  // see WithPropagationRetry
 }
 
 // tokenCall is one fetch of a token for a cache.
 type tokenCall = cache.Call[Token, Grant]
 
-// request gets a token from the endpoint: up to three attempts at what may
-// pass, and one more each for a clock and for a certificate that the endpoint
-// blamed and that could be replaced. Every attempt has a proof of its own; an
-// assertion that is signed here has a new jti.
-// A grant that can be redeemed once is sent again only if it can't have been. What
-// passes when a registration has spread is repeated for as long as that was asked for.
-func (q *requester) request(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
+// requestToken gets a token from the endpoint. A temporary failure has up to three
+// attempts. One more attempt follows when the endpoint's clock is followed from now on,
+// and one when the certificate could be replaced. Every attempt has a proof of its own:
+// an assertion that is signed here has a new jti. A grant that can be redeemed once is
+// sent again only if the server can't have redeemed it. With WithPropagationRetry, what
+// passes when a registration has spread is repeated for that time.
+func (q *requester) requestToken(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
 	wanted, err := claims.WithCapabilities(call.Want.Claims, q.capabilities)
 	if err != nil {
 		return nil, err
 	}
 	run := requestRun{
-		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.params(), claims: wanted,
+		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.params(), claimsParam: wanted,
 		correlationID: newUUID(),
 	}
 	began := time.Now()
@@ -79,7 +79,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 		if isSpreading(err) {
 			pause = spreadPause(run.sent)
 			again = time.Since(began)+pause < q.propagation
-			attempt-- // which has a limit of its own
+			attempt-- // these attempts are limited by time
 		}
 		again = again && (!run.grant.once || leftGrantUnused(err))
 		if deadline, ok := ctx.Deadline(); !again || ok && time.Until(deadline) <= pause || !workers.Sleep(ctx, pause) {
@@ -89,7 +89,7 @@ func (q *requester) request(ctx context.Context, authority Authority, call *toke
 	}
 }
 
-// check makes a proof and sends it nowhere.
+// check makes a proof and doesn't send it.
 func (q *requester) check(ctx context.Context, authority Authority) error {
 	p, err := q.credential.obtain(ctx, authority)
 	if err == nil {
@@ -105,20 +105,20 @@ type requestRun struct {
 	authority     Authority
 	key           cache.Key
 	grant         grantParams
-	claims        string
+	claimsParam   string
 	correlationID string
 
 	sent  int
 	proof proof  // of the last attempt
-	next  *proof // for the next one; nil: it makes its own
+	next  *proof // for the next attempt, after a refusal; nil: the source is asked
 
-	reloaded       bool // the credential was asked for another proof
+	reloaded       bool // the credential was asked to replace the proof
 	clockCorrected bool
 }
 
-// obtain asks for what the next proof is made of, unless another one was given
-// instead of a refused one. It comes before the turn: a source that hangs, or that
-// waits for another client, holds nobody else up.
+// obtain asks the source for what the next proof is made of, unless a refused proof was
+// replaced. It runs before the request waits for its turn, so that a source that hangs,
+// or that waits for another client, doesn't hold up other requests.
 func (r *requestRun) obtain(ctx context.Context) (err error) {
 	if r.next != nil {
 		r.proof, r.next = *r.next, nil
@@ -128,8 +128,8 @@ func (r *requestRun) obtain(ctx context.Context) (err error) {
 	return err
 }
 
-// exchange waits for the request's turn and makes an attempt. The context that it
-// returns is the one that counts from then on.
+// exchange waits for the request's turn and makes an attempt. The request's time begins
+// with its turn, so its context is the returned one from then on.
 func (r *requestRun) exchange() (context.Context, *Token, error) {
 	ctx, leave, err := r.call.Turn()
 	if err != nil {
@@ -145,7 +145,7 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	if r.proof, err = r.credential.prove(ctx, r.authority, r.proof); err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil { // the signer took all the time that there was
+	if ctx.Err() != nil { // the signer took all of the time
 		return nil, context.Cause(ctx)
 	}
 	r.sent++
@@ -159,7 +159,7 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	r.server.Note(dateOf(answer, err), asked.Time, r.clock.Look().Time)
 	switch {
 	case r.key.User == "" && !r.grant.once:
-		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
+		answer.Refresh, answer.ID = "", "" // a client that acts as itself doesn't use them
 	case answer.Refresh == "":
 		// Without a new refresh token the old one stays in force (RFC 6749 §6).
 		answer.Refresh = r.grant.form.Get("refresh_token")
@@ -212,8 +212,8 @@ func (r *requestRun) ended(ctx, hooked context.Context, e Event) {
 	}
 }
 
-// form is that of a token request: what the grant shows, and who asks (RFC 6749
-// §4, RFC 7523 §2.2).
+// form is the form of a token request: the grant, the client and its proof (RFC 6749 §4,
+// RFC 7523 §2.2).
 func (r *requestRun) form() url.Values {
 	form := maps.Clone(r.grant.form)
 	form.Set("client_id", r.clientID)
@@ -227,8 +227,8 @@ func (r *requestRun) form() url.Values {
 	if len(r.key.Scopes) > 0 {
 		form.Set("scope", strings.Join(r.key.Scopes, " "))
 	}
-	if r.claims != "" {
-		form.Set("claims", r.claims)
+	if r.claimsParam != "" {
+		form.Set("claims", r.claimsParam)
 	}
 	for name, values := range r.authority.params {
 		form[name] = values
@@ -236,10 +236,10 @@ func (r *requestRun) form() url.Values {
 	return form
 }
 
-// exchangeRequest is what is sent, and what the answer may be.
+// exchangeRequest is what is sent, with what its answer may be.
 func (r *requestRun) exchangeRequest() *exchange.Request {
 	req := &exchange.Request{
-		Endpoint: r.authority.endpoint(), Form: r.form(), CorrelationID: r.correlationID, Over: r.proof.binding.Client(),
+		Endpoint: r.authority.endpoint(), Form: r.form(), CorrelationID: r.correlationID, HTTP: r.proof.binding.Client(),
 		AnyType: r.authority.anyTokenType, AssumedLife: r.authority.assumedLife,
 	}
 	if r.authority.pop {
@@ -248,7 +248,7 @@ func (r *requestRun) exchangeRequest() *exchange.Request {
 	return req
 }
 
-// explain is the error of an attempt as callers get it.
+// explain makes the callers' error of an attempt's error.
 func (r *requestRun) explain(err error) error {
 	var refused *exchange.Refusal
 	var unusable *exchange.Unusable
@@ -261,7 +261,7 @@ func (r *requestRun) explain(err error) error {
 	return err
 }
 
-// adviceFor is what advice about a refusal must fit.
+// adviceFor says what kind of request the advice about a refusal must fit.
 func (r *requestRun) adviceFor() advice.Request {
 	req := advice.Request{ForUser: r.key.User != "" || r.grant.once}
 	switch {
@@ -273,8 +273,9 @@ func (r *requestRun) adviceFor() advice.Request {
 	return req
 }
 
-// removeCause tries to remove the cause of a refusal, each cause at most once in a
-// request, and reports whether it makes sense to ask again at once.
+// removeCause tries to remove the cause of a refusal: a wrong clock or a certificate that
+// isn't registered, each at most once in a request. It reports whether to ask again at
+// once.
 func (r *requestRun) removeCause(ctx context.Context, err error) bool {
 	var te *TokenError
 	if !errors.As(err, &te) {
@@ -290,7 +291,7 @@ func (r *requestRun) removeCause(ctx context.Context, err error) bool {
 	}
 	if !r.reloaded && blamed() {
 		r.reloaded = true
-		next, ok := r.credential.renew(ctx, r.authority, r.proof, te)
+		next, ok := r.credential.replace(ctx, r.authority, r.proof, te)
 		if ok {
 			r.next = &next
 		}
@@ -299,7 +300,7 @@ func (r *requestRun) removeCause(ctx context.Context, err error) bool {
 	return false
 }
 
-// followClock follows the endpoint's clock, of which a hook may be told.
+// followClock lets the credential follow the endpoint's clock. It may call a hook.
 func (r *requestRun) followClock(ctx context.Context, why *TokenError) bool {
 	leave := workers.Enter(ctx, partHook)
 	better := r.credential.followClock(r.authority, r.proof, why)
@@ -327,8 +328,8 @@ func retryPause(err error, attempt int) (time.Duration, bool) {
 	return rand.N(baseBackoff << (attempt - 1)), true
 }
 
-// leftGrantUnused reports whether a failed attempt surely left its grant unused: it
-// never reached the server, or was turned away before anything was looked at. Any
+// leftGrantUnused reports whether a failed attempt certainly left its grant unused: it
+// never reached the server, or was throttled before the server looked at it. Any
 // other failure may have come after the code was redeemed, and a server that
 // sees a code twice revokes what it gave for it (RFC 6749 §4.1.2).
 func leftGrantUnused(err error) bool {
@@ -338,8 +339,9 @@ func leftGrantUnused(err error) bool {
 		errors.As(err, &op) && op.Op == "dial"
 }
 
-// isConnectionFailure leaves out what a second try can't change: a certificate
-// that isn't trusted, and a proxy that doesn't let the request through.
+// isConnectionFailure reports whether no answer came, for a reason that may pass. A
+// server's certificate that isn't trusted, or a proxy that refuses the request, is not
+// such a reason.
 func isConnectionFailure(err error) bool {
 	var failure *exchange.Failure
 	if !errors.As(err, &failure) {
@@ -348,8 +350,7 @@ func isConnectionFailure(err error) bool {
 	return !isUntrusted(err) && !isTurnedAway(err)
 }
 
-// isTurnedAway reports whether a proxy doesn't let the request through, for a reason
-// that won't pass.
+// isTurnedAway reports whether a proxy refused the request for a reason that won't pass.
 func isTurnedAway(err error) bool {
 	var proxy *connections.ProxyRefusal
 	return errors.As(err, &proxy) && !exchange.IsTemporary(proxy.StatusCode)

@@ -7,27 +7,31 @@ import (
 	"time"
 )
 
-// rollbackLimit is how long a pair may still sign after it was replaced: a day, in
-// which somebody notices that the new certificate isn't registered.
+// rollbackLimit is how long a pair may still sign after it was replaced. In a day somebody
+// notices that the new certificate isn't registered.
 const rollbackLimit = 24 * time.Hour
 
-// rollback keeps the pair that was in the files before, for the time in which the
-// endpoint refuses the new one. The pair must have been granted a token in this
-// process: one that never worked is no better than the new one. Its zero value is
-// ready to use.
+// standBackTime is how long a certificate that the endpoint refused isn't used while
+// there is another one, here and in [NewestValid]. A new registration has spread by
+// then, and the refused certificate is tried again before the other one ends.
+const standBackTime = 10 * time.Minute
+
+// rollback keeps the pair that was in the files before, to sign with while the endpoint
+// refuses the new one. The pair must have been granted a token in this process, because a
+// pair that never worked is no better than the new one. The zero value is ready to use.
 type rollback struct {
 	off bool
 
 	mu         sync.Mutex   // held for assignments only
-	current    *Certificate // in the files
+	current    *Certificate // the pair in the files
 	worked     bool         // current was granted a token
 	seen       time.Time    // when current was last found in the files
 	standsBack time.Time    // until then current isn't used, because it was refused
-	before     *Certificate // was granted a token and then replaced; nil: none
-	until      time.Time    // when before may no longer sign
+	before     *Certificate // the pair that was granted a token and then replaced; nil: none
+	until      time.Time    // from then on before may no longer sign
 }
 
-// choose is told which pair is in the files, and returns the one to sign with.
+// choose notes which pair is in the files, and returns the one to sign with.
 func (r *rollback) choose(inFiles *Certificate, now time.Time) *Certificate {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -38,8 +42,8 @@ func (r *rollback) choose(inFiles *Certificate, now time.Time) *Certificate {
 	return r.current
 }
 
-// health says that the pair before signs, and why, or returns nil. While that lasts
-// its text is the same.
+// health returns an error that says why the pair before signs, or nil. Its text stays
+// the same meanwhile, so that the log has it once.
 func (r *rollback) health(name string, inFiles *Certificate, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -52,7 +56,7 @@ func (r *rollback) health(name string, inFiles *Certificate, now time.Time) erro
 		name, r.current.thumbprintHex(), r.before.thumbprintHex(), r.until.UTC().Format(time.RFC3339))
 }
 
-// granted is told that the endpoint granted a token for a pair.
+// granted notes that the endpoint granted a token for a pair.
 func (r *rollback) granted(cert *Certificate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,8 +65,8 @@ func (r *rollback) granted(cert *Certificate) {
 	}
 }
 
-// refused is told that the endpoint refused a pair, and reports whether another one
-// is to be signed with for that reason.
+// refused notes that the endpoint refused a pair, and reports whether another one signs
+// from now on.
 func (r *rollback) refused(cert, inFiles *Certificate, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,7 +76,7 @@ func (r *rollback) refused(cert, inFiles *Certificate, now time.Time) bool {
 		r.before = nil // it doesn't work any more either
 		return true
 	case sameLeaf(cert, r.current):
-		r.standsBack = now.Add(refusedFor)
+		r.standsBack = now.Add(standBackTime)
 		return r.isBack(now)
 	}
 	return false
@@ -80,8 +84,8 @@ func (r *rollback) refused(cert, inFiles *Certificate, now time.Time) bool {
 
 // found notes which pair is in the files. The caller holds r.mu.
 //
-// When a pair was replaced isn't known. It was there when it was last found, so the
-// time that is left to it counts from then.
+// It isn't known when exactly a pair was replaced. It was there when it was last found,
+// so its limit counts from then.
 func (r *rollback) found(cert *Certificate, now time.Time) {
 	if now.After(r.until) {
 		r.before = nil // also so that its key doesn't stay in memory
@@ -99,7 +103,7 @@ func (r *rollback) found(cert *Certificate, now time.Time) {
 	}
 }
 
-// isBack reports whether the pair before is to be signed with. The caller holds r.mu.
+// isBack reports whether the pair before signs now. The caller holds r.mu.
 func (r *rollback) isBack(now time.Time) bool {
 	return now.Before(r.standsBack) && r.before != nil && r.before.valid(now) == nil
 }

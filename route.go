@@ -23,12 +23,12 @@ type route struct {
 	hosts        syntax.Hosts
 	names        []string // the hosts as they were given
 	loopbackHTTP bool
-	given        http.RoundTripper // nil: http.DefaultTransport
+	given        http.RoundTripper // Transport.Base; nil: http.DefaultTransport
 	presenter    *mtls.Presenter   // nil: tokens are bound to no certificate
 
-	ctx      context.Context    // of the client, at whose end the connections end
-	loopback sync.Once          // guards the making of
-	direct   *connections.Lease // to this machine, without a proxy
+	ctx      context.Context    // the client's; the connections end with it
+	loopback sync.Once          // guards the making of direct
+	direct   *connections.Lease // for requests to this machine, which use no proxy
 }
 
 // newRoute checks the fields of a Transport.
@@ -57,7 +57,7 @@ func newRoute(c *Client, base http.RoundTripper, wanted Request, names []string)
 	return r, nil
 }
 
-// checkReusable refuses what can't be asked for again and again.
+// checkReusable refuses a request that can't be used for many HTTP requests.
 func checkReusable(c *Client, req Request) error {
 	if _, err := c.key(req); err != nil {
 		return err
@@ -77,10 +77,9 @@ func checkReusable(c *Client, req Request) error {
 	return nil
 }
 
-// check refuses a URL that isn't to be given the token. The request fails: sent without
-// the token it would be answered by a 401 or by what everybody may see, and whoever reads
-// that looks for the fault in the wrong place, and the rest of the request may be meant
-// for the right host only.
+// check refuses a URL to which the token must not be sent. The request fails and isn't
+// sent without the token: the answer would be a 401, or public data, and the reader would
+// look for the fault in the wrong place. The rest of the request may be confidential too.
 func (r *route) check(u *url.URL) error {
 	switch {
 	case u == nil:
@@ -122,13 +121,13 @@ func (r *route) send(req *http.Request, token *Token) (*http.Response, error) {
 		err = withoutToken(err, token)
 	}
 	if resp != nil {
-		resp.Request = req // who prints the response's request sees no token
+		resp.Request = req // without the token, in case the caller prints it
 	}
 	return resp, err
 }
 
-// withoutToken is an error of the base transport. One that holds no secret stays as it
-// is: net/http looks at its type.
+// withoutToken removes the token from an error of the base transport. An error without it
+// stays as it is, because net/http looks at the type of errors.
 func withoutToken(err error, token *Token) error {
 	if secrets := redact.New(token.AccessToken()); secrets.Holds(err.Error()) {
 		return secrets.Error(err)
@@ -136,7 +135,7 @@ func withoutToken(err error, token *Token) error {
 	return err
 }
 
-// base is what sends a request that presents no certificate.
+// base is the RoundTripper for a request that presents no certificate.
 func (r *route) base(req *http.Request) http.RoundTripper {
 	if r.given != nil {
 		return r.given
@@ -148,7 +147,7 @@ func (r *route) base(req *http.Request) http.RoundTripper {
 	return http.DefaultTransport
 }
 
-// boundBase is what connections with a certificate are made like.
+// boundBase is the transport whose settings connections with a certificate have.
 func boundBase(base http.RoundTripper) http.RoundTripper {
 	if base != nil {
 		return base
@@ -156,11 +155,11 @@ func boundBase(base http.RoundTripper) http.RoundTripper {
 	if std, ok := connections.Standard(connections.DefaultHealth); ok {
 		return std
 	}
-	return http.DefaultTransport // of which no such connections can be made
+	return http.DefaultTransport // it isn't an *http.Transport, so the presenter refuses it
 }
 
-// withoutProxy takes the connections that clients share, which leave proxies out for this
-// machine. They are given back at the end of the client, or when r is forgotten.
+// withoutProxy leases the connections that clients share, which use no proxy for this
+// machine. They are given back when the client is closed or r is garbage.
 func (r *route) withoutProxy() http.RoundTripper {
 	r.loopback.Do(func() {
 		lease := connections.Take(nil, defaultMaxExchanges)

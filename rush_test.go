@@ -74,8 +74,8 @@ func rush(ctx context.Context, client *certtoken.Client, n int) (failed []error)
 	return failed
 }
 
-// A rush on cold keys is a queue: nobody fails, at most so many requests are under
-// way at once, and first come is first served.
+// Requests for many cold keys at once wait in a queue: none fails, a limited number is
+// under way, and they are served in the order in which they came.
 func TestARushIsAQueue(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts []certtoken.Option

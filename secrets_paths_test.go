@@ -205,7 +205,7 @@ func (s brokenSigner) SignContext(context.Context, []byte, crypto.SignerOpts) ([
 	return s.sign()
 }
 
-// The endpoint for tests shows the keys and passwords of nobody who uses it.
+// The endpoint for tests doesn't show the keys and passwords of its users.
 func TestTheFakeServerShowsNoKey(t *testing.T) {
 	s := newSecretive(t, nil)
 	s.token(t, graph)

@@ -19,17 +19,17 @@ import (
 
 const (
 	storeLimit = time.Second     // for one call of a Store
-	storePause = 5 * time.Second // without calls, after one that failed
+	storePause = 5 * time.Second // after a failed call, in which no call is made
 	lockLife   = 12 * time.Second
-	lockWait   = 10 * time.Second // then the request is made without the lock
-	lockPoll   = 50 * time.Millisecond
+	lockWait   = 10 * time.Second      // after that the request is made without the lock
+	lockPoll   = 50 * time.Millisecond // between two tries to take the lock
 )
 
-// sharedStore is a Store with our names and seals. It never fails its caller:
-// while the store is broken, it has nothing.
+// sharedStore keeps tokens in a user's Store, under secret names and sealed. A failure of
+// the Store is no failure of its caller: it is as if the Store had no token.
 type sharedStore struct {
 	store Store
-	keys  func() []seal.Key // the first seals, all open; a function, so that no dump walks into them
+	keys  func() []seal.Key // the first seals, each opens; a function, so that no dump shows them
 
 	clientID     string
 	capabilities []string
@@ -39,12 +39,11 @@ type sharedStore struct {
 	failed       func(Event)    // the hook, or nil
 	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
 
-	downUntil atomic.Int64  // clock reading until which the store is left alone
-	calls     chan struct{} // one token for each call that may be under way
+	downUntil atomic.Int64  // clock reading until which no call is made
+	calls     chan struct{} // has an element for each call that is under way
 }
 
-// maxStoreCalls bounds the goroutines that a store which ignores its context
-// can hold.
+// maxStoreCalls bounds the goroutines that wait for a store which ignores its context.
 const maxStoreCalls = 64
 
 // newStoreKeys derives a key from each of the user's secrets.
@@ -60,11 +59,11 @@ func newStoreKeys(secrets [][]byte) ([]seal.Key, error) {
 	return keys, nil
 }
 
-// entryParts is what makes one token different from another.
+// entryParts are the texts that tell one token from another. They make the entry's name.
 func (s *sharedStore) entryParts(authority Authority, k cache.Key, b *mtls.Binding) []string {
 	scopes := slices.Sorted(slices.Values(k.Scopes))
 	parts := []string{authority.endpoint(), s.clientID}
-	if len(authority.params) > 0 { // each with a space, which no scope has
+	if len(authority.params) > 0 { // these parts have a space, so they can't equal a scope
 		parts = append(parts, "with "+authority.params.Encode())
 	}
 	if b != nil {
@@ -80,9 +79,9 @@ func (s *sharedStore) entryParts(authority Authority, k cache.Key, b *mtls.Bindi
 	return append(parts, scopes...)
 }
 
-// fetch gets a token from the store, or else from the origin while the other
-// processes wait for it. It is stored when the callers have it, so that a slow
-// store costs them nothing. b is the binding of the certificate in use, or nil.
+// fetch gets a token from the store. Otherwise it gets one from the origin, while other
+// processes wait for it. That token is stored after the callers have it, so that they
+// don't wait for a slow store. b is the binding of the certificate in use, or nil.
 func (s *sharedStore) fetch(
 	ctx context.Context, authority Authority, call *tokenCall, b *mtls.Binding, origin func() (*Token, error),
 ) (out cache.Fetched[Token]) {
@@ -100,7 +99,7 @@ func (s *sharedStore) fetch(
 			return cache.Fetched[Token]{Token: t, Shared: true, After: func(bool) { unlock() }}
 		}
 	}
-	orElse(unlock, func() { out.Token, out.Err = origin() })
+	runOrUndo(unlock, func() { out.Token, out.Err = origin() })
 	out.After = func(kept bool) {
 		defer unlock()
 		if t := out.Token; kept && t != nil && t.secret().user().binding == b {
@@ -110,9 +109,9 @@ func (s *sharedStore) fetch(
 	return out
 }
 
-// orElse calls f, and undo if that panics or ends the goroutine, as a source, a
-// signer or a hook can.
-func orElse(undo, f func()) {
+// runOrUndo calls f. If f panics or ends the goroutine, as a user's source, signer or hook
+// can do, it calls undo.
+func runOrUndo(undo, f func()) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -123,7 +122,7 @@ func orElse(undo, f func()) {
 	returned = true
 }
 
-// valid reports whether t is handed out now and for a further while.
+// valid reports whether t is valid now and for a further time.
 func (s *sharedStore) valid(t *Token, further time.Duration) bool {
 	return t != nil && further < t.life.End-s.clock.Age(&t.life) && s.presentable(t)
 }
@@ -135,11 +134,11 @@ func (s *sharedStore) presentable(t *Token) bool {
 
 // search is one flight's search for a token in the store.
 type search struct {
-	key     cache.Key
-	parts   []string
-	binding *mtls.Binding
-	before  *Token // that the slot has; only a newer one is of use
-	told    bool   // that an entry can't be read: who waits for a lock looks many times
+	key      cache.Key
+	parts    []string
+	binding  *mtls.Binding
+	before   *Token // the cache's token; only a newer one is of use
+	reported bool   // a hook was called for an unreadable entry; the search may read it many times
 }
 
 // load looks for the token once.
@@ -156,14 +155,14 @@ func (s *sharedStore) load(ctx context.Context, l *search) *Token {
 		}
 		st, err := openEntry(sk, name, sealed)
 		if err != nil {
-			if !l.told {
-				l.told = true
+			if !l.reported {
+				l.reported = true
 				s.storeFailed(ctx, l.key, err)
 			}
 			continue
 		}
 		t := st.token(l.key.Scopes, s.clock.Look(), s.server.Ahead(), l.binding)
-		// One that is due will do for a process that has nothing else.
+		// A token that is due for renewal is taken if the cache has no valid one.
 		useful := t != nil && (s.clock.Age(&t.life) < t.life.Renew || !s.valid(l.before, 0))
 		if useful && (l.before == nil || t.expires > l.before.expires || !s.presentable(l.before)) {
 			if s.bindings != nil {
@@ -189,15 +188,15 @@ func (s *sharedStore) save(ctx context.Context, k cache.Key, parts []string, t *
 	})
 }
 
-// lock takes the key's lock, or waits until its holder has stored a token. If
-// neither happens in time, the request is made all the same.
+// lock takes the key's lock, or waits until its holder has stored a token. If neither
+// happens in time, the request is made without the lock.
 func (s *sharedStore) lock(ctx context.Context, l *search) (t *Token, unlock func()) {
 	unlock = func() {}
 	locker, ok := s.store.(Locker)
 	if !ok {
 		return nil, unlock
 	}
-	name := s.keys()[0].Name(append(l.parts, "the lock")...) // with a space: no scope is named so
+	name := s.keys()[0].Name(append(l.parts, "the lock")...) // no scope has a space
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	for {
@@ -209,7 +208,7 @@ func (s *sharedStore) lock(ctx context.Context, l *search) (t *Token, unlock fun
 		if !held {
 			release = unlock
 		}
-		orElse(release, func() { t = s.load(ctx, l) }) // a hook may be told of an entry
+		runOrUndo(release, func() { t = s.load(ctx, l) }) // a hook may be told of an entry
 		if t != nil {
 			release()
 			return t, unlock
@@ -232,7 +231,7 @@ func (s *sharedStore) tryLock(
 	err = s.callStore(ctx, k, func(ctx context.Context) error {
 		release, err := locker.TryLock(ctx, name, lockLife)
 		if release != nil && ctx.Err() != nil {
-			return release(context.WithoutCancel(ctx)) // nobody waits for it any more
+			return release(context.WithoutCancel(ctx)) // the caller has left
 		}
 		taken <- release
 		return err
@@ -244,14 +243,14 @@ func (s *sharedStore) tryLock(
 	if free == nil {
 		return nil, nil
 	}
-	// Also while the store is left alone: another process waits for the lock.
+	// This call is made even after a failure: another process waits for the lock.
 	return func() { _ = s.callNow(context.WithoutCancel(ctx), k, free) }, nil
 }
 
-// errStoreDown is for our own code: nobody is told of a call that isn't made.
+// errStoreDown says that a call wasn't made. No hook is called for it.
 var errStoreDown = errors.New("the store is left alone for a moment after a failure")
 
-// callStore runs one call of the user's store, unless that has failed lately.
+// callStore runs one call of the user's store, unless the store has just failed.
 func (s *sharedStore) callStore(ctx context.Context, k cache.Key, call func(context.Context) error) error {
 	if int64(s.clock.Mono()) < s.downUntil.Load() {
 		return errStoreDown
@@ -259,9 +258,8 @@ func (s *sharedStore) callStore(ctx context.Context, k cache.Key, call func(cont
 	return s.callNow(ctx, k, call)
 }
 
-// callNow runs one call of the user's store within its time, whatever that
-// does: it may hang, panic, or be down. A miss is no failure, nor is the end of
-// the caller's own time.
+// callNow runs one call of the user's store within a time limit. The store may hang,
+// panic, or be down. A miss is no failure, and neither is the end of the caller's time.
 func (s *sharedStore) callNow(whole context.Context, k cache.Key, call func(context.Context) error) error {
 	if !s.admit(whole) {
 		return errStoreDown
@@ -269,7 +267,7 @@ func (s *sharedStore) callNow(whole context.Context, k cache.Key, call func(cont
 	ctx, cancel := context.WithTimeout(whole, storeLimit)
 	defer cancel()
 	done := make(chan storeAnswer, 1)
-	s.work.Go(partStore, func() { // within a flight, so never after Close has waited
+	s.work.Go(partStore, func() { // a flight runs, so Close still waits for new goroutines
 		defer func() { <-s.calls }()
 		answer := storeAnswer{err: errors.New("it ended its goroutine")}
 		defer func() {
@@ -319,7 +317,7 @@ func (s *sharedStore) admit(ctx context.Context) bool {
 	return false
 }
 
-// storeFailed tells the hooks.
+// storeFailed calls the hook for a failure of the store.
 func (s *sharedStore) storeFailed(ctx context.Context, k cache.Key, err error) {
 	e := eventAbout(&k)
 	e.Err = public(fmt.Errorf("store: %w", redact.Error(err)))

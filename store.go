@@ -12,11 +12,11 @@ import (
 // ErrStoreMiss is what a [Store] returns for a key that it doesn't have.
 var ErrStoreMiss = errors.New(prefix + "not in the store")
 
-// Store keeps sealed tokens for several processes, so that a fleet asks the
-// token endpoint once; see [WithStore]. Keys are short ASCII strings, values a
-// few kilobytes; neither tells anything. An entry of more than 2 MiB isn't taken.
-// An implementation is called from many goroutines, honours the context, and
-// copies the values that it keeps; certtokentest.TestStore checks it.
+// Store keeps sealed tokens for several processes, so that only one of them asks the
+// token endpoint; see [WithStore]. Keys are short ASCII strings, and values have a few
+// kilobytes. Neither shows anything about the token. An entry of more than 2 MiB isn't
+// read. An implementation is called from many goroutines, returns when the context
+// ends, and copies the values that it keeps; certtokentest.TestStore checks it.
 type Store interface {
 	// Get returns the value of key, or an error that wraps [ErrStoreMiss].
 	Get(ctx context.Context, key string) ([]byte, error)
@@ -31,10 +31,10 @@ type Store interface {
 // wait for its token.
 type Locker interface {
 	Store
-	// TryLock takes the lock of key, at the longest for ttl (12 s), and returns
-	// how to release it, which must not release a lock that somebody else has
-	// taken since; nil, nil if it is taken. It doesn't wait. A lock's key is never
-	// an entry's.
+	// TryLock takes the lock of key for at most ttl (12 s) and returns a function that
+	// releases it. That function must not release a lock that another process has
+	// taken since. If the lock is taken already, TryLock returns nil, nil; it doesn't
+	// wait. A lock's key is never that of an entry.
 	TryLock(ctx context.Context, key string, ttl time.Duration) (unlock func(context.Context) error, err error)
 }
 
@@ -70,7 +70,7 @@ func (m *memoryStore) Set(ctx context.Context, key string, value []byte, ttl tim
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	for k, e := range m.entries { // what is over leaves; a store of tokens is small
+	for k, e := range m.entries { // expired entries are removed; there are few entries
 		if !now.Before(e.until) {
 			delete(m.entries, k)
 		}

@@ -322,7 +322,7 @@ func TestAnUnreadableEntryIsToldOnce(t *testing.T) {
 	})
 }
 
-// lockedStore is one whose locks are all held by somebody else.
+// lockedStore is a store whose locks are all held by another process.
 type lockedStore struct{ certtoken.Store }
 
 func (lockedStore) TryLock(context.Context, string, time.Duration) (func(context.Context) error, error) {

@@ -19,7 +19,7 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 )
 
-// remoteStore is well, but takes its time, and somebody else has its locks.
+// remoteStore works, but slowly, and another process holds its locks.
 type remoteStore struct{ certtoken.Store }
 
 func (r remoteStore) Get(ctx context.Context, key string) ([]byte, error) {
@@ -32,7 +32,7 @@ func (r remoteStore) TryLock(ctx context.Context, _ string, _ time.Duration) (fu
 	return nil, ctx.Err()
 }
 
-// Whoever stops waiting, for a lock or for ever, doesn't blame the store.
+// When a caller stops waiting, or the client is closed, no failure of the store is reported.
 func TestAStoreIsNotBlamedForOurEnd(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *certtoken.Client, *spyStore){
 		"of the wait for a lock": func(t *testing.T, c *certtoken.Client, spy *spyStore) {
@@ -277,7 +277,7 @@ func TestTransportOverOddRoundTrippers(t *testing.T) {
 	})
 }
 
-// Values that nobody made are errors, not panics.
+// Zero values of the exported types give errors and don't panic.
 func TestZeroValues(t *testing.T) {
 	var client certtoken.Client
 	_, err := client.Token(t.Context(), scope)

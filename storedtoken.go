@@ -12,11 +12,11 @@ import (
 	"github.com/certtoken/certtoken/internal/syntax"
 )
 
-// maxStoreEntry is as much as is opened of an entry.
+// maxStoreEntry is the size of the largest entry that is opened, in bytes.
 const maxStoreEntry = 2 * exchange.MaxBody
 
 // maxFuture is how far in this process's future a stored token may have been granted.
-// The clocks of machines that are kept right differ by less.
+// Clocks that are synchronised differ by less.
 const maxFuture = time.Minute
 
 // storedToken is an entry before it is sealed.
@@ -41,24 +41,24 @@ func newStoredToken(t *Token) storedToken {
 	}
 }
 
-// token is the entry as a token of this process, or nil if it is over or makes no
-// sense. ahead is how far the endpoint's clock is ahead of this process's, as far as
-// that is known.
+// token makes a token of this process from an entry, or returns nil if the entry has
+// expired or isn't plausible. ahead is how far the endpoint's clock is ahead of this
+// process's, or 0 if that isn't known.
 func (st storedToken) token(asked []string, at clock.Reading, ahead time.Duration, b *mtls.Binding) *Token {
 	granted, end, ok := st.span(at.Time, ahead)
 	if !ok || !syntax.IsVisible(st.Access+st.Type) || st.Access == "" || st.Type == "" {
 		return nil
 	}
 	lifetime := end.Sub(granted)
-	if !granted.Add(usable(lifetime)).After(at.Time) {
+	if !granted.Add(handOutTime(lifetime)).After(at.Time) {
 		return nil
 	}
 	a := exchange.Answer{
 		Access: st.Access, Type: st.Type, Scopes: st.Scopes, Lifetime: lifetime,
 		Extra: st.Extra, Refresh: st.Refresh, ID: st.ID,
 	}
-	// The answer lies back by so much on this process's clocks too.
-	// If it was granted in what this clock takes for the future, it starts now.
+	// The token's life began when it was granted, also on this process's clocks. If that
+	// is in the future by this machine's clock, it begins now.
 	past := clock.Reading{Mono: at.Mono - max(0, at.Time.Sub(granted)), Ahead: at.Ahead, Time: granted}
 	t := newToken(a, asked, past, b)
 	t.issued = st.Issued

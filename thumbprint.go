@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// thumbprints are the digests by which a certificate is named. They are computed
-// once, where a [Certificate] is made. Its fields are the user's, who may put another
-// leaf in the place of the first one, so the digests say whose they are.
+// thumbprints are the digests by which a certificate is named. They are computed once,
+// when a [Certificate] is made. A user can assign another Leaf to it later, so leaf says
+// which certificate the digests belong to.
 type thumbprints struct {
 	leaf   *x509.Certificate
 	sha256 [sha256.Size]byte
@@ -25,8 +25,8 @@ func thumbprintsOf(leaf *x509.Certificate) *thumbprints {
 	}
 }
 
-// sha1Sum is of a certificate, whose name it is. It protects nothing, so FIPS
-// mode has no say in it.
+// sha1Sum is the SHA-1 of a certificate. It only names the certificate and protects
+// nothing, so it is allowed in FIPS mode.
 func sha1Sum(der []byte) (sum [sha1.Size]byte) {
 	fips140.WithoutEnforcement(func() { sum = sha1.Sum(der) })
 	return sum

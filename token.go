@@ -16,49 +16,48 @@ import (
 // The margins of a token's life. They are proportions, so that a token of a
 // minute is cached as well as one of a day.
 const (
-	renewPart    = 0.75             // of the lifetime, where the server gives no refresh_in
-	renewJitter  = 0.10             // so that a fleet doesn't renew in step
-	renewLatest  = 0.90             // of the lifetime, whatever the server says: a renewal takes time
-	renewSoonest = time.Second      // or half of the lifetime: so long a token is left alone
-	maxEndMargin = 30 * time.Second // before its end a token is no longer handed out:
-	endPart      = 0.05             // this part of the lifetime, at most maxEndMargin
+	renewPart    = 0.75             // of the lifetime, when a renewal is due without refresh_in
+	renewJitter  = 0.10             // of that time, so that processes don't renew at the same moment
+	renewLatest  = 0.90             // of the lifetime, even if refresh_in is later: a renewal takes time
+	renewSoonest = time.Second      // or half of the lifetime, if that is less: no renewal is due before
+	endPart      = 0.05             // of the lifetime, before its end, in which it isn't handed out
+	maxEndMargin = 30 * time.Second // is the most that endPart may come to
 )
 
-// Token is an access token with what the server said of it. It is read-only,
-// may be used from many goroutines, and no printing verb, logger or encoder
-// shows a secret: only [Token.AccessToken], [Token.RefreshToken] and
-// [Token.IDToken] do.
+// Token is an access token with what the server said about it. It is read-only and may
+// be used from many goroutines. No printing verb, logger or encoder shows a secret: only
+// [Token.AccessToken], [Token.RefreshToken] and [Token.IDToken] return one.
 type Token struct {
-	life clock.Span // first, next to what a hit reads anyway
+	life clock.Span // is the first field because every hit reads it
 
-	// secret is a function so that nothing that walks through memory by
-	// reflection finds the token behind it.
+	// secret is a function, because reflection can't look behind a function: no
+	// printer or encoder finds the token.
 	secret func() secrets
 	typ    string
 	scopes []string
 
-	// Unix nanoseconds: half of what two time.Time take, for every cached token.
+	// Unix nanoseconds, which take less memory than a time.Time in each cached token.
 	expires, renew int64
 
 	// issued is the endpoint's own time when it answered, in Unix seconds; 0 if it
-	// didn't say. Other processes, whose clocks differ, go by it.
+	// didn't say. Other processes use it, because their clocks may differ.
 	issued int64
 }
 
-// secrets are what lies behind a token.
+// secrets are the parts of a token that are never printed.
 type secrets struct {
 	access, extra string
 	more          *userSecrets // nil: none
 }
 
-// userSecrets come with a user's token, or with one that is bound to a
-// certificate. They lie apart, so that the many tokens without are no larger.
+// userSecrets belong to a user's token, or to one that is bound to a certificate. They
+// are apart so that the many tokens without them take less memory.
 type userSecrets struct {
 	refresh, id string
-	binding     *mtls.Binding // that the token belongs to; nil: whoever has it can use it
+	binding     *mtls.Binding // of the certificate that the token is bound to; nil: none
 }
 
-// user is what came with a user's or a bound token, or nothing.
+// user returns what belongs to a user's or a bound token. It is empty for others.
 func (s secrets) user() userSecrets {
 	if s.more == nil {
 		return userSecrets{}
@@ -66,9 +65,8 @@ func (s secrets) user() userSecrets {
 	return *s.more
 }
 
-// newToken starts the life of a token that was asked for at the given reading.
-// It counts from the question, not from the answer, so a slow answer makes the
-// token shorter and never longer.
+// newToken makes a token that was asked for at the given reading. Its life counts from
+// the request and not from the answer, so that a slow answer can't make it longer.
 func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Binding) *Token {
 	scopes := asked
 	if g.Scopes != nil && !slices.Equal(g.Scopes, asked) {
@@ -79,7 +77,7 @@ func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Bindi
 	if g.Refresh != "" || g.ID != "" || b != nil {
 		s.more = &userSecrets{refresh: g.Refresh, id: g.ID, binding: b}
 	}
-	if b != nil { // without its certificate it is of no use
+	if b != nil { // the token can't be used after the end of its certificate
 		life = max(time.Second, min(life, b.NotAfter().Sub(at.Time)))
 	}
 	renewIn := renewAfter(life, g.RefreshIn)
@@ -89,7 +87,7 @@ func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Bindi
 	}
 	return &Token{
 		issued:  issued,
-		secret:  secretly(s),
+		secret:  hidden(s),
 		typ:     g.Type,
 		scopes:  scopes,
 		expires: at.Time.Add(g.Lifetime).UnixNano(),
@@ -97,17 +95,17 @@ func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Bindi
 		life: clock.Span{
 			Granted: at.Mono,
 			Renew:   at.Mono + renewIn,
-			End:     at.Mono + usable(life),
+			End:     at.Mono + handOutTime(life),
 			Ahead:   at.Ahead,
 		},
 	}
 }
 
-// secretly puts secrets where no reflection finds them.
-func secretly(s secrets) func() secrets { return func() secrets { return s } }
+// hidden puts secrets behind a function, where reflection can't find them.
+func hidden(s secrets) func() secrets { return func() secrets { return s } }
 
-// usable is how long a token of the given lifetime is handed out.
-func usable(lifetime time.Duration) time.Duration {
+// handOutTime is how long a token of the given lifetime is handed out.
+func handOutTime(lifetime time.Duration) time.Duration {
 	return lifetime - min(maxEndMargin, time.Duration(float64(lifetime)*endPart))
 }
 
@@ -131,11 +129,11 @@ func (t *Token) AccessToken() string {
 	return t.secret().access
 }
 
-// RefreshToken returns the secret by which the caller gets the next token
-// without the user, by the grant of the same name, or "": a server gives one where it was
-// asked for (scope offline_access), and never to a client that acts as itself.
-// A token that was got by a refresh token has that one where the server gave no
-// new one (RFC 6749 §6). The library keeps it only as long as this token.
+// RefreshToken returns the secret by which the caller gets the user's next token, with
+// the grant of the same name, or "". A server gives one if it was asked for (scope
+// offline_access), and never to a client that acts as itself. If the answer to a refresh
+// token had no new one, this is the one that was sent (RFC 6749 §6). The library keeps
+// it only as long as this token.
 func (t *Token) RefreshToken() string {
 	if t == nil || t.secret == nil {
 		return ""
@@ -161,8 +159,8 @@ func (t *Token) Type() string {
 	return t.typ
 }
 
-// Scopes returns the granted scopes, which may be fewer than those asked for.
-// Where the server says nothing, they are those (RFC 6749 §5.1).
+// Scopes returns the granted scopes, which may be fewer than those asked for. If the
+// server doesn't name them, they are those that were asked for (RFC 6749 §5.1).
 func (t *Token) Scopes() []string {
 	if t == nil {
 		return nil
@@ -170,13 +168,13 @@ func (t *Token) Scopes() []string {
 	return slices.Clone(t.scopes)
 }
 
-// ExpiresAt returns when the token ends, by what the server said.
+// ExpiresAt returns when the token ends according to the server.
 func (t *Token) ExpiresAt() time.Time { return t.moment(func(t *Token) int64 { return t.expires }) }
 
-// RenewAt returns when a [Client] starts to look for a newer one.
+// RenewAt returns the time from which a [Client] tries to get a newer token.
 func (t *Token) RenewAt() time.Time { return t.moment(func(t *Token) int64 { return t.renew }) }
 
-// moment is a point of the token's life, or the zero time of none.
+// moment makes a time.Time of one of t's times. It is zero if t is no token.
 func (t *Token) moment(of func(*Token) int64) time.Time {
 	if t == nil || t.secret == nil {
 		return time.Time{}

@@ -22,7 +22,7 @@ func TestRenewAfter(t *testing.T) {
 			after := renewAfter(c.life, c.refreshIn)
 			assert.GreaterOrEqual(t, after, c.least, c)
 			assert.LessOrEqual(t, after, c.most, c)
-			assert.Less(t, after, usable(c.life), c)
+			assert.Less(t, after, handOutTime(c.life), c)
 		}
 	}
 }

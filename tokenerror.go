@@ -18,9 +18,9 @@ import (
 // ID AADSTS, are for people and logs first: Microsoft changes texts and numbers,
 // and adds new ones, without notice.
 //
-// It holds no secret: every text is scrubbed of what the request was secret about
-// and of anything shaped like a JWT, is cut at 1 KiB, and has its control
-// characters escaped. What Error prints ends with Advice.
+// It holds no secret: the request's secrets, and whatever is shaped like a JWT, are
+// removed from every text. Texts are cut at 1 KiB, and control characters are escaped.
+// The text of Error ends with Advice.
 type TokenError struct {
 	StatusCode    int    // of the HTTP response
 	Code          string // error, such as invalid_client
@@ -33,19 +33,20 @@ type TokenError struct {
 	CorrelationID string // correlation_id, else the one that was sent
 	Thumbprint    string // SHA-256 of the certificate that signed, lower-case hex; "": none did
 
-	// RetryAfter is how long the server asked to wait, or, in an error that was
-	// remembered, how long it will still be given without asking. 0 is unknown.
+	// RetryAfter is how long the server asked to wait. In an error that the Client
+	// remembered, it is how long the Client will still return it without a request.
+	// 0 means that the server didn't say.
 	RetryAfter time.Duration
 
 	endpoint    string         // scheme, host and path of the token endpoint
-	certificate string         // that signed, for people
+	certificate string         // the one that signed, in words for people
 	date        time.Time      // the response's Date; zero if there was none
-	isPage      bool           // it was a page of HTML, as web filters make them
-	refused     advice.Request // what the advice must fit
+	isPage      bool           // it was a page of HTML, as web filters send them
+	refused     advice.Request // the kind of request that was refused, for the advice
 }
 
-// newTokenError is the error that a refusal is for the caller. The event tells of
-// the certificate that signed, if one did.
+// newTokenError makes the caller's error of a refusal. The event has the certificate that
+// signed, if there was one.
 func newTokenError(r *exchange.Refusal, event Event, refused advice.Request) *TokenError {
 	e := &TokenError{
 		StatusCode: r.StatusCode, Code: r.Code, Description: r.Description, URI: r.URI, AADSTS: r.AADSTS,
@@ -117,14 +118,15 @@ func (e *TokenError) Temporary() bool {
 	return e.has(func(a advice.Entry) bool { return a.Temporary })
 }
 
-// refusesClient reports whether the server refused who asks, and not what is asked
-// for (RFC 6749 §5.2). Some servers say so by the status alone.
+// refusesClient reports whether the server refused the client, and not what it asked for
+// (RFC 6749 §5.2). Some servers say so by the status alone.
 func (e *TokenError) refusesClient() bool {
 	return e.Code == "invalid_client" || e.StatusCode == 401
 }
 
-// blamesCertificate reports whether another certificate may help. Where the server
-// gives reasons that are known, they say so; others are taken at their word.
+// blamesCertificate reports whether another certificate may help. If the answer has codes
+// of Entra ID that are known, they decide. Otherwise it may help whenever the server
+// refused the client.
 func (e *TokenError) blamesCertificate() bool {
 	known := false
 	for _, code := range e.AADSTS {
@@ -137,9 +139,9 @@ func (e *TokenError) blamesCertificate() bool {
 	return !known && e.refusesClient()
 }
 
-// mayBlameClock reports whether the assertion's times can be why a server refused
-// that doesn't say what was wrong: it refused the client (RFC 6749 §5.2), or didn't
-// say anything, or failed over the assertion.
+// mayBlameClock reports whether the assertion's times can be the cause of a refusal by a
+// server that doesn't say what was wrong: one that refused the client (RFC 6749 §5.2),
+// gave no code, or answered 500 because of the assertion, as some servers do.
 func (e *TokenError) mayBlameClock() bool {
 	switch e.StatusCode {
 	case 401:
@@ -152,7 +154,7 @@ func (e *TokenError) mayBlameClock() bool {
 	return e.Code == "invalid_client"
 }
 
-// blamesClock reports whether the assertion's times were refused.
+// blamesClock reports whether Entra ID's code says that the assertion's times were wrong.
 func (e *TokenError) blamesClock() bool {
 	return slices.Contains(e.AADSTS, advice.Clock)
 }
@@ -166,7 +168,7 @@ func (e *TokenError) has(what func(advice.Entry) bool) bool {
 	return false
 }
 
-// remembered is e as given to a later caller: RetryAfter is what is left.
+// remembered is e for a later caller. RetryAfter is the rest of the time.
 func (e *TokenError) remembered(left time.Duration) *TokenError {
 	again := *e
 	again.RetryAfter = left
@@ -176,14 +178,14 @@ func (e *TokenError) remembered(left time.Duration) *TokenError {
 // refusalMemory is how long a final refusal is remembered.
 const refusalMemory = time.Second
 
-// judge tells a cache what is to be remembered of an error.
+// judge decides how long the cache remembers an error, and for which requests.
 func judge(err error, k *cache.Key) cache.Verdict {
 	var te *TokenError
 	switch {
 	case errors.As(err, &te) && te.Temporary():
 		return cache.Verdict{Remember: te.RetryAfter, General: true, Pause: te.RetryAfter}
 	case te != nil:
-		// The same assertion of a user won't do better.
+		// The server won't take the same assertion of a user later either.
 		return cache.Verdict{
 			Remember:  refusalMemory,
 			Condition: te.Thumbprint,
@@ -195,8 +197,8 @@ func judge(err error, k *cache.Key) cache.Verdict {
 	return cache.Verdict{}
 }
 
-// again is an error as a later caller is given it: RetryAfter is what is left.
-func again(err error, left time.Duration) error {
+// rememberedError is an error for a later caller. RetryAfter is the rest of the time.
+func rememberedError(err error, left time.Duration) error {
 	var te *TokenError
 	if errors.As(err, &te) {
 		return te.remembered(left)

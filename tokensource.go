@@ -15,22 +15,22 @@ import (
 	"github.com/certtoken/certtoken/internal/cache"
 )
 
-// TokenSource is a [Client] with fixed scopes, as an [oauth2.TokenSource]. It is
-// the fastest way to a cached token. It may be used from many goroutines.
+// TokenSource is an [oauth2.TokenSource] for fixed scopes of a [Client]. It is the
+// fastest way to a cached token. It may be used from many goroutines.
 //
-// Use it as oauth2.Transport{Source: ts}. [oauth2.NewClient] and
-// [oauth2.ReuseTokenSource] put a cache of their own before it, which sits on a token
-// until 10 s before its end: every renewal then happens in a caller's time.
+// Use it as &oauth2.Transport{Source: ts}. [oauth2.NewClient] and
+// [oauth2.ReuseTokenSource] add a cache of their own, which keeps a token until 10 s
+// before its end. Then a caller has to wait for every renewal.
 //
-// Its errors also answer [errors.As] for [*oauth2.RetrieveError] where the token
-// endpoint refused.
+// Where the token endpoint refused, [errors.As] finds an [*oauth2.RetrieveError] in its
+// errors too.
 type TokenSource struct {
 	client *Client
 	scopes []string
 	last   atomic.Pointer[converted]
 }
 
-// converted is the token of a slot of the cache, and the same token in x/oauth2's form. A
+// converted is the token of a slot of the cache, and the same token as an oauth2.Token. A
 // TokenSource keeps the last one, so that a hit neither searches the cache nor converts.
 type converted struct {
 	slot  *cache.Slot[Token]
@@ -45,8 +45,9 @@ func (c *Client) TokenSource(scopes ...string) *TokenSource {
 	return &TokenSource{client: c, scopes: slices.Clone(scopes)}
 }
 
-// Token returns a valid token. The interface has no context: a caller without
-// a cached token waits up to 30 s. Callers share the result and must not change it.
+// Token returns a valid token. The interface has no context, so a caller without a
+// cached token waits up to 30 s, and longer if the request has to wait its turn. Callers
+// share the result and must not change it.
 func (s *TokenSource) Token() (*oauth2.Token, error) {
 	if t := s.cached(); t != nil {
 		return t, nil
@@ -62,7 +63,7 @@ func (s *TokenSource) TokenContext(ctx context.Context) (*oauth2.Token, error) {
 	return s.acquire(ctx)
 }
 
-// cached returns the valid token of the slot that was used last, or nil.
+// cached returns the token of the slot that was used last if it is valid, or nil.
 func (s *TokenSource) cached() *oauth2.Token {
 	last := s.last.Load()
 	if last == nil {
@@ -100,8 +101,8 @@ func (s *TokenSource) keep(slot *cache.Slot[Token], t *Token) *converted {
 	return last
 }
 
-// slotOf returns the cache's slot for scopes that are spelt as a user may spell them, or
-// nil if there is none.
+// slotOf returns the cache's slot for scopes as the user gave them, or nil if there is
+// none.
 func (c *Client) slotOf(scopes []string) *cache.Slot[Token] {
 	k, err := c.key(Request{Scopes: scopes})
 	if err != nil {
@@ -116,7 +117,7 @@ func oauthToken(t *Token) *oauth2.Token {
 	token := &oauth2.Token{AccessToken: s.access, TokenType: t.typ, Expiry: t.ExpiresAt()}
 	fields := map[string]any{"scope": strings.Join(t.scopes, " ")}
 	if s.extra != "" {
-		_ = json.Unmarshal([]byte(s.extra), &fields) // is JSON: it was checked with the answer
+		_ = json.Unmarshal([]byte(s.extra), &fields) // can't fail: internal/exchange wrote this JSON
 	}
 	return token.WithExtra(fields)
 }

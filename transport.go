@@ -21,9 +21,9 @@ import (
 // most one token a minute is acquired in this way. Where that fails, the 401 is the
 // answer.
 //
-// With [WithCertificateBoundTokens] and its kin, requests that have a token present the
-// certificate that it is bound to, over connections made as Base makes them; Base must
-// then be an [*http.Transport].
+// With [WithCertificateBoundTokens], [WithTLSClientAuth] or [WithMTLSPoP], requests with a
+// token present the certificate that it is bound to, over connections that have the
+// settings of Base. Base must then be nil or an [*http.Transport].
 type Transport struct {
 	// Client acquires the tokens. It must be set.
 	Client *Client
@@ -37,34 +37,36 @@ type Transport struct {
 	// redeemed once, Fresh or Claims every request fails.
 	Request Request
 
-	// Hosts are the only hosts that are given the token: an exact name, or "*." and a domain
-	// for all names with one label more, either with a port where that isn't the default. A
-	// request to any other host fails before anything is sent. If it is empty, every host is
-	// given the token that a request names, also one that came in a response, such as the
-	// link to a next page. Leave it empty only where the program itself chooses each host.
+	// Hosts are the only hosts to which the token is sent. Each is an exact name, or "*."
+	// and a domain for all names that have one label more, with a port where that isn't the
+	// default. A request to any other host fails before anything is sent. If Hosts is empty,
+	// the token is sent to every host that a request names, and that may be one that came
+	// in a response, such as the link to a next page. Leave it empty only where the program
+	// itself chooses each host.
 	Hosts []string
 
 	// RenewOn401 acquires a new token on every 401, also on one that doesn't say that the
 	// token is invalid. It is for APIs that answer so to a token that was revoked.
 	RenewOn401 bool
 
-	once  sync.Once // guards the making of the rest
+	once  sync.Once // guards the making of route
 	route *route
-	err   error // why there is none
+	err   error // why there is no route
 }
 
 var _ http.RoundTripper = (*Transport)(nil)
 
-// Transport returns a [*Transport] with a token for the scopes over base, or over
-// [http.DefaultTransport] if that is nil. It sends the token to every https host that a
-// request names; set [Transport.Hosts] to bind it to some.
+// Transport returns a [*Transport] that puts a token for the scopes on requests and sends
+// them over base, or over [http.DefaultTransport] if that is nil. It sends the token to
+// every https host that a request names. To send it to some hosts only, make a [Transport]
+// with Hosts.
 func (c *Client) Transport(base http.RoundTripper, scopes ...string) http.RoundTripper {
 	return &Transport{Client: c, Base: base, Request: Request{Scopes: slices.Clone(scopes)}}
 }
 
-// RoundTrip implements [http.RoundTripper]. Besides the errors of the base its errors are
-// those of [Client.Acquire], or say what is wrong with the Transport or why the URL isn't
-// given the token.
+// RoundTrip implements [http.RoundTripper]. Its errors are those of the base and of
+// [Client.Acquire], or they say what is wrong with the Transport, or why the token isn't
+// sent to the URL.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	r, err := t.prepare()
 	if err != nil {
@@ -87,19 +89,19 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	return t.answer(req, resp, token)
+	return t.answerChallenge(req, resp, token)
 }
 
-// answer deals with a 401. It acquires a token as the resource wants it and repeats the
-// request. Where one of the two isn't possible, the caller is given the 401.
-func (t *Transport) answer(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
+// answerChallenge handles a 401. It acquires a token that the resource asks for and
+// repeats the request. If either isn't possible, the caller gets the 401.
+func (t *Transport) answerChallenge(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
 	challenge := claims.Read(resp.Header.Values("WWW-Authenticate"))
 	if challenge.Claims == "" && !challenge.InvalidToken && !t.RenewOn401 {
 		return resp, nil
 	}
 	wanted := t.route.wanted
 	wanted.Claims = challenge.Claims
-	// Also for a request that can't be repeated: the next one has the new token.
+	// This is done even for a request that can't be repeated: the next one has the new token.
 	newer, err := t.Client.acquire(req.Context(), wanted, token)
 	if err != nil {
 		emit(t.Client.hooks.ChallengeUnanswered, Event{Tenant: wanted.Tenant, Scopes: wanted.Scopes, Err: public(err)})
@@ -109,9 +111,9 @@ func (t *Transport) answer(req *http.Request, resp *http.Response, token *Token)
 	if !ok {
 		return resp, nil
 	}
-	if resp.Body != nil { // which a RoundTripper of a test may leave out
-		// What is left of the body is not read: it may never end. At worst this costs a
-		// connection of HTTP/1.1, which can be kept only if its body was read.
+	if resp.Body != nil { // a RoundTripper in a test may leave it out
+		// The rest of the body is not read, because it may never end. At worst this costs a
+		// connection of HTTP/1.1, which can be kept only if the body was read.
 		resp.Body.Close()
 	}
 	return t.route.send(again, newer)
@@ -142,10 +144,10 @@ func (t *Transport) prepare() (*route, error) {
 }
 
 // leftOrigin reports whether a redirect took the request away from the origin that the
-// caller named. It stays so when a later redirect leads back: net/http strips
-// Authorization from then on, and whoever was in between may have chosen where it leads
-// to. A RoundTripper that didn't say what it answered leaves the way unknown, which
-// counts as having left.
+// caller named. It reports true also when a later redirect leads back to it, because
+// another host has then chosen the URL; net/http removes Authorization in that case too.
+// If a RoundTripper didn't set a response's Request, the origin of the redirect is
+// unknown, and it reports true.
 func leftOrigin(req *http.Request) bool {
 	for at := req; at.Response != nil; at = at.Response.Request {
 		from := at.Response.Request

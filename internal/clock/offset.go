@@ -9,21 +9,22 @@ import (
 // answers show it. The zero value knows nothing. It may be used from many goroutines.
 type Offset struct{ ahead atomic.Int64 }
 
-// Note is given the date of an answer and the times of this machine at which the
-// question was asked and the answer had come. A zero date says nothing.
+// Note takes the date of an answer, and this machine's times when the question was asked
+// and when the answer had come. A zero date changes nothing.
 func (o *Offset) Note(date, asked, now time.Time) {
 	if !date.IsZero() {
-		o.ahead.Store(int64(SurelyAhead(date, asked, now)))
+		o.ahead.Store(int64(LeastOffset(date, asked, now)))
 	}
 }
 
 // Ahead is how far the other clock is at least ahead, or behind if it is negative.
 func (o *Offset) Ahead() time.Duration { return time.Duration(o.ahead.Load()) }
 
-// SurelyAhead is how far the clock behind a date is at least ahead of this machine's,
-// or behind if it is negative. The date, which has whole seconds, was written at some
-// moment between the question and the answer: a slow answer is no drift.
-func SurelyAhead(date, asked, now time.Time) time.Duration {
+// LeastOffset is the smallest difference between another machine's clock and this one's
+// that explains a date. It is negative if the other clock is behind. The date, in whole
+// seconds, was written at some moment between asked and now, so that a slow answer isn't
+// taken for a wrong clock.
+func LeastOffset(date, asked, now time.Time) time.Duration {
 	if ahead := date.Sub(now); ahead > 0 {
 		return ahead
 	}

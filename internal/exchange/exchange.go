@@ -48,8 +48,8 @@ func (c *Client) Post(ctx context.Context, r *Request) (Answer, error) {
 		return Answer{}, r.failed(ctx, err)
 	}
 	over := c.HTTP
-	if r.Over != nil {
-		over = r.Over
+	if r.HTTP != nil {
+		over = r.HTTP
 	}
 	failed := func(err error) error { return connections.Explain(over.Transport, req.URL, r.failed(ctx, err)) }
 	resp, err := over.Do(req)

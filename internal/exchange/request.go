@@ -19,7 +19,7 @@ type Request struct {
 	Endpoint      string // an https URL
 	Form          url.Values
 	CorrelationID string
-	Over          *http.Client // whose connections are used; nil: the client's own
+	HTTP          *http.Client // whose connections are used; nil: the client's own
 
 	TokenType   string        // that is wanted; "": Bearer
 	AnyType     bool          // a type that no scheme is known for is the wanted one

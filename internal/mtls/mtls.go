@@ -28,7 +28,7 @@ type Pair struct {
 	Leaf   *x509.Certificate
 	Chain  []*x509.Certificate
 	Signer crypto.Signer
-	Usable func(time.Time) error // why it may not be presented at that time, or nil
+	Valid  func(time.Time) error // why it may not be presented at that time, or nil
 }
 
 // contextSigner is a signer whose work can be cancelled.
@@ -192,7 +192,7 @@ func CheckBase(base http.RoundTripper) error {
 // not looked at: a self-signed certificate may be registered there all the same.
 func (b *Binding) present(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	p := b.pair.Load()
-	if err := p.Usable(time.Now()); err != nil {
+	if err := p.Valid(time.Now()); err != nil {
 		return nil, err
 	}
 	shown := &tls.Certificate{

@@ -38,7 +38,7 @@ func newPair(t testing.TB, name string) *Pair {
 	require.NoError(t, err)
 	leaf, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
-	return &Pair{Leaf: leaf, Signer: key, Usable: func(time.Time) error { return nil }}
+	return &Pair{Leaf: leaf, Signer: key, Valid: func(time.Time) error { return nil }}
 }
 
 // seen is what a server saw of one request.
@@ -181,7 +181,7 @@ func TestACertificateThatIsOver(t *testing.T) {
 	s := newServer(t)
 	pair := newPair(t, "client")
 	over := errors.New("it is over")
-	pair.Usable = func(time.Time) error { return over }
+	pair.Valid = func(time.Time) error { return over }
 	for name, transport := range both(t, s.trusting(), pair) {
 		assert.ErrorIs(t, s.get(t, transport), over, name)
 	}
