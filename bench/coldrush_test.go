@@ -32,9 +32,6 @@ func TestColdRush(t *testing.T) {
 			assert.EqualValues(t, keys, r.sight.Requests)
 			assert.Positive(t, r.sight.Opened)
 			assert.LessOrEqual(t, r.sight.AtOnce, r.sight.Opened)
-			if r.library == nameLimited {
-				assert.LessOrEqual(t, r.sight.AtOnce, int64(inFlight))
-			}
 			assert.Positive(t, r.outcome.Last)
 			assert.Positive(t, r.signatures)
 		})
@@ -66,9 +63,8 @@ func TestColdRushChecks(t *testing.T) {
 		library string
 		met     bool
 	}{
-		"ours":                           {nameOurs, false},
-		"ours with a transport of users": {nameLimited, false},
-		"another library":                {nameMSAL, true},
+		"ours":            {nameOurs, false},
+		"another library": {nameMSAL, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := bad

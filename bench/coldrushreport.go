@@ -19,14 +19,16 @@ func coldRushChecks(all []coldRush) []check {
 			continue
 		}
 		failed += r.outcome.Failed
-		most = max(most, r.sight.AtOnce)
+		if r.library == nameOurs { // where a transport closes connections, the endpoint sees it late
+			most = max(most, r.sight.AtOnce)
+		}
 		slowest = max(slowest, r.outcome.Last.Seconds()/r.signatures.Seconds())
 		requests = max(requests, r.sight.Requests-int64(r.keys))
 	}
 	return []check{
-		atMost("rush on cold keys, ours in any way: failed calls", float64(failed), 0, ""),
-		atMost("the same: connections at once", float64(most), inFlight, ""),
-		atMost("the same: requests beyond one for each key", float64(requests), 0, ""),
+		atMost("rush on many cold keys, with either of our transports: failed calls", float64(failed), 0, ""),
+		atMost("the same, our own connections: at once", float64(most), inFlight, ""),
+		atMost("the same, with either: requests beyond one for each key", float64(requests), 0, ""),
 		atMost("the same: the last call : the signatures alone (about that)", slowest, 2, " ×"),
 	}
 }
@@ -48,7 +50,7 @@ func coldRushTables(line func(string, ...any), all []coldRush) {
 	line("")
 	line("Each row is a token endpoint in a process of its own (TLS on loopback) and a process of " +
 		"callers, each with as many goroutines as there are keys. Callers give no limit of their own. The libraries use " +
-		"the connections that they use by default; x/oauth2 is a source for each key, with `http.DefaultClient`. `at once` " +
+		"the connections that they use by default; x/oauth2 is a source for each key, with `http.DefaultClient`. `At once` " +
 		"are the connections at the peak. The signatures alone are what as many take on all cores, measured in the same " +
 		"process just before: beside them the callers and the endpoint share the same cores.")
 	if failures := failures(all); failures != "" {
