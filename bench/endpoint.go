@@ -40,7 +40,7 @@ func (e *endpoint) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	if req.Method == http.MethodGet {
-		return answer(req, discovery(req)), nil
+		return answer(req, discovery(req.URL.Host, req.URL.Path)), nil
 	}
 	e.requests.Add(1)
 	if d := time.Duration(e.delay.Load()); d > 0 {
@@ -72,14 +72,15 @@ func (e *endpoint) token() string {
 var padding = strings.Repeat("x", tokenSize-16)
 
 // discovery is what Entra ID answers to instance and tenant discovery.
-func discovery(req *http.Request) string {
-	origin := "https://" + req.URL.Host
-	if strings.HasSuffix(req.URL.Path, "/discovery/instance") {
+func discovery(host, path string) string {
+	origin := "https://" + host
+	if strings.HasSuffix(path, "/discovery/instance") {
 		return `{"tenant_discovery_endpoint":"` + origin + `/` + tenant + `/v2.0/.well-known/openid-configuration",` +
-			`"metadata":[{"preferred_network":"` + req.URL.Host + `","preferred_cache":"` + req.URL.Host + `","aliases":["` + req.URL.Host + `"]}]}`
+			`"metadata":[{"preferred_network":"` + host + `","preferred_cache":"` + host + `","aliases":["` + host + `"]}]}`
 	}
-	base := origin + "/" + strings.Split(strings.TrimPrefix(req.URL.Path, "/"), "/")[0]
-	return `{"issuer":"` + base + `/v2.0","authorization_endpoint":"` + base + `/oauth2/v2.0/authorize","token_endpoint":"` + base + `/oauth2/v2.0/token"}`
+	base := origin + "/" + strings.Split(strings.TrimPrefix(path, "/"), "/")[0]
+	return `{"issuer":"` + base + `/v2.0","authorization_endpoint":"` + base + `/oauth2/v2.0/authorize",` +
+		`"token_endpoint":"` + base + `/oauth2/v2.0/token"}`
 }
 
 func answer(req *http.Request, body string) *http.Response {

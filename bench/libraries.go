@@ -118,7 +118,20 @@ func newMSAL(e *endpoint, cert *certtoken.Certificate) (acquire, error) {
 			return nil, err
 		}
 	}
-	client, err := confidential.New("https://login.microsoftonline.com/"+tenant, clientID, credential, confidential.WithHTTPClient(e.client()))
+	return msalWith("https://login.microsoftonline.com/"+tenant, credential, confidential.WithHTTPClient(e.client()))
+}
+
+// msalAt signs with the certificate for an authority.
+func msalAt(authority string, cert *certtoken.Certificate, opts ...confidential.Option) (acquire, error) {
+	credential, err := confidential.NewCredFromCert([]*x509.Certificate{cert.Leaf}, cert.Signer)
+	if err != nil {
+		return nil, err
+	}
+	return msalWith(authority, credential, opts...)
+}
+
+func msalWith(authority string, credential confidential.Credential, opts ...confidential.Option) (acquire, error) {
+	client, err := confidential.New(authority, clientID, credential, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +168,7 @@ func newAzidentity(e *endpoint, cert *certtoken.Certificate) (acquire, error) {
 // write and put into a ReuseTokenSource.
 type byHand struct {
 	http  *http.Client
+	url   string // of the token endpoint
 	key   *rsa.PrivateKey
 	x5t   string
 	scope string
@@ -163,7 +177,7 @@ type byHand struct {
 var _ oauth2.TokenSource = (*byHand)(nil)
 
 func newByHand(e *endpoint, id identity, scope string) *byHand {
-	return &byHand{http: e.client(), key: id.key(), x5t: thumbprint(id.cert.Leaf), scope: scope}
+	return &byHand{http: e.client(), url: tokenURL, key: id.key(), x5t: thumbprint(id.cert.Leaf), scope: scope}
 }
 
 func (s *byHand) Token() (*oauth2.Token, error) {
@@ -180,7 +194,7 @@ func (s *byHand) Token() (*oauth2.Token, error) {
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 		"client_assertion":      {assertion},
 	}
-	req, err := http.NewRequest(http.MethodPost, tokenURL, strings.NewReader(form.Encode()))
+	req, err := http.NewRequest(http.MethodPost, s.url, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}

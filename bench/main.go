@@ -1,8 +1,9 @@
 // Command bench measures certtoken beside MSAL Go, azidentity and x/oauth2, in
 // one run, with one token endpoint:
 //
-//	go run ./bench          # from the repository's root, about four minutes
+//	go run ./bench          # from the repository's root, about six minutes
 //	go run ./bench -quick   # about a minute, coarser, and nothing is written
+//	go run ./bench -rush    # only the rush on cold keys, and nothing is written
 //
 // It prints the table, holds it against the figures that the library promises,
 // and writes results.md and growth.svg. It is no test: what else the machine
@@ -18,10 +19,18 @@ import (
 )
 
 func main() {
+	if childMain() {
+		return
+	}
 	fast := flag.Bool("quick", false, "about a minute: fewer rounds, smaller caches, no files")
 	dir := flag.String("dir", defaultDir(), "write results.md and growth.svg into this folder")
+	only := flag.Bool("rush", false, "only the rush on cold keys, no files")
 	flag.Parse()
-	if err := run(*fast, *dir); err != nil {
+	do := func() error { return run(*fast, *dir) }
+	if *only {
+		do = func() error { return runColdRush(*fast) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -36,12 +45,30 @@ func defaultDir() string {
 	return "."
 }
 
-func run(fast bool, dir string) error {
-	cfg := thorough
+func settingsFor(fast bool) settings {
 	if fast {
-		cfg = quick
+		return quick
 	}
-	r, err := measure(cfg, func(what string) { fmt.Fprintln(os.Stderr, "measuring", what) })
+	return thorough
+}
+
+func progress(what string) { fmt.Fprintln(os.Stderr, "measuring", what) }
+
+func runColdRush(fast bool) error {
+	all, err := measureColdRush(settingsFor(fast), progress)
+	if err != nil {
+		return err
+	}
+	for _, c := range coldRushChecks(all) {
+		fmt.Printf("| %s | %s | %s | %s |\n", c.what, c.is, c.wanted, verdict(c.met))
+	}
+	fmt.Println()
+	coldRushTables(func(format string, args ...any) { fmt.Printf(format+"\n", args...) }, all)
+	return nil
+}
+
+func run(fast bool, dir string) error {
+	r, err := measure(settingsFor(fast), progress)
 	if err != nil {
 		return err
 	}
@@ -79,6 +106,7 @@ func measure(cfg settings, progress func(string)) (*results, error) {
 		{"filling", func() (err error) { r.filling, err = measureFilling(cfg, id); return }},
 		{"memory", func() (err error) { r.memory, err = measureMemory(cfg, id); return }},
 		{"a rush on a cold key", func() (err error) { r.rush, err = measureRush(id); return }},
+		{"a rush on many cold keys", func() (err error) { r.coldRush, err = measureColdRush(cfg, progress); return }},
 		{"ten cold scopes", func() (err error) { r.scopes, err = measureScopes(id); return }},
 		{"callers during a slow renewal", func() (err error) { r.slow, err = measureWaits(cfg, id, slowEndpoint); return }},
 		{"callers while the endpoint is dead", func() (err error) { r.dead, err = measureWaits(cfg, id, deadEndpoint); return }},

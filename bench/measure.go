@@ -22,6 +22,7 @@ type settings struct {
 	sizes  []int         // of a cache
 	peers  int           // the largest cache for the peers, whose filling is quadratic
 	window time.Duration // of looking at callers while a renewal is under way
+	rushes []int         // keys of a rush on cold keys
 }
 
 var (
@@ -29,11 +30,13 @@ var (
 		rounds: 6, piece: 1500 * time.Microsecond, pieces: 24,
 		sizes: []int{1, 10, 100, 1_000, 10_000, 100_000}, peers: 10_000,
 		window: 3500 * time.Millisecond,
+		rushes: []int{2_500, 10_000},
 	}
 	quick = settings{
 		rounds: 3, piece: 1500 * time.Microsecond, pieces: 8,
 		sizes: []int{1, 10, 100, 1_000, 10_000}, peers: 1_000,
 		window: 2500 * time.Millisecond,
+		rushes: []int{500},
 	}
 )
 

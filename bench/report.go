@@ -23,6 +23,7 @@ type results struct {
 	memory   []memory
 	rush     []rush
 	scopes   []rush
+	coldRush []coldRush
 	slow     []waits
 	dead     []waits
 	versions map[string]string
@@ -88,7 +89,7 @@ func (r *results) checks() []check {
 			list = append(list, atMost("bytes for a cached token of 1,536", m.bytes, tokenSize+400, ""))
 		}
 	}
-	return list
+	return append(list, coldRushChecks(r.coldRush)...)
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
@@ -151,7 +152,7 @@ func (r *results) markdown() string {
 
 	line("# Measured")
 	line("")
-	line("Written by `go run ./bench`. %s, %d cores, %s, %s/%s, %s; %s, and the run took %v. Every figure is the median of %d rounds in which all libraries take turns, and of each round's measurements the fastest counts; a ratio is the median of the rounds' ratios. The token endpoint is in the process, without connection and latency, and the same for all. Absolute figures move from machine to machine and with what else it does; ratios and laws of growth hardly.",
+	line("Written by `go run ./bench`. %s, %d cores, %s, %s/%s, %s; %s, and the run took %v. Every figure is the median of %d rounds in which all libraries take turns, and of each round's measurements the fastest counts; a ratio is the median of the rounds' ratios. The token endpoint is in the process, without connection and latency, and the same for all, but for [the rush](#a-rush-on-many-cold-keys). Absolute figures move from machine to machine and with what else it does; ratios and laws of growth hardly.",
 		machine.Processor(), runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH, r.started.UTC().Format("2 January 2006"), r.versionList(), r.took.Round(time.Second), r.cfg.rounds)
 	line("")
 	line("## What was to be shown")
@@ -217,6 +218,8 @@ func (r *results) markdown() string {
 	for _, x := range r.scopes {
 		line("| %s | %s |", x.library, duration(x.wall))
 	}
+	line("")
+	coldRushTables(line, r.coldRush)
 	line("")
 	line("## Callers while the token is due for renewal and valid")
 	line("")
