@@ -72,7 +72,7 @@ func TestAdviceOnAConnection(t *testing.T) {
 			want: "went through the proxy http://proxy.example:3128", not: "doesn't trust",
 		},
 		"a refusal of the proxy": {
-			err:  &ProxyRefusal{Proxy: "http://proxy.example:3128", Server: server.Host, StatusCode: 403, Status: "403 Forbidden"},
+			err:  &ProxyRefusal{Proxy: "http://proxy.example:3128", StatusCode: 403, Status: "403 Forbidden"},
 			want: "have it allow this server", not: "went through the proxy",
 		},
 		"no time left": {
@@ -87,7 +87,8 @@ func TestAdviceOnAConnection(t *testing.T) {
 		})
 	}
 	// A request over http is passed on by the proxy, so the words are the server's.
-	_, refused := refusedBy(&url.URL{Host: "proxy.example"}, &url.URL{Scheme: "http", Host: "localhost"}, errors.New("Forbidden"))
+	plain := &url.URL{Scheme: "http", Host: "localhost"}
+	_, refused := refusedBy(&url.URL{Host: "proxy.example"}, plain, errors.New("Forbidden"))
 	assert.False(t, refused)
 }
 
