@@ -105,7 +105,9 @@ func newClient(
 	if authority.presents() {
 		c.bindings = mtls.New(endpoint.HTTP, authority.noPSS)
 	}
+	server := new(clock.Offset)
 	c.requester = &requester{
+		server:   server,
 		clientID: clientID, capabilities: cfg.capabilities, hooks: c.hooks, clock: c.clock,
 		credential: of(c), endpoint: endpoint, bindings: c.bindings, propagation: cfg.propagation,
 	}
@@ -114,7 +116,7 @@ func newClient(
 		tokens.shared = &sharedStore{
 			store: cfg.store, keys: func() []seal.Key { return keys },
 			clientID: clientID, capabilities: cfg.capabilities, clock: c.clock, work: c.work,
-			failed: c.hooks.StoreFailed, bindings: c.bindings, calls: make(chan struct{}, maxStoreCalls),
+			server: server, failed: c.hooks.StoreFailed, bindings: c.bindings, calls: make(chan struct{}, maxStoreCalls),
 		}
 	}
 	places := queue.New(cfg.maxExchanges)

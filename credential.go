@@ -272,7 +272,7 @@ func (k *certCredential) followClock(authority Authority, refused proof, why *To
 		return false
 	}
 	tolerance, limit := authority.clockLimits()
-	offset := surelyAhead(why.date, refused.made, k.clock.Look().Time)
+	offset := clock.SurelyAhead(why.date, refused.made, k.clock.Look().Time)
 	if offset.Abs() > limit {
 		return false
 	}
@@ -285,17 +285,4 @@ func (k *certCredential) followClock(authority Authority, refused proof, why *To
 		emit(k.hooks.ClockCorrected, Event{Offset: offset})
 	}
 	return (offset - refused.offset).Abs() > tolerance
-}
-
-// surelyAhead is how far the endpoint's clock is at least ahead of ours, or behind
-// if it is negative. The endpoint wrote its date, which has whole seconds, at some
-// moment between the making of the proof and now: a slow answer is no drift.
-func surelyAhead(date, made, now time.Time) time.Duration {
-	if ahead := date.Sub(now); ahead > 0 {
-		return ahead
-	}
-	if behind := date.Add(time.Second).Sub(made); behind < 0 {
-		return behind
-	}
-	return 0
 }

@@ -1,6 +1,7 @@
 package certtoken_test
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -287,10 +288,17 @@ func TestKubernetesTokenProxy(t *testing.T) {
 	idp := certtokentest.NewIdentityProvider(cluster)
 	server.Federate(appID, idp.Federation(pod, certtokentest.ExchangeAudience))
 	var paths []string
-	proxy := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		paths = append(paths, r.URL.Path)
 		http.StripPrefix("/exchange", server).ServeHTTP(w, r)
 	}))
+	closed := make(chan struct{}, 8)
+	proxy.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	proxy.StartTLS()
 	defer proxy.Close()
 	folder := t.TempDir()
 	token, ca := filepath.Join(folder, "token"), filepath.Join(folder, "ca.crt")
@@ -303,9 +311,14 @@ func TestKubernetesTokenProxy(t *testing.T) {
 	setEnvironment(t, env)
 	client, err := certtoken.ClientFromEnvironment()
 	require.NoError(t, err)
-	defer client.Close()
 	_, err = client.Token(t.Context(), graph)
 	require.NoError(t, err)
+	require.NoError(t, client.Close())
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second):
+		t.Error("the client's end leaves its connection to the proxy open")
+	}
 	assert.Equal(t, []string{"/exchange/contoso.com/oauth2/v2.0/token"}, paths)
 
 	_, err = certtoken.ClientFromEnvironment(certtoken.WithHTTPClient(server.Client()))

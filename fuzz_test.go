@@ -41,7 +41,7 @@ func FuzzStoreEntry(f *testing.F) {
 			return
 		}
 		at := clock.Reading{Mono: time.Hour, Time: time.Unix(1_800_000_000, 0)}
-		token := st.token([]string{"scope"}, at, nil)
+		token := st.token([]string{"scope"}, at, 0, nil)
 		if token == nil {
 			return
 		}
@@ -49,7 +49,7 @@ func FuzzStoreEntry(f *testing.F) {
 		assert.True(t, syntax.IsVisible(token.Type()) && token.Type() != "")
 		assert.Greater(t, token.life.End, at.Mono)
 		assert.LessOrEqual(t, token.life.Renew, token.life.End)
-		assert.LessOrEqual(t, token.life.End-at.Mono, exchange.MaxLife+maxBackdate)
+		assert.LessOrEqual(t, token.life.End-at.Mono, exchange.MaxLife+maxFuture)
 	})
 }
 

@@ -72,7 +72,9 @@ func (s *hangingStore) Set(ctx context.Context, key string, value []byte, ttl ti
 	return s.Locker.Set(ctx, key, value, ttl)
 }
 
-func (s *hangingStore) TryLock(ctx context.Context, key string, ttl time.Duration) (func(context.Context) error, error) {
+func (s *hangingStore) TryLock(
+	ctx context.Context, key string, ttl time.Duration,
+) (func(context.Context) error, error) {
 	s.lock.call()
 	unlock, err := s.Locker.TryLock(context.WithoutCancel(ctx), key, ttl)
 	if unlock == nil {
@@ -392,7 +394,9 @@ type garbledAfterLock struct {
 	locked  atomic.Bool
 }
 
-func (s *garbledAfterLock) TryLock(ctx context.Context, key string, ttl time.Duration) (func(context.Context) error, error) {
+func (s *garbledAfterLock) TryLock(
+	ctx context.Context, key string, ttl time.Duration,
+) (func(context.Context) error, error) {
 	unlock, err := s.Locker.TryLock(ctx, key, ttl)
 	s.locked.Store(true)
 	return unlock, err
@@ -466,5 +470,31 @@ func TestASignerThatComesBackLate(t *testing.T) {
 		require.EqualError(t, err, "certtoken: no token within 30s: context deadline exceeded")
 		assert.Equal(t, 32*time.Second, time.Since(start))
 		assert.Zero(t, sent.Load())
+	})
+}
+
+// Checks that were left alone count as what hangs too.
+func TestSoManyChecksMayHang(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+		r := newRigOf(t, nil, certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+			<-release
+			return cert, nil
+		}))
+		check := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return r.client.Check(ctx, graph)
+		}
+		for range 64 {
+			require.ErrorContains(t, check(), "gave up waiting for the certificate source")
+		}
+		start := time.Now()
+		require.EqualError(t, check(), "certtoken: 64 calls still hang in the certificate source, so no other is made")
+		_, err := r.client.Token(t.Context(), graph)
+		require.ErrorContains(t, err, "certtoken: 64 requests of this client still hang in the certificate source")
+		assert.Zero(t, time.Since(start))
+		close(release)
 	})
 }

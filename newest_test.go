@@ -218,3 +218,20 @@ func TestNewestValidUnderLoad(t *testing.T) {
 		assert.EqualValues(t, 1, b.most.Load())
 	})
 }
+
+// A source that is busy reloading is asked for its certificate afterwards.
+func TestNewestValidWaitsForAReload(t *testing.T) {
+	_, recent := oldAndRecent(t)
+	synctest.Test(t, func(t *testing.T) {
+		busy := &moody{cert: recent}
+		busy.delay.Store(int64(time.Second))
+		source := certtoken.NewestValid(busy)
+		go func() { assert.NoError(t, source.(certtoken.Reloader).Reload(t.Context(), recent)) }()
+		synctest.Wait()
+		began := time.Now()
+		cert, err := source.Certificate(t.Context())
+		require.NoError(t, err)
+		assert.Same(t, recent, cert)
+		assert.Equal(t, 2*time.Second, time.Since(began))
+	})
+}

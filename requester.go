@@ -40,6 +40,7 @@ type requester struct {
 	credential   credential
 	endpoint     *exchange.Client
 	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
+	server       *clock.Offset  // the endpoint's clock
 	propagation  time.Duration  // how long refusals are repeated that pass when a registration has spread
 }
 
@@ -155,6 +156,7 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	leave := workers.Enter(ctx, partTransport)
 	answer, err := r.endpoint.Post(hooked, r.exchangeRequest())
 	leave()
+	r.server.Note(dateOf(answer, err), asked.Time, r.clock.Look().Time)
 	switch {
 	case r.key.User == "" && !r.grant.once:
 		answer.Refresh, answer.ID = "", "" // a client that acts as itself has no use for them
@@ -176,6 +178,15 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	event.Err, event.Elapsed = public(err), r.clock.Mono()-asked.Mono
 	r.ended(ctx, hooked, event)
 	return t, err
+}
+
+// dateOf is the endpoint's time when it answered, or zero.
+func dateOf(answer exchange.Answer, err error) time.Time {
+	var refused *exchange.Refusal
+	if errors.As(err, &refused) {
+		return refused.Date
+	}
+	return answer.Date
 }
 
 // started tells the hooks of an attempt, and returns the context for it.

@@ -34,6 +34,7 @@ type sharedStore struct {
 	clientID     string
 	capabilities []string
 	clock        *clock.Clock
+	server       *clock.Offset // the endpoint's clock
 	work         *workers.Group
 	failed       func(Event)    // the hook, or nil
 	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
@@ -161,7 +162,7 @@ func (s *sharedStore) load(ctx context.Context, l *search) *Token {
 			}
 			continue
 		}
-		t := st.token(l.key.Scopes, s.clock.Look(), l.binding)
+		t := st.token(l.key.Scopes, s.clock.Look(), s.server.Ahead(), l.binding)
 		// One that is due will do for a process that has nothing else.
 		useful := t != nil && (s.clock.Age(&t.life) < t.life.Renew || !s.valid(l.before, 0))
 		if useful && (l.before == nil || t.expires > l.before.expires || !s.presentable(l.before)) {

@@ -177,26 +177,63 @@ func TestCapabilitiesShareNoToken(t *testing.T) {
 	})
 }
 
-// A process whose clock lags doesn't hand out a stored token for longer.
-func TestStoredTokenAndALaggingClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv, cert := fleet(t)
-		srv.SetLifetime(time.Hour)
-		store := certtoken.NewMemoryStore()
-		client := process(t, srv, cert, store)
-		lagging := process(t, srv, cert, store)
-		certtoken.ShiftWall(lagging, -10*time.Minute)
-		first, err := client.Token(t.Context(), scope)
-		require.NoError(t, err)
-		time.Sleep(time.Second)
-		token, err := lagging.Token(t.Context(), scope)
-		require.NoError(t, err)
-		require.Equal(t, first.AccessToken(), token.AccessToken())
-		srv.FailAlways(certtokentest.Fault{Code: 53003})
-		time.Sleep(time.Until(first.ExpiresAt()))
-		_, err = lagging.Token(t.Context(), scope)
-		assert.Error(t, err)
-	})
+// The clocks of processes differ. Whatever the difference, a stored token is never
+// handed out after its end by the endpoint's clock, which here is always right.
+func TestStoredTokensAndClocks(t *testing.T) {
+	for name, c := range map[string]struct {
+		writer, reader time.Duration // how far their clocks are off
+		knows          bool          // the reader has had an answer of the endpoint before
+		shared         bool          // the reader takes the stored token
+		least          time.Duration // for which it is then handed out
+	}{
+		"both are right":                       {shared: true, least: 59 * time.Minute},
+		"the writer's is ahead":                {writer: 40 * time.Minute},
+		"the writer's is a little ahead":       {writer: 50 * time.Second, shared: true, least: 58 * time.Minute},
+		"the writer's is behind":               {writer: -30 * time.Minute, shared: true, least: 29 * time.Minute},
+		"the reader's is behind":               {reader: -40 * time.Minute},
+		"the reader's is behind, and it knows": {reader: -40 * time.Minute, knows: true, shared: true, least: 58 * time.Minute},
+		"the reader's is a little behind":      {reader: -50 * time.Second, shared: true, least: 58 * time.Minute},
+		"the reader's is ahead":                {reader: 30 * time.Minute, shared: true, least: 29 * time.Minute},
+		"both are ahead, and the reader knows": {
+			writer: 40 * time.Minute, reader: 40 * time.Minute, knows: true, shared: true, least: 19 * time.Minute,
+		},
+		"both are behind": {writer: -20 * time.Minute, reader: -20 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, cert := fleet(t)
+				srv.SetLifetime(time.Hour)
+				store := certtoken.NewMemoryStore()
+				writer, reader := process(t, srv, cert, store), process(t, srv, cert, store)
+				certtoken.ShiftWall(writer, c.writer)
+				certtoken.ShiftWall(reader, c.reader)
+				if c.knows {
+					_, err := reader.Token(t.Context(), "https://other.example/.default")
+					require.NoError(t, err)
+				}
+				first, err := writer.Token(t.Context(), scope)
+				require.NoError(t, err)
+				ends := time.Now().Add(time.Hour)
+				time.Sleep(time.Second)
+				token, err := reader.Token(t.Context(), scope)
+				require.NoError(t, err)
+				require.Equal(t, c.shared, first.AccessToken() == token.AccessToken())
+				if !c.shared {
+					return
+				}
+				srv.FailAlways(certtokentest.Fault{Code: 53003})
+				for handedOut := time.Now(); ; time.Sleep(10 * time.Second) {
+					again, err := reader.Token(t.Context(), scope)
+					if err != nil {
+						assert.GreaterOrEqual(t, time.Since(handedOut), c.least)
+						break
+					}
+					require.Equal(t, first.AccessToken(), again.AccessToken())
+					require.True(t, time.Now().Before(ends), "it is over")
+				}
+			})
+		})
+	}
 }
 
 // RoundTrippers of tests and of careless programs: an error or a response, and

@@ -39,6 +39,10 @@ type Token struct {
 
 	// Unix nanoseconds: half of what two time.Time take, for every cached token.
 	expires, renew int64
+
+	// issued is the endpoint's own time when it answered, in Unix seconds; 0 if it
+	// didn't say. Other processes, whose clocks differ, go by it.
+	issued int64
 }
 
 // secrets are what lies behind a token.
@@ -79,7 +83,12 @@ func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Bindi
 		life = max(time.Second, min(life, b.NotAfter().Sub(at.Time)))
 	}
 	renewIn := renewAfter(life, g.RefreshIn)
+	var issued int64
+	if !g.Date.IsZero() {
+		issued = g.Date.Unix()
+	}
 	return &Token{
+		issued:  issued,
 		secret:  secretly(s),
 		typ:     g.Type,
 		scopes:  scopes,

@@ -91,8 +91,14 @@ func TestWhatPanicsIsNamed(t *testing.T) {
 		fetch func(context.Context, *Call[token, string]) error
 		want  string
 	}{
-		"panic":  {func(context.Context, *Call[token, string]) error { panic("a secret") }, "the client panicked (string) in"},
-		"Goexit": {func(context.Context, *Call[token, string]) error { runtime.Goexit(); return nil }, "the client ended its goroutine"},
+		"panic": {
+			func(context.Context, *Call[token, string]) error { panic("a secret") },
+			"the client panicked (string) in",
+		},
+		"Goexit": {
+			func(context.Context, *Call[token, string]) error { runtime.Goexit(); return nil },
+			"the client ended its goroutine",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, ch *Cache[token, string], o *owner) {

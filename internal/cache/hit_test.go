@@ -27,6 +27,55 @@ func TestAHitRenewsBehindTheCaller(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, 2, c.Get("", "", []string{"a"}, "", 0).n)
 		assert.Equal(t, 2, o.fetches())
+		assert.Empty(t, o.heard(), "a renewal that succeeds is told nobody")
+	})
+}
+
+func TestARenewalThatCloseEndsIsNoFailure(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		first, err := c.Acquire(t.Context(), keyOf("a"), want{})
+		require.NoError(t, err)
+		o.set(func(o *owner) { o.fetch = slowly(time.Hour) })
+		time.Sleep(50 * time.Minute)
+		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+		synctest.Wait()
+		o.work.Close()
+		synctest.Wait()
+		assert.Empty(t, o.heard())
+	})
+}
+
+// A success ends a row of failures: the next failure has the shortest pause again.
+func TestASuccessShortensThePauses(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		_, err := c.Acquire(t.Context(), keyOf("a"), want{})
+		require.NoError(t, err)
+		for range 2 {
+			time.Sleep(46 * time.Minute)
+			o.failWith(errOwner)
+			c.Get("", "", []string{"a"}, "", 0)
+			synctest.Wait()
+			o.failWith(nil)
+			time.Sleep(minRenewPause)
+			c.Get("", "", []string{"a"}, "", 0)
+			synctest.Wait()
+		}
+		assert.Equal(t, []time.Duration{minRenewPause, minRenewPause}, o.pauses)
+		assert.Equal(t, 5, o.fetches())
+	})
+}
+
+// A token that is granted after the wall clock jumped lives as long as any other.
+func TestATokenGrantedAfterAJump(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		o.clock.Shift(2 * time.Hour)
+		time.Sleep(2 * time.Second)
+		first, err := c.Acquire(t.Context(), keyOf("a"), want{})
+		require.NoError(t, err)
+		time.Sleep(40 * time.Minute)
+		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+		synctest.Wait()
+		assert.Equal(t, 1, o.fetches(), "it isn't due")
 	})
 }
 
@@ -40,8 +89,10 @@ func TestPausesAfterFailedRenewals(t *testing.T) {
 		"long": {12 * time.Hour, 0, []time.Duration{
 			30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute,
 		}},
-		"the owner's": {12 * time.Hour, 90 * time.Second, []time.Duration{90 * time.Second, 90 * time.Second, 2 * time.Minute}},
-		"short":       {2 * time.Minute, 0, []time.Duration{12 * time.Second, 12 * time.Second}},
+		"the owner's": {12 * time.Hour, 90 * time.Second, []time.Duration{
+			90 * time.Second, 90 * time.Second, 2 * time.Minute,
+		}},
+		"short": {2 * time.Minute, 0, []time.Duration{12 * time.Second, 12 * time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, ch *Cache[token, string], o *owner) {

@@ -134,7 +134,9 @@ func (o *owner) heard() (told []string) {
 type want = Want[token, string]
 
 // inBubble runs a test with a cache in a bubble, where time is free.
-func inBubble(t *testing.T, f func(t *testing.T, c *Cache[token, string], o *owner), change ...func(*Config[token, string])) {
+func inBubble(
+	t *testing.T, f func(t *testing.T, c *Cache[token, string], o *owner), change ...func(*Config[token, string]),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		o := &owner{clock: clock.New(), work: workers.New(), life: time.Hour}

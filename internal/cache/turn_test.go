@@ -203,6 +203,31 @@ func TestAWithdrawnFlightAnswersNobody(t *testing.T) {
 	}, places(1))
 }
 
+// A flight that was withdrawn changes nothing: neither the time of renewal nor the
+// minute between two flights that a resource's refusals start.
+func TestAWithdrawnFlightLeavesNoTrace(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
+		var x exchanges
+		o.fetch = func(_ context.Context, call *Call[token, string]) error {
+			_, err := x.exchange(call, 10*time.Second)
+			return err
+		}
+		refused := (<-acquiring(t.Context(), c, keyOf("a"), want{})).token
+		due := c.Find(keyOf("a")).renew.Load()
+		first := acquiring(t.Context(), c, keyOf("first"), want{})
+		ctx, cancel := context.WithCancel(t.Context())
+		leaver := acquiring(ctx, c, keyOf("a"), want{InsteadOf: refused})
+		cancel()
+		assert.ErrorIs(t, (<-leaver).err, context.Canceled)
+		synctest.Wait()
+		assert.Equal(t, due, c.Find(keyOf("a")).renew.Load())
+		require.NoError(t, (<-first).err)
+		again := <-acquiring(t.Context(), c, keyOf("a"), want{InsteadOf: refused})
+		require.NoError(t, again.err)
+		assert.NotSame(t, refused, again.token)
+	}, places(1))
+}
+
 // A renewal behind the callers waits in the queue though nobody waits for it.
 func TestARenewalInTheQueue(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {

@@ -303,8 +303,9 @@ func toBER(der []byte) []byte {
 	out := []byte{h.tag[0], 0x80}
 	for rest := h.body; len(rest) > 0; {
 		child, err := readBERHeader(rest)
-		if err != nil {
-			panic(err)
+		if err != nil { // mutations write BER of values that are no longer whole
+			out = append(out, rest...)
+			break
 		}
 		out = append(out, toBER(rest[:len(rest)-len(child.rest)])...)
 		rest = child.rest

@@ -21,6 +21,7 @@ type Answer struct {
 	Extra     string        // the other fields, a JSON object, or ""
 	Refresh   string        // a refresh token, or ""
 	ID        string        // an ID token, or ""
+	Date      time.Time     // the response's; zero: none
 }
 
 // readAnswer reads a successful token response (RFC 6749 §5.1).
@@ -46,9 +47,9 @@ func readAnswer(r *Request, resp *http.Response, f fields) (Answer, error) {
 		u.UnknownType = !otherSchemes[strings.ToLower(a.Type)] && r.wanted() == Bearer
 		return Answer{}, u
 	}
-	now, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		now = time.Now()
+	now := time.Now()
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		a.Date, now = date, date
 	}
 	a.Lifetime = f.lifetime(now, r.AssumedLife)
 	return a, nil
