@@ -87,8 +87,8 @@ func load(ctx context.Context, source certtoken.CertSource) (*certtoken.Certific
 	if _, err := certtoken.NewCertificate(cert.Signer, cert.Leaf, cert.Chain); err != nil {
 		return nil, fmt.Errorf("what Certificate returned is no pair: %w", err)
 	}
-	if now := time.Now(); now.Before(cert.Leaf.NotBefore) || now.After(cert.Leaf.NotAfter) {
-		return nil, fmt.Errorf("the certificate is not valid now, but from %v to %v", cert.Leaf.NotBefore, cert.Leaf.NotAfter)
+	if err := cert.Valid(time.Now()); err != nil {
+		return nil, fmt.Errorf("the certificate is not valid now: %w", err)
 	}
 	return cert, nil
 }

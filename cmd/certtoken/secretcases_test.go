@@ -42,7 +42,7 @@ var endpointFaults = map[string]endpointFault{
 	"throttles":          {statusTemporary, always(certtokentest.Throttle(0))},
 	"cuts the token off": {statusFailure, always(certtokentest.Fault{Shape: certtokentest.TruncatedBody})},
 	"sends a page":       {statusFailure, always(certtokentest.Fault{Shape: certtokentest.HTML})},
-	"grants no lifetime": {statusFailure, always(certtokentest.Fault{Shape: certtokentest.NegativeExpiry})},
+	"grants another type": {statusFailure, always(certtokentest.Fault{Fields: map[string]any{"token_type": "mac"}})},
 }
 
 // askCases are those of the commands that deal with an endpoint.

@@ -84,7 +84,7 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			return azcredtest.NewClient(t, srv)
 		},
 		"granted in vain": func(t *testing.T, srv *certtokentest.Server) *certtoken.Client {
-			srv.FailAlways(certtokentest.Fault{Shape: certtokentest.NegativeExpiry})
+			srv.FailAlways(certtokentest.Fault{Fields: map[string]any{"token_type": "mac"}})
 			return azcredtest.NewClient(t, srv)
 		},
 		"unreachable": func(t *testing.T, srv *certtokentest.Server) *certtoken.Client {

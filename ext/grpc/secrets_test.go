@@ -84,7 +84,7 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			})
 		},
 		"granted in vain": func(_ *testing.T, w *world) {
-			w.endpoint.FailAlways(certtokentest.Fault{Shape: certtokentest.NegativeExpiry})
+			w.endpoint.FailAlways(certtokentest.Fault{Fields: map[string]any{"token_type": "mac"}})
 		},
 		"unreachable": func(t *testing.T, w *world) {
 			w.use(t, nil, certtoken.WithHTTPClient(&http.Client{Transport: talkative{w.endpoint.Transport()}}))

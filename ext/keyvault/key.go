@@ -1,7 +1,6 @@
 package keyvault
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/rsa"
@@ -111,11 +110,7 @@ func (l *keyLoader) join(got bundle) (*certtoken.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := chainOf(leaf, l.issuers)
-	if err != nil {
-		return nil, err
-	}
-	return certtoken.NewCertificate(&vaultKey{
+	cert, err := certtoken.NewCertificate(&vaultKey{
 		client:   l.keys,
 		key:      key,
 		version:  version,
@@ -123,7 +118,11 @@ func (l *keyLoader) join(got bundle) (*certtoken.Certificate, error) {
 		address:  strings.TrimRight(l.vault, "/") + "/keys/" + key + "/" + version,
 		timeout:  l.timeout,
 		throttle: l.throttle,
-	}, leaf, chain)
+	}, leaf, l.issuers)
+	if err == nil && len(l.issuers) > 0 && len(cert.Chain) == 0 {
+		return nil, fmt.Errorf("none of the certificates of WithIssuers has issued it: its issuer is %q", leaf.Issuer)
+	}
+	return cert, err
 }
 
 // trySigning has the key sign something that is no assertion.
@@ -149,30 +148,4 @@ func parseKeyID(vaultURL, id string) (key, version string, err error) {
 		return "", "", fmt.Errorf("the certificate's key %q isn't a version of a key", shorten(id))
 	}
 	return parts[1], parts[2], nil
-}
-
-// chainOf orders the issuers of leaf, nearest first, up to the last one given.
-func chainOf(leaf *x509.Certificate, issuers []*x509.Certificate) ([]*x509.Certificate, error) {
-	var chain []*x509.Certificate
-	for at := leaf; len(chain) < len(issuers) && !bytes.Equal(at.RawIssuer, at.RawSubject); {
-		issuer := issuerOf(at, issuers)
-		if issuer == nil {
-			break
-		}
-		chain = append(chain, issuer)
-		at = issuer
-	}
-	if len(issuers) > 0 && len(chain) == 0 {
-		return nil, fmt.Errorf("none of the certificates of WithIssuers has issued it: its issuer is %q", leaf.Issuer)
-	}
-	return chain, nil
-}
-
-func issuerOf(cert *x509.Certificate, issuers []*x509.Certificate) *x509.Certificate {
-	for _, issuer := range issuers {
-		if bytes.Equal(cert.RawIssuer, issuer.RawSubject) && cert.CheckSignatureFrom(issuer) == nil {
-			return issuer
-		}
-	}
-	return nil
 }

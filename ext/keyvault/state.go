@@ -120,14 +120,14 @@ func (s *state) refuse(refused *certtoken.Certificate, now time.Time) *state {
 	return &next
 }
 
-// validity tells why a certificate can't sign now.
+// validity says why a certificate can't sign now.
 func validity(cert *certtoken.Certificate, now time.Time) error {
 	leaf := cert.Leaf
-	switch {
-	case now.After(leaf.NotAfter):
+	switch err := cert.Valid(now); {
+	case errors.Is(err, certtoken.ErrExpired):
 		return fmt.Errorf("keyvault: %w: %q ended on %s; renew it in the vault",
 			certtoken.ErrExpired, leaf.Subject, leaf.NotAfter.UTC().Format(time.RFC3339))
-	case now.Before(leaf.NotBefore):
+	case errors.Is(err, certtoken.ErrNotYetValid):
 		return fmt.Errorf("keyvault: %w: %q is valid from %s; check the clock of this machine",
 			certtoken.ErrNotYetValid, leaf.Subject, leaf.NotBefore.UTC().Format(time.RFC3339))
 	}

@@ -17,9 +17,6 @@ import (
 	p11 "github.com/miekg/pkcs11"
 )
 
-// maxChain bounds the way from the leaf to its root.
-const maxChain = 8
-
 // maxObjects bounds what is read of a token.
 const maxObjects = 4096
 
@@ -267,22 +264,6 @@ func compare(a, b *x509.Certificate, pub *rsa.PublicKey, now time.Time) int {
 	return cmp.Or(rank(a)-rank(b), a.NotBefore.Compare(b.NotBefore))
 }
 
-// chainOf leads from the leaf through its issuers as far as they are known.
-func chainOf(leaf *x509.Certificate, known []*x509.Certificate) []*x509.Certificate {
-	var chain []*x509.Certificate
-	for child := leaf; len(chain) < maxChain && !bytes.Equal(child.RawIssuer, child.RawSubject); {
-		i := slices.IndexFunc(known, func(c *x509.Certificate) bool {
-			return bytes.Equal(c.RawSubject, child.RawIssuer) && child.CheckSignatureFrom(c) == nil
-		})
-		if i < 0 {
-			break
-		}
-		child = known[i]
-		chain = append(chain, child)
-	}
-	return chain
-}
-
 // pair is what a token has for a source: the key, and the certificate that is
 // handed out.
 type pair struct {
@@ -321,7 +302,7 @@ func (s *Source) read(o objects) (*pair, error) {
 	if key.public != nil {
 		sig.public = key.public
 	}
-	cert, err := certtoken.NewCertificate(sig, leaf, chainOf(leaf, known))
+	cert, err := certtoken.NewCertificate(sig, leaf, known)
 	if err != nil {
 		return nil, fmt.Errorf("the key %v: %w", key, err)
 	}

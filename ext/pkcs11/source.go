@@ -86,7 +86,7 @@ func (s *Source) Certificate(ctx context.Context) (*certtoken.Certificate, error
 	}
 	known := s.pairOf(c)
 	now := time.Now()
-	if leaf := known.cert.Leaf; !now.Before(leaf.NotBefore) && !now.After(leaf.NotAfter) || now.Sub(known.read) < readPause {
+	if known.cert.Valid(now) == nil || now.Sub(known.read) < readPause {
 		return known.cert, nil
 	}
 	if s.Reload(ctx, known.cert) != nil {
