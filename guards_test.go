@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -81,4 +84,113 @@ func TestNothingTurnsVerificationOff(t *testing.T) {
 		}
 	})
 	assert.Greater(t, read, 100)
+}
+
+// Only a 401 says something about the token, whatever else has a challenge.
+func TestOtherStatusesWithAChallenge(t *testing.T) {
+	for _, renew := range []bool{false, true} {
+		for _, code := range []int{200, 400, 403, 503} {
+			asked := 0
+			r := newRig(t)
+			base := roundTripFunc(func(*http.Request) (*http.Response, error) {
+				asked++
+				header := http.Header{"Www-Authenticate": {`Bearer error="invalid_token"`}}
+				return &http.Response{StatusCode: code, Header: header, Body: http.NoBody}, nil
+			})
+			transport := r.transportFor(base)
+			transport.RenewOn401 = renew
+			resp, err := (&http.Client{Transport: transport}).Get(apiURL)
+			require.Equal(t, code, status(t, resp, err))
+			assert.Equal(t, 1, asked, "%d", code)
+			assert.Equal(t, 1, r.server.Count(), "%d", code)
+		}
+	}
+}
+
+// A body that can't be had again: the 401 is the answer.
+func TestABodyThatCannotBeRepeated(t *testing.T) {
+	asked := 0
+	r := newRig(t)
+	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		asked++
+		req.Body.Close()
+		header := http.Header{"Www-Authenticate": {`Bearer error="invalid_token"`}}
+		return &http.Response{StatusCode: http.StatusUnauthorized, Header: header, Body: http.NoBody}, nil
+	})
+	req, err := http.NewRequest(http.MethodPost, apiURL, strings.NewReader("order"))
+	require.NoError(t, err)
+	req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("it is gone") }
+	resp, err := r.transportFor(base).RoundTrip(req)
+	require.Equal(t, http.StatusUnauthorized, status(t, resp, err))
+	assert.Equal(t, 1, asked)
+}
+
+// A redirect whose way isn't known may have led through anybody, so it has no token.
+func TestARedirectFromNowhere(t *testing.T) {
+	at, err := url.Parse(apiURL)
+	require.NoError(t, err)
+	for name, from := range map[string]*http.Request{
+		"no request": nil, "a request without a URL": {},
+		"another origin": {URL: &url.URL{Scheme: "https", Host: "a.example"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				assert.Empty(t, req.Header.Get("Authorization"))
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+			})
+			req := &http.Request{Method: http.MethodGet, URL: at, Response: &http.Response{Request: from}}
+			resp, err := r.transportFor(base).RoundTrip(req.WithContext(t.Context()))
+			require.Equal(t, http.StatusOK, status(t, resp, err))
+			assert.Zero(t, r.server.Count())
+		})
+	}
+}
+
+// Only this machine is asked without the proxy, and only where the standard transport
+// would use one.
+func TestOtherHostsUseTheProxy(t *testing.T) {
+	asked := make(chan string, 10)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		asked <- req.Method + " " + req.Host
+		http.Error(w, "no", http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	withProxy(t, proxy.URL)
+	r := newRig(t)
+	_, err := (&http.Client{Transport: r.client.Transport(nil, apiScope)}).Get(apiURL)
+	require.Error(t, err)
+	assert.Equal(t, "CONNECT orders.example.com:443", <-asked)
+}
+
+func TestLoopbackOverAnotherDefaultTransport(t *testing.T) {
+	std := http.DefaultTransport
+	t.Cleanup(func() { http.DefaultTransport = std })
+	asked := 0
+	http.DefaultTransport = roundTripFunc(func(*http.Request) (*http.Response, error) {
+		asked++
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	})
+	r := newRig(t)
+	resp, err := (&http.Client{Transport: r.client.Transport(nil, apiScope)}).Get("https://localhost/")
+	require.Equal(t, http.StatusOK, status(t, resp, err))
+	assert.Equal(t, 1, asked)
+}
+
+// Plain http to this machine may be allowed, and no other scheme is with it.
+func TestOtherSchemesOnLoopback(t *testing.T) {
+	endpoint, _ := loopbackEndpoint(t)
+	client := newDefaultClient(t, endpoint.URL)
+	defer client.Close()
+	base := roundTripFunc(func(*http.Request) (*http.Response, error) {
+		t.Error("it was sent")
+		return nil, io.EOF
+	})
+	for _, address := range []string{"ftp://localhost/", "ws://127.0.0.1/", "HTTP+x://[::1]/"} {
+		at, err := url.Parse(address)
+		require.NoError(t, err)
+		req := (&http.Request{Method: http.MethodGet, URL: at}).WithContext(t.Context())
+		_, err = client.Transport(base, "read").RoundTrip(req)
+		assert.ErrorContains(t, err, "https only", address)
+	}
 }
