@@ -55,7 +55,8 @@ func TestWhatIsNoChallenge(t *testing.T) {
 		asks    = `Bearer error="invalid_token"`
 	)
 	for name, header := range map[string]string{
-		"an empty value":           `Bearer a=, error="invalid_token"`,
+		"an empty value":           `Bearer x=y, a=, error="invalid_token"`,
+		"a token68 of one padding": `Bearer a=, ` + asks,
 		"an empty one at the end":  asks + `, a=`,
 		"a value at the end":       `Bearer error=invalid_token`,
 		"every sign of a scheme":   letters + "!#$%&'*+-.^_`|~, " + asks,

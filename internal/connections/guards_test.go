@@ -75,6 +75,10 @@ func TestAdviceOnAConnection(t *testing.T) {
 			err:  &ProxyRefusal{Proxy: "http://proxy.example:3128", StatusCode: 403, Status: "403 Forbidden"},
 			want: "have it allow this server", not: "went through the proxy",
 		},
+		"an issuer without a certificate": {
+			err:  &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+			want: "went through the proxy", not: "doesn't trust",
+		},
 		"no time left": {
 			err: context.DeadlineExceeded, want: "went through the proxy", not: "HTTP/2",
 		},

@@ -55,6 +55,9 @@ func TestTheNewestGrantedIsInUse(t *testing.T) {
 	next := bind(t, s, newPair(t, "next"))
 	s.Adopt(old)
 	assert.Same(t, next, s.next)
+	s.Adopt(next)
+	assert.True(t, s.InUse(next))
+	assert.False(t, s.InUse(recent))
 	assert.Nil(t, (*Binding)(nil).Client())
 }
 
