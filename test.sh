@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every test of every module, with the race detector. Tests that need a program
 # which isn't installed say so and are skipped; with CI=true they fail instead.
-# Further arguments go to go test, such as -short or -run.
+# Further arguments go to go test, such as -short or -run. Without these two, the
+# tests that SECURITY.md names must have run and passed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,8 +12,13 @@ root=$(GOWORK=off go list -m)
 slow="$root/internal/certfile $root/cmd/certtoken $root/release"
 others=$(go list -m -f '{{.Dir}}/...' | xargs go list | grep -vxF "${slow// /$'\n'}")
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+go build -o "$work/ran" ./release/ran
+
+# ran prints what go test prints, and notes which tests passed.
 failed=0
-check() { go test -timeout 20m "$@" || failed=1; }
+check() { "$work/ran" test "$work/record" -timeout 20m "$@" || failed=1; }
 
 echo "== all but the slow ones, with the race detector"
 # shellcheck disable=SC2086
@@ -23,6 +29,9 @@ check -race -short "$@" $slow
 echo "== the slow ones, whole and without"
 # shellcheck disable=SC2086
 check "$@" $slow
+
+echo "== the claims of SECURITY.md"
+"$work/ran" claims "$work/record" SECURITY.md "$@" || failed=1
 
 if [ "$failed" -ne 0 ]; then
 	echo "some tests failed" >&2

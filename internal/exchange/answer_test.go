@@ -332,6 +332,8 @@ func TestParseGrant(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
+			c.want.Date, err = http.ParseTime(asked)
+			require.NoError(t, err)
 			assert.Equal(t, c.want, got)
 		})
 	}

@@ -25,3 +25,16 @@ func TestAPlaceThatNobodyTakes(t *testing.T) {
 	assert.True(t, q.mu.TryLock(), "the queue is locked for good")
 	q.mu.Unlock()
 }
+
+// Whoever has no time left takes no place, even where one is free.
+func TestWhoHasNoTimeLeftTakesNoPlace(t *testing.T) {
+	q := New(1)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(assert.AnError)
+	leave, err := q.Enter(ctx)
+	require.ErrorIs(t, err, assert.AnError)
+	assert.Nil(t, leave)
+	leave, err = q.Enter(t.Context())
+	require.NoError(t, err, "the place is still free")
+	leave()
+}

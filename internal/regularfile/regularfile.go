@@ -73,45 +73,54 @@ func do[T any](ctx context.Context, r *Reader, op, path string, access func() (T
 
 func read(path string, max int64) ([]byte, error) {
 	// To open a device can already do something, such as to rewind a tape, so what
-	// is there is looked at first. What was opened is looked at again, because it
-	// may be another file by then.
+	// is there is looked at first.
 	info, err := os.Stat(path)
 	if err == nil {
-		err = check(path, info, max)
+		err = check(path, info)
 	}
 	if err != nil {
 		return nil, err
 	}
+	return open(path, max)
+}
+
+// open opens a file and reads it. What was opened is looked at again, because it may
+// be another one by then.
+func open(path string, max int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|withoutWaiting, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err == nil {
-		err = check(path, info, max)
+	info, err := f.Stat()
+	if err == nil {
+		err = check(path, info)
 	}
 	if err != nil {
 		return nil, err
 	}
-	// The file may grow while it is read, and some of /proc say that they are empty.
+	return content(path, f, max)
+}
+
+// content counts the bytes, whatever size the file says that it has: it may grow while
+// it is read, and some of /proc say that they are empty.
+func content(path string, f io.Reader, max int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(data)) > max {
-		err = tooLarge(path)
-	}
-	return data, err
-}
-
-func check(path string, info os.FileInfo, max int64) error {
 	switch {
-	case !info.Mode().IsRegular():
-		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("%w but %s", ErrNotRegular, kind(info.Mode()))}
-	case info.Size() > max:
-		return tooLarge(path)
+	case err != nil:
+		return nil, err
+	case int64(len(data)) > max:
+		return nil, &fs.PathError{Op: "read", Path: path, Err: ErrTooLarge}
 	}
-	return nil
+	return data, nil
 }
 
-func tooLarge(path string) error { return &fs.PathError{Op: "read", Path: path, Err: ErrTooLarge} }
+func check(path string, info os.FileInfo) error {
+	if info.Mode().IsRegular() {
+		return nil
+	}
+	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("%w but %s", ErrNotRegular, kind(info.Mode()))}
+}
 
 // kind names what isn't a regular file.
 func kind(mode fs.FileMode) string {
