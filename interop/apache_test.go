@@ -1,0 +1,62 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// apacheModules is where Debian has them.
+const apacheModules = "/usr/lib/apache2/modules"
+
+func lacksApache() error {
+	if _, err := exec.LookPath("apache2"); err != nil {
+		return err
+	}
+	_, err := os.Stat(filepath.Join(apacheModules, "mod_ssl.so"))
+	return err
+}
+
+// startApache starts Debian's Apache with a certificate and further lines of its
+// configuration, and returns its address. It ends with the test.
+func startApache(t *testing.T, tlsCert tlsCertificate, modules []string, lines ...string) string {
+	t.Helper()
+	lacks(t, lacksApache(), "Apache can't be asked")
+	port, err := freePort()
+	require.NoError(t, err)
+	folder := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(folder, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	conf := []string{
+		"ServerRoot " + folder, "ServerName 127.0.0.1", "Listen 127.0.0.1:" + port,
+		"PidFile " + filepath.Join(folder, "pid"), "Mutex file:" + folder,
+		"DefaultRuntimeDir " + folder, "ErrorLog /dev/stderr", "LogLevel warn ssl:info",
+	}
+	for _, m := range append([]string{"mpm_event", "authz_core", "authz_host", "ssl"}, modules...) {
+		conf = append(conf, fmt.Sprintf("LoadModule %s_module %s/mod_%s.so", m, apacheModules, m))
+	}
+	if os.Geteuid() == 0 {
+		conf = append(conf, "User www-data", "Group www-data")
+	}
+	conf = append(conf, "SSLEngine on",
+		"SSLCertificateFile "+write("cert.pem", tlsCert.certPEM), "SSLCertificateKeyFile "+write("key.pem", tlsCert.keyPEM))
+	startServer(t, port, "apache2", "-D", "FOREGROUND", "-f", write("apache.conf", strings.Join(append(conf, lines...), "\n")+"\n"))
+	return "https://127.0.0.1:" + port
+}
+
+// behindApache puts Apache before Keycloak, and returns its address.
+func (k *keycloak) behindApache(t *testing.T) string {
+	t.Helper()
+	ca := filepath.Join(t.TempDir(), "keycloak.pem")
+	require.NoError(t, os.WriteFile(ca, []byte(k.tls.certPEM), 0o644))
+	return startApache(t, k.tls, []string{"proxy", "proxy_http"},
+		"SSLProxyEngine on", "SSLProxyCACertificateFile "+ca, "ProxyPass / "+k.url+"/")
+}
