@@ -38,7 +38,7 @@ func startApache(t *testing.T, tlsCert tlsCertificate, modules []string, lines .
 	conf := []string{
 		"ServerRoot " + folder, "ServerName 127.0.0.1", "Listen 127.0.0.1:" + port,
 		"PidFile " + filepath.Join(folder, "pid"), "Mutex file:" + folder,
-		"DefaultRuntimeDir " + folder, "ErrorLog /dev/stderr", "LogLevel warn ssl:info",
+		"DefaultRuntimeDir " + folder, "ErrorLog /dev/stderr", "LogLevel warn",
 	}
 	for _, m := range append([]string{"mpm_event", "authz_core", "authz_host", "ssl"}, modules...) {
 		conf = append(conf, fmt.Sprintf("LoadModule %s_module %s/mod_%s.so", m, apacheModules, m))
