@@ -3,7 +3,6 @@ package interop
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,11 +13,14 @@ import (
 // apacheModules is where Debian has them.
 const apacheModules = "/usr/lib/apache2/modules"
 
+// apacheProgram is not in every user's PATH.
+const apacheProgram = "/usr/sbin/apache2"
+
 func lacksApache() error {
-	if _, err := exec.LookPath("apache2"); err != nil {
-		return err
+	_, err := os.Stat(apacheProgram)
+	if err == nil {
+		_, err = os.Stat(filepath.Join(apacheModules, "mod_ssl.so"))
 	}
-	_, err := os.Stat(filepath.Join(apacheModules, "mod_ssl.so"))
 	return err
 }
 
@@ -48,7 +50,8 @@ func startApache(t *testing.T, tlsCert tlsCertificate, modules []string, lines .
 	}
 	conf = append(conf, "SSLEngine on",
 		"SSLCertificateFile "+write("cert.pem", tlsCert.certPEM), "SSLCertificateKeyFile "+write("key.pem", tlsCert.keyPEM))
-	startServer(t, port, "apache2", "-D", "FOREGROUND", "-f", write("apache.conf", strings.Join(append(conf, lines...), "\n")+"\n"))
+	all := strings.Join(append(conf, lines...), "\n") + "\n"
+	startServer(t, port, apacheProgram, "-D", "FOREGROUND", "-f", write("apache.conf", all))
 	return "https://127.0.0.1:" + port
 }
 

@@ -52,9 +52,8 @@ func (k *keycloak) judge(t *testing.T, credentials func(registration) map[string
 		issuer:   k.issuer(),
 		tokenURL: k.tokenURL(),
 		http:     k.tls.client(t),
-
-		strictTimes: true,
-		noDate:      true,
+		noDate:   true,
+		places:   k.places,
 		algorithms: []certtoken.Algorithm{
 			certtoken.RS256, certtoken.RS384, certtoken.RS512,
 			certtoken.PS256, certtoken.PS384, certtoken.PS512,

@@ -25,7 +25,8 @@ const (
 	keycloakRealm   = "interop"
 	keycloakAdmin   = "interop-admin" // the client id by which the tests administer it
 
-	keycloakStart = 4 * time.Minute // until it answers; half a minute of a processor's time
+	keycloakAtOnce = 3               // trials
+	keycloakStart  = 4 * time.Minute // until it answers; half a minute of a processor's time
 )
 
 // keycloakBuild are the options that Keycloak compiles in. The compiled server is
@@ -43,6 +44,8 @@ type keycloak struct {
 	folder  string                 // of its files
 	process *held
 
+	places chan struct{} // for trials: with 16 at once, its database in memory stalls for half a minute
+
 	mu     sync.Mutex
 	admin  string    // an access token
 	before time.Time // when admin ends
@@ -55,15 +58,14 @@ var theKeycloak = struct {
 	err error
 }{}
 
-// lacksKeycloak returns what is missing for Keycloak.
+// lacksKeycloak returns what is missing for Keycloak. The first call fetches and
+// compiles it.
 func lacksKeycloak() error {
-	for _, program := range []string{"sh", "java", "mvn"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := installedKeycloak()
+	return err
 }
+
+var installedKeycloak = sync.OnceValues(builtKeycloak)
 
 // startedKeycloak is the server that all tests share. A test that can't have it is
 // skipped, and fails on CI.
@@ -84,7 +86,7 @@ func stopKeycloak() {
 
 func startKeycloak(t *testing.T) (*keycloak, error) {
 	t.Helper()
-	program, err := builtKeycloak()
+	program, err := installedKeycloak()
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func runKeycloak(t *testing.T, program string) (*keycloak, error) {
 	}
 	k := &keycloak{
 		url: "https://127.0.0.1:" + port, tls: newTLSCertificate(t), secret: rand.Text(),
-		folder: folder,
+		folder: folder, places: make(chan struct{}, keycloakAtOnce),
 	}
 	k.http = &http.Client{Transport: trusting(k.tls.pool), Timeout: time.Minute}
 	k.ca, err = certtokentest.MakeCertificate(certtokentest.AsCA(), certtokentest.WithSubject("interop CA"))
@@ -177,6 +179,11 @@ func (k *keycloak) stop() {
 // builtKeycloak is the folder of a compiled Keycloak. It comes from Maven's local
 // repository, or through it, and is kept in the user's cache for the next run.
 func builtKeycloak() (string, error) {
+	for _, program := range []string{"sh", "java", "mvn"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return "", err
+		}
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err

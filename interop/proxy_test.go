@@ -49,12 +49,16 @@ var refusals = map[string]struct {
 	words  string
 	status int
 }{
-	"another port":         {lines: []string{"ConnectPort 1"}, words: "Access violation", status: 403},
-	"not a client of it":   {lines: []string{"Allow 192.0.2.1"}, words: "Access denied", status: 403},
-	"not on its list":      {lines: []string{"Filter FILTER", "FilterDefaultDeny Yes"}, words: "Filtered", status: 403},
-	"a password is wanted": {lines: []string{"BasicAuth robot s3cret"}, words: "Proxy Authentication Required", status: 407},
+	"another port":       {lines: []string{"ConnectPort 1"}, words: "Access violation", status: 403},
+	"not a client of it": {lines: []string{"Allow 192.0.2.1"}, words: "Access denied", status: 403},
+	"not on its list":    {lines: []string{"Filter FILTER", "FilterDefaultDeny Yes"}, words: "Filtered", status: 403},
+	"a password is wanted": {
+		lines: []string{"BasicAuth robot s3cret"},
+		words: "Proxy Authentication Required", status: 407,
+	},
 	"a wrong password": {
-		lines: []string{"BasicAuth robot s3cret"}, user: url.UserPassword("robot", "wr0ng"), words: "Unauthorized", status: 401,
+		lines: []string{"BasicAuth robot s3cret"}, user: url.UserPassword("robot", "wr0ng"),
+		words: "Unauthorized", status: 401,
 	},
 }
 

@@ -34,13 +34,13 @@ type judge struct {
 	http     *http.Client // trusts its TLS certificate
 
 	register func(t *testing.T, r registration)
+	places   chan struct{} // one for each trial at once; nil: any number
 
 	algorithms    []certtoken.Algorithm // that it offers
 	endpointOnly  bool                  // the audience is the token endpoint, never the issuer
 	needsKeyID    bool                  // finds keys by kid only
 	oneKey        bool                  // a client has one key at a time
-	strictTimes   bool                  // takes no iat that is over a minute old, or seconds ahead
-	noDate        bool                  // its answers have no Date
+	noDate        bool                  // its answers have no Date, by which a clock is corrected
 	allowsReplays bool                  // doesn't look at jti
 	bindsTokens   *x509.Certificate     // of TLS, to which tokens are bound (RFC 8705); nil: they aren't
 }

@@ -54,6 +54,10 @@ func newTrial(t *testing.T, j *judge, alg certtoken.Algorithm) *trial {
 // run makes the attempt and checks what holds for every answer.
 func (tr *trial) run(t *testing.T) (token *certtoken.Token, err error) {
 	t.Helper()
+	if places := tr.judge.places; places != nil {
+		places <- struct{}{}
+		defer func() { <-places }()
+	}
 	if tr.known {
 		tr.judge.register(t, registration{id: tr.id, algorithm: tr.alg, keys: tr.keys})
 	}
