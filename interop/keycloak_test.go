@@ -179,7 +179,7 @@ func (k *keycloak) stop() {
 // builtKeycloak is the folder of a compiled Keycloak. It comes from Maven's local
 // repository, or through it, and is kept in the user's cache for the next run.
 func builtKeycloak() (string, error) {
-	for _, program := range []string{"sh", "java", "mvn"} {
+	for _, program := range []string{"sh", "java"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return "", err
 		}
