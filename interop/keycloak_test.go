@@ -26,7 +26,7 @@ const (
 	keycloakAdmin   = "interop-admin" // the client id by which the tests administer it
 
 	keycloakAtOnce = 3               // trials
-	keycloakStart  = 4 * time.Minute // until it answers; half a minute of a processor's time
+	keycloakStart  = 6 * time.Minute // until it answers; half a minute of a processor's time
 )
 
 // keycloakBuild are the options that Keycloak compiles in. The compiled server is
