@@ -31,7 +31,15 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // zitadel/oidc logs every refusal
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(endsServers{m})
+}
+
+// endsServers ends what all tests share, before goroutines are counted.
+type endsServers struct{ *testing.M }
+
+func (m endsServers) Run() int {
+	defer stopKeycloak()
+	return m.M.Run()
 }
 
 // newCertificate makes a certificate once for each name: its key is what takes
@@ -90,9 +98,13 @@ func newTLSCertificate(t *testing.T) tlsCertificate {
 
 // client trusts the certificate. Its connections end with the test.
 func (c tlsCertificate) client(t *testing.T) *http.Client {
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.pool}, ForceAttemptHTTP2: true}
+	transport := trusting(c.pool)
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+}
+
+func trusting(pool *x509.CertPool) *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 }
 
 // serve starts an HTTP server in this process, which ends with the test.

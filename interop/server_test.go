@@ -34,20 +34,25 @@ type judge struct {
 	http     *http.Client // trusts its TLS certificate
 
 	register func(t *testing.T, r registration)
+	places   chan struct{} // one for each trial at once; nil: any number
 
 	algorithms    []certtoken.Algorithm // that it offers
 	endpointOnly  bool                  // the audience is the token endpoint, never the issuer
 	needsKeyID    bool                  // finds keys by kid only
+	oneKey        bool                  // a client has one key at a time
+	noDate        bool                  // its answers have no Date, by which a clock is corrected
 	allowsReplays bool                  // doesn't look at jti
 	bindsTokens   *x509.Certificate     // of TLS, to which tokens are bound (RFC 8705); nil: they aren't
 }
 
-// elsewhere are the servers that need more than Go.
+// elsewhere are the servers that need more than Go, the one that most people have
+// first.
 var elsewhere = []struct {
 	name  string
 	lacks func() error // what this machine lacks for it
 	start func(*testing.T) []*judge
 }{
+	{"Keycloak", lacksKeycloak, keycloakJudges},
 	{"oidc-provider", lacksNode, func(t *testing.T) []*judge {
 		return []*judge{oidcProvider(t, "plain"), oidcProvider(t, "fapi")}
 	}},
@@ -57,7 +62,7 @@ var elsewhere = []struct {
 // judges are all servers that this machine can run. They end with the test.
 func judges(t *testing.T) []*judge {
 	t.Helper()
-	all := []*judge{fositeServer(t), zitadelServer(t)}
+	var all []*judge
 	for _, e := range elsewhere {
 		if err := e.lacks(); err != nil {
 			missing(t, err)
@@ -66,7 +71,7 @@ func judges(t *testing.T) []*judge {
 		}
 		all = append(all, e.start(t)...)
 	}
-	return all
+	return append(all, fositeServer(t), zitadelServer(t))
 }
 
 // missing is a failure on CI, which must run every server.

@@ -1,0 +1,263 @@
+package interop
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
+)
+
+// A client of Issuer and one of Discover, with nothing set, get a token from Keycloak
+// as it comes, in each way that it takes a client's key.
+func TestKeycloakWithNothingSet(t *testing.T) {
+	k := startedKeycloak(t)
+	cert := newCertificate(t, "client")
+	set, err := json.Marshal(registration{keys: []key{keyOf(cert)}}.jwks())
+	require.NoError(t, err)
+	ways := map[string]map[string]string{
+		"certificate": {"jwt.credential.certificate": derBase64(cert)},
+		"JWK set":     {"use.jwks.string": "true", "jwks.string": string(set)},
+		"JWKS URL":    {"use.jwks.url": "true", "jwks.url": k.servedJSON(t, func() []byte { return set })},
+	}
+	for name, attributes := range ways {
+		t.Run(name, func(t *testing.T) {
+			hc := k.tls.client(t)
+			k.register(t, "default-"+name, "client-jwt", attributes)
+			discovered, err := certtoken.Discover(t.Context(), k.issuer(), hc)
+			require.NoError(t, err)
+			for how, authority := range map[string]certtoken.Authority{
+				"Issuer": certtoken.Issuer(k.issuer(), k.tokenURL()), "Discover": discovered,
+			} {
+				client, err := certtoken.NewClient(authority, "default-"+name, cert, certtoken.WithHTTPClient(hc))
+				require.NoError(t, err)
+				defer client.Close()
+				token, err := client.Token(t.Context(), scope)
+				require.NoError(t, err, how)
+				assert.Equal(t, []string{scope}, token.Scopes())
+				assert.WithinDuration(t, time.Now().Add(time.Hour), token.ExpiresAt(), 30*time.Second)
+			}
+		})
+	}
+}
+
+// A key that is added at the JWKS URL is found by its kid, at once or after the
+// 10 s for which Keycloak doesn't fetch the keys again.
+func TestKeycloakFetchesANewKey(t *testing.T) {
+	k := startedKeycloak(t)
+	old, renewed := newCertificate(t, "old"), newCertificate(t, "renewed")
+	var served atomic.Value
+	publish := func(certs ...*certtoken.Certificate) {
+		var r registration
+		for _, c := range certs {
+			r.keys = append(r.keys, keyOf(c))
+		}
+		set, err := json.Marshal(r.jwks())
+		require.NoError(t, err)
+		served.Store(set)
+	}
+	publish(old)
+	k.register(t, "follows", "client-jwt", map[string]string{
+		"use.jwks.url": "true", "jwks.url": k.servedJSON(t, func() []byte { return served.Load().([]byte) }),
+	})
+	var current atomic.Pointer[certtoken.Certificate]
+	current.Store(old)
+	authority := certtoken.Issuer(k.issuer(), k.tokenURL(), certtoken.WithKeyIDFunc(keyID))
+	client, err := certtoken.NewClient(authority, "follows", sourceOf(&current), certtoken.WithHTTPClient(k.tls.client(t)))
+	require.NoError(t, err)
+	defer client.Close()
+	fresh := func() error {
+		_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
+		return err
+	}
+	require.NoError(t, fresh())
+
+	publish(old, renewed)
+	current.Store(renewed)
+	require.Eventually(t, func() bool { return fresh() == nil }, 30*time.Second, pause)
+}
+
+// A clock that is off: Keycloak says why it refuses but not what time it has, so the
+// client can't correct its own, and its error names the clock. Behind a web server,
+// which adds a Date to each answer, it can.
+func TestKeycloakAndAClockThatIsOff(t *testing.T) {
+	k := startedKeycloak(t)
+	cert := newCertificate(t, "client")
+	k.register(t, "clock", "client-jwt", map[string]string{"jwt.credential.certificate": derBase64(cert)})
+	direct := certtoken.Issuer(k.issuer(), k.tokenURL())
+	ask := func(t *testing.T, ahead time.Duration, authority certtoken.Authority) (requests int, err error) {
+		withClock(t, ahead, k.tls.client(t).Transport, func(t *testing.T, transport http.RoundTripper) {
+			wire := &wire{next: transport}
+			hc := &http.Client{Transport: wire}
+			client, failed := certtoken.NewClient(authority, "clock", cert, certtoken.WithHTTPClient(hc))
+			require.NoError(t, failed)
+			defer client.Close()
+			_, err = client.Token(t.Context(), scope)
+			requests = len(wire.assertions())
+			if err != nil {
+				return
+			}
+			_, failed = client.Token(t.Context(), otherScope)
+			require.NoError(t, failed)
+			assert.Len(t, wire.assertions(), requests+1, "the next token needs no correction")
+		})
+		return requests, err
+	}
+	for _, c := range []struct {
+		ahead time.Duration
+		says  string // the refusal; "" where there is none
+	}{
+		{-5 * time.Minute, "Token is not active"},
+		{-45 * time.Second, "Token was issued too far in the past to be used now"},
+		{-15 * time.Second, ""},
+		{40 * time.Second, ""},
+		{60 * time.Second, "Token is not active"},
+		{5 * time.Minute, "Token is not active"},
+	} {
+		t.Run("direct, "+c.ahead.String(), func(t *testing.T) {
+			requests, err := ask(t, c.ahead, direct)
+			assert.Equal(t, 1, requests)
+			if c.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.says)
+			assert.ErrorContains(t, err, "this machine's clock")
+		})
+	}
+	front := k.behindApache(t)
+	for _, ahead := range []time.Duration{-270 * time.Second, -45 * time.Second, time.Minute, 270 * time.Second} {
+		t.Run("behind Apache, "+ahead.String(), func(t *testing.T) {
+			requests, err := ask(t, ahead, certtoken.Issuer(k.issuer(), front+k.tokenPath()))
+			require.NoError(t, err)
+			assert.Equal(t, 2, requests)
+		})
+	}
+}
+
+// The client is proved by its certificate in the handshake (RFC 8705), and Keycloak
+// binds tokens to it.
+func TestKeycloakTLSClientAuth(t *testing.T) {
+	k := startedKeycloak(t)
+	cert, err := certtokentest.MakeCertificate(certtokentest.WithSubject("service"), certtokentest.SignedBy(k.ca))
+	require.NoError(t, err)
+	subject := func(cn string) map[string]string { return map[string]string{"x509.subjectdn": "CN=" + cn} }
+	overTLS := []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}
+	beside := []certtoken.AuthorityOption{certtoken.WithCertificateBoundTokens()}
+	assertion := map[string]string{"jwt.credential.certificate": derBase64(cert)}
+	cases := []struct {
+		name, authenticator string
+		attributes          map[string]string
+		cert                *certtoken.Certificate
+		opts                []certtoken.AuthorityOption
+		says                string // the refusal; "" where there is none
+	}{
+		{"the subject", "client-x509", subject("service"), cert, overTLS, ""},
+		{"another subject", "client-x509", subject("other"), cert, overTLS, "register the certificate's subject (DN)"},
+		{"an issuer that isn't trusted", "client-x509", subject("client"), newCertificate(t, "client"), overTLS, "tls: "},
+		{"an assertion, bound", "client-jwt", assertion, cert, beside, ""},
+		{"an assertion, not presented", "client-jwt", assertion, cert, nil, "Client Certification missing"},
+	}
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			id := fmt.Sprint("mtls-", i)
+			attributes := maps.Clone(c.attributes)
+			attributes["tls.client.certificate.bound.access.tokens"] = "true"
+			k.register(t, id, c.authenticator, attributes)
+			hc := k.tls.client(t)
+			authority, err := certtoken.Discover(t.Context(), k.issuer(), hc, c.opts...)
+			require.NoError(t, err)
+			client, err := certtoken.NewClient(authority, id, c.cert, certtoken.WithHTTPClient(hc))
+			require.NoError(t, err)
+			defer client.Close()
+			token, err := client.Token(t.Context(), scope)
+			if c.says != "" {
+				require.ErrorContains(t, err, c.says)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, thumbprintS256(c.cert.Leaf), boundTo(t, token))
+		})
+	}
+}
+
+// Keycloak takes each refresh token once: the client gets the next one, and the one
+// before is refused in words.
+func TestKeycloakRotatesRefreshTokens(t *testing.T) {
+	k := startedKeycloak(t)
+	cert := newCertificate(t, "client")
+	k.register(t, "refreshes", "client-jwt", map[string]string{"jwt.credential.certificate": derBase64(cert)})
+	first := k.signIn(t, "refreshes", cert)
+
+	client, err := certtoken.NewClient(certtoken.Issuer(k.issuer(), k.tokenURL()), "refreshes", cert,
+		certtoken.WithHTTPClient(k.tls.client(t)))
+	require.NoError(t, err)
+	defer client.Close()
+	refresh := func(token string) (*certtoken.Token, error) {
+		return client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Grant: certtoken.RefreshToken(token)})
+	}
+	time.Sleep(pause) // Keycloak tells tokens of the same second not apart
+	second, err := refresh(first)
+	require.NoError(t, err)
+	require.NotEmpty(t, second.RefreshToken())
+	require.NotEqual(t, first, second.RefreshToken())
+	third, err := refresh(second.RefreshToken())
+	require.NoError(t, err)
+	require.NotEqual(t, second.RefreshToken(), third.RefreshToken())
+
+	_, err = refresh(first)
+	var te *certtoken.TokenError
+	require.ErrorAs(t, err, &te)
+	assert.Equal(t, "invalid_grant", te.Code)
+	assert.NotEmpty(t, te.Description)
+	assert.NotContains(t, err.Error(), first)
+}
+
+// signIn gives a refresh token of the user.
+func (k *keycloak) signIn(t *testing.T, id string, cert *certtoken.Certificate) string {
+	t.Helper()
+	assertion, err := certtoken.Assertion{
+		ClientID: id, Audience: k.issuer(), Algorithm: certtoken.RS256, Lifetime: time.Minute, Backdate: 30 * time.Second,
+	}.Sign(t.Context(), cert)
+	require.NoError(t, err)
+	resp, err := k.http.PostForm(k.tokenURL(), url.Values{
+		"grant_type": {"password"}, "username": {keycloakUser}, "password": {keycloakPassword}, "scope": {scope},
+		"client_assertion":      {assertion},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+	})
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var answer struct {
+		RefreshToken string `json:"refresh_token"`
+		Description  string `json:"error_description"`
+	}
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+	require.NotEmpty(t, answer.RefreshToken, answer.Description)
+	return answer.RefreshToken
+}
+
+// servedJSON is the address of a document, on a server that Keycloak trusts.
+func (k *keycloak) servedJSON(t *testing.T, document func() []byte) string {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(document())
+	}))
+	own, err := tls.X509KeyPair([]byte(k.tls.certPEM), []byte(k.tls.keyPEM))
+	require.NoError(t, err)
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{own}}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
