@@ -225,6 +225,36 @@ func TestKeyErrors(t *testing.T) {
 	}
 }
 
+// A damaged copy of the key doesn't hide a good one, wherever it stands.
+func TestDamagedCopyOfTheKey(t *testing.T) {
+	k := testKeys(t)
+	damage := func(at int) []byte {
+		damaged := slices.Clone(k.pkcs8)
+		damaged[bytes.Index(damaged, k.key.Primes[1].Bytes())+at] ^= 1
+		return pemOf("PRIVATE KEY", damaged)
+	}
+	good, cert := pemOf("PRIVATE KEY", k.pkcs8), pems(k.leaf)
+	selected := fmt.Sprintf("%X", sha256.Sum256(k.leaf.Raw))
+	for name, keys := range map[string][]byte{
+		"before it":           slices.Concat(damage(9), good),
+		"behind it":           slices.Concat(good, damage(9)),
+		"twice, once differs": slices.Concat(damage(9), damage(9), damage(9), damage(10), good),
+	} {
+		for _, thumbprint := range []string{"", selected} {
+			pair := requirePair(t, k, slices.Concat(cert, keys), Options{Thumbprint: thumbprint})
+			assert.Equal(t, k.leaf.Raw, pair.Leaf.Raw, name)
+			requirePair(t, k, cert, Options{Key: keys, Thumbprint: thumbprint})
+			requirePair(t, k, slices.Concat(cert, damage(7)), Options{Key: good, Thumbprint: thumbprint})
+		}
+	}
+	for _, thumbprint := range []string{"", selected} {
+		_, err := Parse(slices.Concat(cert, damage(1), damage(2), damage(3), damage(4), good),
+			Options{Thumbprint: thumbprint})
+		require.ErrorIs(t, err, ErrFormat, "no more than %d are tried", maxKeyCopies)
+		assert.ErrorContains(t, err, "damaged")
+	}
+}
+
 func TestKeySize(t *testing.T) {
 	for _, bits := range []int{1024, 2047} {
 		t.Setenv("GODEBUG", "rsa1024min=0")
