@@ -166,7 +166,7 @@ func (f *certFlags) show(ctx context.Context, c *console.Console, content *certC
 	switch {
 	case err == nil:
 		return shownPair(opened.Certificate, opened.format, opened.deviations), nil
-	case content.key != nil, !errors.Is(err, certtoken.ErrNoPrivateKey), bytes.Contains(content.cert, keyLabel):
+	case content.key != nil, !errors.Is(err, certtoken.ErrNoPrivateKey), keyLabel.Match(withoutZeros(content.cert)):
 		return nil, err
 	}
 	shown, publicErr := parsePublic(content.cert, f.selected)
@@ -179,6 +179,10 @@ func (f *certFlags) show(ctx context.Context, c *console.Console, content *certC
 	return shown, nil
 }
 
-// keyLabel ends the first line of every private key in PEM, also of one that the
-// library can't use, such as a TPM's.
-var keyLabel = []byte("PRIVATE KEY-----")
+// withoutZeros makes ASCII of UTF-16.
+func withoutZeros(data []byte) []byte { return bytes.ReplaceAll(data, []byte{0}, nil) }
+
+// keyLabel is in the first line of every private key in PEM, also of one that the
+// library can't use, such as a TPM's, and of one whose dashes something has
+// replaced.
+var keyLabel = regexp.MustCompile(`(?i)(?:BEGIN|END) [A-Z0-9 ]{0,64}PRIVATE KEY|PRIVATE KEY\s?[\p{Pd}\x{2212}\x{fffd}]`)
