@@ -10,11 +10,14 @@ import (
 func parseCertificate(raw []byte, strict bool) (cert *x509.Certificate, deviations []string, err error) {
 	cert, err = x509.ParseCertificate(raw)
 	if err == nil {
-		return cert, nil, nil
+		if !strict {
+			deviations = readX500Key(cert, nil)
+		}
+		return cert, deviations, nil
 	}
 	if !strict {
 		if cert, deviations, lenientErr := parseLenient(raw); lenientErr == nil {
-			return cert, deviations, nil
+			return cert, readX500Key(cert, deviations), nil
 		}
 	}
 	advice := ""
@@ -23,6 +26,21 @@ func parseCertificate(raw []byte, strict bool) (cert *x509.Certificate, deviatio
 			"a certificate made anew is better (RFC 5280 §4.1.2.2)"
 	}
 	return nil, nil, formatError("a certificate in it can't be read: %v%s", err, advice)
+}
+
+// readX500Key sets the RSA key of a certificate that names it by its old
+// identifier, which crypto/x509 passes over and openssl reads, and adds that to
+// the deviations.
+func readX500Key(cert *x509.Certificate, deviations []string) []string {
+	if cert.PublicKey != nil {
+		return deviations
+	}
+	alg, public, ok := readRSAInfo(cert.RawSubjectPublicKeyInfo)
+	if !ok || alg != oidX500RSA {
+		return deviations
+	}
+	cert.PublicKeyAlgorithm, cert.PublicKey = x509.RSA, public
+	return append(deviations, "public key: its algorithm is the old identifier "+oidX500RSA+" and not rsaEncryption")
 }
 
 // signedNote tells the signed structures apart that aren't certificates. It is

@@ -78,7 +78,8 @@ func cutPEM(text []byte) (block *pem.Block, rest []byte, err error) {
 	label, after, found := bytes.Cut(text, []byte(pemDashes))
 	if !found || len(label) > 64 || bytes.ContainsAny(label, "\r\n") {
 		if line := shortEnd.FindSubmatch(text); line != nil {
-			return nil, text, formatError("the first line \"%s%s\" ends with less than five dashes: put five there", pemBegin, line[1])
+			return nil, text, formatError("the first line \"%s%s\" ends with less than five dashes: put five there",
+				pemBegin, line[1])
 		}
 		return nil, text, formatError("a PEM block's first line is broken")
 	}

@@ -142,7 +142,7 @@ func pickSelected(r *reader, selected thumbprint) (*Pair, error) {
 	cert := r.certs[i]
 	if public, _ := publicKeyOf(cert); public == nil {
 		return nil, fmt.Errorf("%w: the selected certificate %s has one of %s",
-			ErrNotRSA, nameOf(cert), cert.PublicKeyAlgorithm)
+			ErrNotRSA, nameOf(cert), keyKindOf(cert))
 	}
 	found := candidate{cert: cert}
 	for _, key := range r.keys {

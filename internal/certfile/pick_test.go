@@ -291,6 +291,46 @@ func TestPSSCertificate(t *testing.T) {
 	assert.ErrorIs(t, err, ErrUnsupported)
 }
 
+// Openssl reads an RSA key by its identifier of 1988. What neither reads is named,
+// and not said to belong to another key.
+func TestCertificateWithAnotherAlgorithm(t *testing.T) {
+	k := testKeys(t)
+	bits := tlv(3, append([]byte{0}, x509.MarshalPKCS1PublicKey(&k.key.PublicKey)...))
+	key := pemOf("PRIVATE KEY", k.pkcs8)
+	for name, w := range map[string]certWriter{
+		"alone":                 {key: seq(seq(oid(oidX500RSA), number(2048)), bits)},
+		"and a negative serial": {key: seq(seq(oid(oidX500RSA), null()), bits), serial: number(-1)},
+	} {
+		raw := w.sign(&k.key.PublicKey, k.key)
+		selected := fmt.Sprintf("%X", sha256.Sum256(raw))
+		for _, thumbprint := range []string{"", selected} {
+			pair, err := Parse(raw, Options{Key: key, Thumbprint: thumbprint})
+			require.NoError(t, err, name)
+			assert.True(t, k.key.PublicKey.Equal(pair.Leaf.PublicKey), name)
+			assert.Equal(t, raw, pair.Leaf.Raw)
+			assert.Contains(t, strings.Join(pair.Deviations, "; "), oidX500RSA)
+		}
+		_, err := Parse(raw, Options{Key: k.otherPKCS8})
+		require.ErrorIs(t, err, ErrKeyMismatch, name)
+		if name == "alone" {
+			public, err := ParsePublic(raw)
+			require.NoError(t, err)
+			assert.Nil(t, public.Certificates[0].PublicKey, "crypto/x509 judges what is somebody else's")
+		}
+	}
+	for algorithm, says := range map[string]string{
+		"1.2.840.113549.1.1.7": "RSAES-OAEP", "2.16.840.1.101.3.4.3.17": "ML-DSA-44", "1.2.3.4": "algorithm 1.2.3.4",
+	} {
+		raw := certWriter{key: seq(seq(oid(algorithm)), bits)}.sign(&k.key.PublicKey, k.key)
+		for _, thumbprint := range []string{"", fmt.Sprintf("%X", sha256.Sum256(raw))} {
+			_, err := Parse(raw, Options{Key: key, Thumbprint: thumbprint})
+			require.ErrorIs(t, err, ErrNotRSA, algorithm)
+			require.NotErrorIs(t, err, ErrKeyMismatch, algorithm)
+			assert.ErrorContains(t, err, says)
+		}
+	}
+}
+
 func TestMultiPrimeKey(t *testing.T) {
 	skipInFIPSMode(t)
 	//lint:ignore SA1019 such keys exist
