@@ -55,7 +55,7 @@ func (f *certFlags) read(ctx context.Context, c *console.Console) (*certContent,
 		return nil, failure.Usagef("--key can't be standard input: give the certificate there, with its key")
 	case f.file == "-" && f.password.file == "-":
 		return nil, failure.Usagef("only one of certificate and password can come from standard input")
-	case f.selected != "" && !isThumbprint(f.selected):
+	case f.selected != "" && !certfile.IsThumbprint(f.selected):
 		return nil, failure.Usagef("--select %q is not a thumbprint", f.selected).
 			Advise("Give the certificate's SHA-1 or SHA-256 as \"certtoken cert show\" prints it.")
 	}
@@ -74,18 +74,6 @@ func (f *certFlags) read(ctx context.Context, c *console.Console) (*certContent,
 	}
 	return content, nil
 }
-
-// isThumbprint reports whether a text has the form of a thumbprint: SHA-1 or
-// SHA-256, in hex or base64url.
-func isThumbprint(text string) bool {
-	bare := strings.NewReplacer(":", "", " ", "").Replace(text)
-	return hexThumbprint.MatchString(bare) || base64Thumbprint.MatchString(text)
-}
-
-var (
-	hexThumbprint    = regexp.MustCompile(`^(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$`)
-	base64Thumbprint = regexp.MustCompile(`^(?:[A-Za-z0-9_-]{27}|[A-Za-z0-9_-]{43})$`)
-)
 
 // openedCert is a certificate with its key, and how it was found.
 type openedCert struct {

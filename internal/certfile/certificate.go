@@ -3,6 +3,9 @@ package certfile
 import (
 	"crypto/x509"
 	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // parseCertificate reads one certificate; deviations say what crypto/x509 refuses
@@ -46,11 +49,23 @@ func readX500Key(cert *x509.Certificate, deviations []string) []string {
 // signedNote tells the signed structures apart that aren't certificates. It is
 // "" for what is none of them.
 func signedNote(raw []byte) string {
-	if _, err := x509.ParseCertificateRequest(raw); err == nil {
+	if _, err := x509.ParseCertificateRequest(raw); err == nil || isRequest(raw) {
 		return noteCSR
 	}
 	if _, err := x509.ParseRevocationList(raw); err == nil {
 		return noteCRL
 	}
 	return ""
+}
+
+// isRequest recognises a certificate request (RFC 2986 §4.2) by its structure:
+// crypto/x509 refuses one for a character in its name.
+func isRequest(raw []byte) bool {
+	s := cryptobyte.String(raw)
+	var request, info cryptobyte.String
+	return s.ReadASN1(&request, cbasn1.SEQUENCE) && request.ReadASN1(&info, cbasn1.SEQUENCE) &&
+		request.SkipASN1(cbasn1.SEQUENCE) && request.SkipASN1(cbasn1.BIT_STRING) && request.Empty() &&
+		info.SkipASN1(cbasn1.INTEGER) && info.SkipASN1(cbasn1.SEQUENCE) && // version, subject
+		info.SkipASN1(cbasn1.SEQUENCE) && // public key
+		(info.Empty() || info.SkipASN1(context0Constructed) && info.Empty()) // attributes
 }

@@ -291,6 +291,19 @@ func TestPSSCertificate(t *testing.T) {
 	assert.ErrorIs(t, err, ErrUnsupported)
 }
 
+// A certificate request is recognised although crypto/x509 can't read it.
+func TestOddRequest(t *testing.T) {
+	k := testKeys(t)
+	bits := tlv(3, append([]byte{0}, x509.MarshalPKCS1PublicKey(&k.key.PublicKey)...))
+	for _, attributes := range [][]byte{nil, tlv(0xa0)} {
+		info := seq(number(0), nameOfText(19, "a@b"), seq(seq(oid(oidRSA), null()), bits), attributes)
+		csr := seq(info, sha256RSA, tlv(3, make([]byte, 257)))
+		_, err := Parse(csr, Options{})
+		require.ErrorIs(t, err, ErrFormat)
+		assert.ErrorContains(t, err, noteCSR)
+	}
+}
+
 // Openssl reads an RSA key by its identifier of 1988. What neither reads is named,
 // and not said to belong to another key.
 func TestCertificateWithAnotherAlgorithm(t *testing.T) {
