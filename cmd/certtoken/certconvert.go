@@ -85,8 +85,8 @@ func (v *certConvertCommand) run(cmd *cobra.Command, _ []string) error {
 	if to != formPEM && v.toStdout() && v.console.OutputIsTerminal() {
 		return failure.Usagef("a %s isn't text for a terminal: give an OUT file, or pipe it", to)
 	}
-	if !v.force && !v.toStdout() {
-		if err := refuseExisting(v.out); err != nil {
+	if !v.toStdout() {
+		if err := checkTarget(v.out, v.force); err != nil {
 			return err
 		}
 	}

@@ -55,7 +55,7 @@ func (f *certFlags) read(ctx context.Context, c *console.Console) (*certContent,
 		return nil, failure.Usagef("--key can't be standard input: give the certificate there, with its key")
 	case f.file == "-" && f.password.file == "-":
 		return nil, failure.Usagef("only one of certificate and password can come from standard input")
-	case f.selected != "" && !isThumbprint(f.selected):
+	case f.selected != "" && !certfile.IsThumbprint(f.selected):
 		return nil, failure.Usagef("--select %q is not a thumbprint", f.selected).
 			Advise("Give the certificate's SHA-1 or SHA-256 as \"certtoken cert show\" prints it.")
 	}
@@ -74,18 +74,6 @@ func (f *certFlags) read(ctx context.Context, c *console.Console) (*certContent,
 	}
 	return content, nil
 }
-
-// isThumbprint reports whether a text has the form of a thumbprint: SHA-1 or
-// SHA-256, in hex or base64url.
-func isThumbprint(text string) bool {
-	bare := strings.NewReplacer(":", "", " ", "").Replace(text)
-	return hexThumbprint.MatchString(bare) || base64Thumbprint.MatchString(text)
-}
-
-var (
-	hexThumbprint    = regexp.MustCompile(`^(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$`)
-	base64Thumbprint = regexp.MustCompile(`^(?:[A-Za-z0-9_-]{27}|[A-Za-z0-9_-]{43})$`)
-)
 
 // openedCert is a certificate with its key, and how it was found.
 type openedCert struct {
@@ -166,7 +154,7 @@ func (f *certFlags) show(ctx context.Context, c *console.Console, content *certC
 	switch {
 	case err == nil:
 		return shownPair(opened.Certificate, opened.format, opened.deviations), nil
-	case content.key != nil, !errors.Is(err, certtoken.ErrNoPrivateKey), bytes.Contains(content.cert, keyLabel):
+	case content.key != nil, !errors.Is(err, certtoken.ErrNoPrivateKey), keyLabel.Match(withoutZeros(content.cert)):
 		return nil, err
 	}
 	shown, publicErr := parsePublic(content.cert, f.selected)
@@ -179,6 +167,10 @@ func (f *certFlags) show(ctx context.Context, c *console.Console, content *certC
 	return shown, nil
 }
 
-// keyLabel ends the first line of every private key in PEM, also of one that the
-// library can't use, such as a TPM's.
-var keyLabel = []byte("PRIVATE KEY-----")
+// withoutZeros makes ASCII of UTF-16.
+func withoutZeros(data []byte) []byte { return bytes.ReplaceAll(data, []byte{0}, nil) }
+
+// keyLabel is in the first line of every private key in PEM, also of one that the
+// library can't use, such as a TPM's, and of one whose dashes something has
+// replaced.
+var keyLabel = regexp.MustCompile(`(?i)(?:BEGIN|END) [A-Z0-9 ]{0,64}PRIVATE KEY|PRIVATE KEY\s?[\p{Pd}\x{2212}\x{fffd}]`)

@@ -108,12 +108,13 @@ func (n *certNewCommand) check(cmd *cobra.Command) (*dn.Name, error) {
 		return nil, failure.Usagef("--subject: %w", err).
 			Advise("Give a name such as my-app, or a whole one such as CN=my-app,O=Example (RFC 4514).")
 	}
-	if n.force {
-		return subject, nil
-	}
 	for _, name := range n.fileNames() {
-		if err := refuseExisting(filepath.Join(n.out, name)); err != nil {
+		err := checkTarget(filepath.Join(n.out, name), n.force)
+		switch {
+		case errors.Is(err, fs.ErrExist):
 			return nil, adviseForce(err)
+		case err != nil:
+			return nil, err
 		}
 	}
 	return subject, nil

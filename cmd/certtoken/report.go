@@ -170,9 +170,18 @@ var knownAdvice = []struct {
 	{as[x509.HostnameError](), "The certificate of the endpoint is for another host: check the URL."},
 	{as[tls.RecordHeaderError](), "The endpoint doesn't speak TLS: check scheme and port of the URL."},
 	{as[*net.DNSError](), "Check the host's name, the network and the proxy (HTTPS_PROXY). " + doctorHint},
+	{isAlert, "The endpoint ended the TLS handshake. With --mtls it may not take the certificate; else check " +
+		"whether it wants a client's certificate. " + doctorHint},
 	{as[*net.OpError](), "Check host, port, network and proxy (HTTPS_PROXY). " + doctorHint},
 	{is(context.DeadlineExceeded), "Try again, or give it longer with --timeout. " + doctorHint},
 	{is(certtoken.ErrBadResponse), "Check --authority and --token-url. " + doctorHint},
+}
+
+// isAlert recognises a TLS alert that the endpoint has sent. Its type in crypto/tls
+// has no name outside.
+func isAlert(err error) bool {
+	var opErr *net.OpError
+	return errors.As(err, &opErr) && opErr.Op == "remote error"
 }
 
 func is(target error) func(error) bool {

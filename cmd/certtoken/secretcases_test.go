@@ -39,9 +39,9 @@ var endpointFaults = map[string]endpointFault{
 	"echoes": {statusRefused, func(r *certtokentest.Request) *certtokentest.Fault {
 		return &certtokentest.Fault{Code: 700027, Description: "you sent " + r.Assertion + " and " + r.Form.Encode()}
 	}},
-	"throttles":          {statusTemporary, always(certtokentest.Throttle(0))},
-	"cuts the token off": {statusFailure, always(certtokentest.Fault{Shape: certtokentest.TruncatedBody})},
-	"sends a page":       {statusFailure, always(certtokentest.Fault{Shape: certtokentest.HTML})},
+	"throttles":           {statusTemporary, always(certtokentest.Throttle(0))},
+	"cuts the token off":  {statusFailure, always(certtokentest.Fault{Shape: certtokentest.TruncatedBody})},
+	"sends a page":        {statusFailure, always(certtokentest.Fault{Shape: certtokentest.HTML})},
 	"grants another type": {statusFailure, always(certtokentest.Fault{Fields: map[string]any{"token_type": "mac"}})},
 }
 
@@ -109,6 +109,20 @@ func askCases() []secretCase {
 		with(secretCase{name: "password in a mistaken URL",
 			args:   "$TARGET --token-url https://user:" + urlPassword + "%zz@idp.example/",
 			status: statusUsage})
+		for name, args := range map[string]string{
+			"the tenant":            "--tenant //u:" + urlPassword + "@h/t",
+			"a tenant's query":      "--tenant contoso.com?client_secret=" + urlPassword,
+			"an authority's query":  "--authority https://h/?client_secret=" + urlPassword,
+			"what no authority is":  "--authority idp#" + urlPassword,
+			"the endpoint's part #": "--authority entra --token-url https://h/t#" + urlPassword,
+		} {
+			with(secretCase{name: "password in " + name, args: "--client-id app --cert private.pfx --scope s " + args,
+				status: statusUsage})
+		}
+		with(secretCase{name: "password in the cloud's query",
+			args:   "--client-id app --cert private.pfx --tenant contoso.com --scope s",
+			env:    []string{envHost + "=https://login.example/?client_secret=" + urlPassword},
+			status: statusUsage, says: "none of Entra ID's clouds"})
 		with(secretCase{name: "password instead of its file", args: "$TARGET --password-file " + flagPassword,
 			status: statusFailure, says: "can't be read"})
 		with(secretCase{name: "password instead of its file, a path",

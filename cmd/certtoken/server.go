@@ -169,7 +169,7 @@ func (f *serverFlags) generic(issuer string) (*server, error) {
 	if f.tokenURL == "" {
 		return nil, failure.Usagef("--authority %s also needs --token-url", issuer).
 			Advise("The server's metadata names it as token_endpoint:",
-				strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
+				strings.TrimSuffix(beforeQuery(issuer), "/")+"/.well-known/openid-configuration")
 	}
 	return &server{
 		authority: func(opts ...certtoken.AuthorityOption) certtoken.Authority {
@@ -185,6 +185,14 @@ func (f *serverFlags) refuseTenant() error {
 	}
 	return failure.Usagef("--tenant is for Entra ID only").
 		Advise("For Entra ID's dialect at another endpoint, add --authority entra.")
+}
+
+// beforeQuery is a URL without query and fragment.
+func beforeQuery(raw string) string {
+	if at := strings.IndexAny(raw, "?#"); at >= 0 {
+		return raw[:at]
+	}
+	return raw
 }
 
 func originOf(raw string) string {

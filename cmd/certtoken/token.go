@@ -67,9 +67,20 @@ func (t *tokenCommand) run(cmd *cobra.Command, _ []string) error {
 	defer client.Close()
 	token, err := target.acquire(cmd.Context(), client)
 	if err != nil {
-		return err
+		return t.adviseDeviations(err, cert)
 	}
 	return t.print(token)
+}
+
+// adviseDeviations says after a refused handshake what is unusual about the
+// certificate: a server whose parser is strict refuses it for that.
+func (t *tokenCommand) adviseDeviations(err error, cert *openedCert) error {
+	if !t.target.mtls || len(cert.deviations) == 0 || !isAlert(err) {
+		return err
+	}
+	return failure.Errorf("%w", err).Advise(console.Wrap("The endpoint ended the TLS handshake. Strict programs, "+
+		"such as those in Go, refuse this certificate: "+console.Printable(strings.Join(cert.deviations, "; "))+
+		". A certificate made anew is better: \"certtoken cert new\".", adviceWidth)...)
 }
 
 func (t *tokenCommand) print(token *certtoken.Token) error {

@@ -5,19 +5,45 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 )
 
-// refuseExisting returns an error if the file exists. It is called before anybody
-// types a password.
-func refuseExisting(name string) error {
-	if _, err := os.Lstat(name); err == nil {
+// checkTarget returns an error if a file must not be written: it is there and
+// isn't to be replaced, or what is there is no file. It is called before anybody
+// types a password. A device or a link is never replaced: renaming a new file over
+// it would take it away from every other program.
+func checkTarget(name string, replace bool) error {
+	info, err := os.Lstat(name)
+	switch {
+	case err != nil:
+		return nil // it isn't there, or writing will say why it can't be looked at
+	case !info.Mode().IsRegular():
+		return refuseSpecial(name, info.Mode())
+	case !replace:
 		return failure.Errorf("%s: %w", name, fs.ErrExist)
 	}
 	return nil
 }
+
+// refuseSpecial is the error for a name that has something else than a file.
+func refuseSpecial(name string, mode fs.FileMode) error {
+	what, advice := "a device, a pipe or a socket", "Give the name of a file."
+	switch {
+	case standardOutput.MatchString(name):
+		what, advice = "standard output", "Give - instead."
+	case mode.IsDir():
+		what = "a folder"
+	case mode&fs.ModeSymlink != 0:
+		what, advice = "a symbolic link", "Give the name of the file that it leads to."
+	}
+	return failure.Errorf("%s: this is %s, which is not replaced", name, what).Advise(advice)
+}
+
+// standardOutput matches the names that Unix has for it.
+var standardOutput = regexp.MustCompile(`^(?:/dev/stdout|/dev/fd/1|/proc/self/fd/1)$`)
 
 // Modes of the files that are written.
 const (
@@ -34,6 +60,9 @@ func writeFile(name string, data []byte, mode fs.FileMode, replace bool) error {
 			return failure.Errorf("%w", failure.File(err))
 		}
 		return fill(f, data)
+	}
+	if err := checkTarget(name, replace); err != nil { // it may have come since it was looked at first
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".certtoken-*.tmp") // mode 0600
 	if err != nil {

@@ -35,7 +35,13 @@ func explain(r *reader) error {
 		if _, err := rsaKeys[0].open(); errors.Is(err, ErrFormat) {
 			return err // damaged, and therefore nobody's
 		}
-		return fmt.Errorf("%w: certificate %s, %s", ErrKeyMismatch, nameOf(likelyLeaf(r)), rsaKeys[0])
+		leaf := likelyLeaf(r)
+		if public, _ := publicKeyOf(leaf); public == nil && leaf.PublicKey == nil {
+			// Whether the key belongs to it can't be said.
+			return fmt.Errorf("%w: the certificate %s has a key of the kind %s, which can't be read here; "+
+				"make a certificate with a plain RSA key (rsaEncryption)", ErrNotRSA, nameOf(leaf), keyKindOf(leaf))
+		}
+		return fmt.Errorf("%w: certificate %s, %s", ErrKeyMismatch, nameOf(leaf), rsaKeys[0])
 	}
 	return missing(r)
 }

@@ -132,18 +132,36 @@ func publicKeyOf(cert *x509.Certificate) (public *rsa.PublicKey, pssOnly bool) {
 	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok {
 		return key, false
 	}
-	s := cryptobyte.String(cert.RawSubjectPublicKeyInfo)
+	alg, public, ok := readRSAInfo(cert.RawSubjectPublicKeyInfo)
+	if !ok || alg != oidRSAPSS {
+		return nil, false
+	}
+	return public, true
+}
+
+// readRSAInfo reads an RSA key from a SubjectPublicKeyInfo (RFC 5280 §4.1),
+// whatever its algorithm is called.
+func readRSAInfo(raw []byte) (oid string, public *rsa.PublicKey, ok bool) {
+	s := cryptobyte.String(raw)
 	var spki, key, seq cryptobyte.String
 	if !s.ReadASN1(&spki, cbasn1.SEQUENCE) {
-		return nil, false
+		return "", nil, false
 	}
 	alg, ok := readAlgorithm(&spki)
-	if !ok || alg.oid != oidRSAPSS || !spki.ReadASN1BitStringAsBytes((*[]byte)(&key)) ||
-		!key.ReadASN1(&seq, cbasn1.SEQUENCE) {
-		return nil, false
+	if !ok || !spki.ReadASN1BitStringAsBytes((*[]byte)(&key)) || !key.ReadASN1(&seq, cbasn1.SEQUENCE) {
+		return alg.oid, nil, false
 	}
 	public, ok = readRSAPublic(&seq)
-	return public, ok
+	return alg.oid, public, ok
+}
+
+// keyKindOf is what people call the kind of a certificate's key.
+func keyKindOf(cert *x509.Certificate) string {
+	if cert.PublicKey != nil {
+		return cert.PublicKeyAlgorithm.String()
+	}
+	oid, _, _ := readRSAInfo(cert.RawSubjectPublicKeyInfo)
+	return algorithmName(oid)
 }
 
 var (

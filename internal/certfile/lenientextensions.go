@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -125,9 +126,30 @@ func (l *lenient) addExtension(list []certExtension, e *certExtension) bool {
 	return false
 }
 
+// tryExtension reports why crypto/x509 refuses an extension. It stands in a
+// certificate that is short otherwise: names and keys of hundreds of kilobytes
+// would be read again for each extension.
 func (l *lenient) tryExtension(der []byte) error {
-	return l.try(func(p *certParts) { p.extensions = explicitExtensions(der) })
+	short := certParts{
+		version:        l.copy.version,
+		serial:         []byte{byte(cbasn1.INTEGER), 1, 1},
+		algorithm:      unknownAlgorithm,
+		issuer:         emptySequence,
+		validity:       l.copy.validity,
+		subject:        emptySequence,
+		key:            appendDER(nil, emptySequence[:1], slices.Concat(unknownAlgorithm, emptyBits)),
+		extensions:     explicitExtensions(der),
+		outerAlgorithm: unknownAlgorithm,
+		signature:      emptyBits,
+	}
+	_, err := short.parse()
+	return err
 }
+
+var (
+	unknownAlgorithm = []byte{tagSequence, 3, byte(cbasn1.OBJECT_IDENTIFIER), 1, 0x2a} // of the identifier 1.2
+	emptyBits        = []byte{byte(cbasn1.BIT_STRING), 1, 0}
+)
 
 // explicitExtensions wraps encoded extensions as a certificate has them.
 func explicitExtensions(body []byte) []byte {

@@ -68,6 +68,10 @@ const (
 	// a real key.
 	maxFactorBits = 4096
 
+	// maxKeyCopies bounds the copies of one key that are tried if the first ones
+	// are damaged: each can take as long as maxFactorBits says.
+	maxKeyCopies = 3
+
 	// maxExtensions bounds the extensions of a certificate that are tried one by
 	// one. Real certificates have about ten.
 	maxExtensions = 100

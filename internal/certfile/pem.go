@@ -46,26 +46,47 @@ func readPEM(r *reader, text []byte) error {
 	}
 }
 
-// shortBegin is the first line of a block with too few dashes.
-var shortBegin = regexp.MustCompile(`(?:^|[^-])(-{1,4}BEGIN [A-Z0-9 ]{1,64}-)`)
+// shortBegin is the first line of a block with too few dashes, or with others.
+var shortBegin = regexp.MustCompile(
+	`(?:^|[^-])(-{1,4}BEGIN [A-Z0-9 ]{1,64}-)|(` + otherDashes + `BEGIN [A-Z0-9 ]{0,64}(?:PRIVATE KEY|CERTIFICATE))`)
+
+// otherDashes are what word processors and chats make of two or three dashes: one
+// of another kind, perhaps with dashes around it. In Windows-1252 it is no UTF-8,
+// which matches U+FFFD.
+const otherDashes = `[\p{Pd}\x{ad}\x{2212}\x{2500}\x{fffd}]*[\x{2010}-\x{2015}\x{ad}\x{2212}\x{2500}\x{fffd}]-*`
 
 // findShortBegin reports a block that nothing would be known of otherwise.
 func findShortBegin(r *reader, text []byte) error {
-	if line := shortBegin.FindSubmatch(text); line != nil {
+	line := shortBegin.FindSubmatch(text)
+	switch {
+	case line == nil:
+		return nil
+	case line[1] != nil:
 		return r.problem(formatError("the line %q… begins with less than five dashes: put five there", line[1]))
 	}
-	return nil
+	return r.problem(formatError("the line %q… has other characters than \"-\" for dashes, "+
+		"which a word processor or a chat has put there: "+
+		"put five \"-\" before BEGIN, before END and at the end of both lines", bytes.ToValidUTF8(line[2], []byte("?"))))
 }
+
+// shortEnd is the first line of a block, from behind its BEGIN, with too few
+// dashes at its end.
+var shortEnd = regexp.MustCompile(`^([A-Z0-9 ]{1,64}-{0,4})(?:[^A-Z0-9 -]|$)`)
 
 // cutPEM reads a block from behind its BEGIN.
 func cutPEM(text []byte) (block *pem.Block, rest []byte, err error) {
 	label, after, found := bytes.Cut(text, []byte(pemDashes))
 	if !found || len(label) > 64 || bytes.ContainsAny(label, "\r\n") {
+		if line := shortEnd.FindSubmatch(text); line != nil {
+			return nil, text, formatError("the first line \"%s%s\" ends with less than five dashes: put five there",
+				pemBegin, line[1])
+		}
 		return nil, text, formatError("a PEM block's first line is broken")
 	}
 	body, after, found := bytes.Cut(after, []byte(pemDashes))
+	body = bytes.TrimLeft(body, "-") // more than five dashes are as good
 	block = &pem.Block{Type: string(label), Headers: map[string]string{}}
-	if !found || !bytes.HasPrefix(after, []byte(pemEnd[len(pemDashes):])) {
+	if !found || !bytes.HasPrefix(bytes.TrimLeft(after, "-"), []byte(pemEnd[len(pemDashes):])) {
 		// The next BEGIN, if there is one, starts with the dashes just cut off.
 		rest = text[len(text)-len(after):]
 		if found {

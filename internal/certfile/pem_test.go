@@ -129,7 +129,15 @@ func TestPEMLabels(t *testing.T) {
 		"a truncated block behind": slices.Concat(cert, key, text("-----BEGIN CERTIFICATE-----\nMIIB\n")),
 		"END of another label":     bytes.ReplaceAll(slices.Concat(cert, key), text("END PRIVATE"), text("END RSA PRIVATE")),
 		"END with a dash too few":  bytes.TrimSuffix(slices.Concat(cert, key), text("-\n")),
-		"no padding":               bytes.ReplaceAll(slices.Concat(cert, key), text("="), nil),
+		"six dashes at the end of BEGIN": bytes.ReplaceAll(slices.Concat(cert, key), text("E-----\n"),
+			text("E------\n")),
+		"eight dashes everywhere": bytes.ReplaceAll(slices.Concat(cert, key), text("-----"),
+			text("--------")),
+		"six dashes, spaces for line ends": bytes.ReplaceAll(bytes.ReplaceAll(slices.Concat(cert, key),
+			text("-----"), text("------")), text("\n"), text(" ")),
+		"six dashes, END missing": bytes.ReplaceAll(bytes.Replace(slices.Concat(cert, key),
+			text("-----END CERTIFICATE-----\n"), nil, 1), text("-----"), text("------")),
+		"no padding": bytes.ReplaceAll(slices.Concat(cert, key), text("="), nil),
 		"headers": bytes.Replace(slices.Concat(cert, key), text("KEY-----\n"),
 			text("KEY-----\nComment: mine\n\n"), 1),
 		"PKCS #8 with attributes": slices.Concat(cert,
@@ -148,6 +156,38 @@ func TestPEMLabels(t *testing.T) {
 			requirePair(t, k, data, opts)
 		})
 	}
+}
+
+// A block whose dashes are wrong is reported, beside a good one too.
+func TestPEMDashes(t *testing.T) {
+	k := testKeys(t)
+	cert, key := string(pemCert(k.leaf)), string(pemOf("PRIVATE KEY", k.pkcs8))
+	for name, tt := range map[string]struct{ dashes, at, says string }{
+		"one dash of another kind": {"\u2014", "both", "other characters"},
+		"three of them":            {"\u2014\u2014-", "both", "other characters"},
+		"en dashes":                {"\u2013\u2013\u2013\u2013\u2013", "both", "other characters"},
+		"minus signs":              {"\u2212\u2212\u2212\u2212\u2212", "both", "other characters"},
+		"of Windows-1252":          {"\x97\x97-", "both", "other characters"},
+		"four dashes":              {"----", "both", "less than five dashes"},
+		"four at the end":          {"----", "end", `"-----BEGIN PRIVATE KEY----" ends with less than five`},
+		"none at the end":          {"", "end", `"-----BEGIN PRIVATE KEY" ends with less than five`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			damaged := strings.ReplaceAll(key, "-----", tt.dashes)
+			if tt.at == "end" {
+				damaged = strings.Replace(key, "BEGIN PRIVATE KEY-----", "BEGIN PRIVATE KEY"+tt.dashes, 1)
+			}
+			for _, text := range []string{cert + damaged, damaged + cert, damaged} {
+				_, err := Parse([]byte(text), Options{})
+				require.ErrorIs(t, err, ErrFormat)
+				require.ErrorContains(t, err, tt.says)
+				pair, err := Parse([]byte(text+cert+key), Options{})
+				require.NoError(t, err)
+				require.NotEmpty(t, pair.Deviations)
+			}
+		})
+	}
+	requirePair(t, k, []byte("Certificate \u2013 BEGIN\n"+cert+key), Options{})
 }
 
 func appendToSeq(der, part []byte) []byte {

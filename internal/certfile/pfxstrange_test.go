@@ -127,3 +127,23 @@ func TestPFXWithEmptyPassword(t *testing.T) {
 	_, err := Parse(pfxFile(claimMAC(maxTotalRounds/2), plainSafe()), withPassword(testPassword))
 	require.ErrorIs(t, err, ErrWrongPassword, "no more work than for any wrong password")
 }
+
+// Openssl reads a certificate with something behind it in its bag, so we do too.
+// What is used is the certificate alone: its thumbprint is that of the others.
+func TestPFXWithBytesBehindTheCertificate(t *testing.T) {
+	k := testKeys(t)
+	e := modern(testPassword, 2)
+	for _, behind := range []string{"\x00", "\r\n", "some text", "\x30\x00", "\x30\x82"} {
+		cert := append(bytes.Clone(k.leaf.Raw), behind...)
+		issuer := append(bytes.Clone(k.intermediate.Raw), behind...)
+		for form, safe := range map[string][]byte{
+			"plain": plainSafe(certBag(cert), certBag(issuer)), "encrypted": encryptedSafeOf(e, certBag(cert), certBag(issuer)),
+		} {
+			data := pfxFile(modernMAC(testPassword, 2), safe, plainSafe(shroudedBag(e, k.pkcs8)))
+			pair := requirePair(t, k, data, withPassword(testPassword))
+			assert.Equal(t, k.leaf.Raw, pair.Leaf.Raw, "%s, %q", form, behind)
+			assert.Len(t, pair.Chain, 1, "%s, %q", form, behind)
+			assert.Empty(t, pair.Deviations, "%s, %q", form, behind)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package certfile
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
@@ -28,10 +29,34 @@ func (p *Pair) includes(certs []*x509.Certificate) bool {
 	})
 }
 
-// candidate is a certificate with its key.
+// candidate is a certificate with its key: several copies of it, as far as they
+// differ, because one may be damaged.
 type candidate struct {
 	cert *x509.Certificate
-	key  privateKey
+	keys []privateKey
+}
+
+// add adds a copy of the key.
+func (c *candidate) add(key privateKey) {
+	same := func(k privateKey) bool { return bytes.Equal(k.pkcs1, key.pkcs1) }
+	if len(c.keys) < maxKeyCopies && !slices.ContainsFunc(c.keys, same) {
+		c.keys = append(c.keys, key)
+	}
+}
+
+// open opens the first copy that is whole. The error is that of the first one.
+func (c *candidate) open() (*rsa.PrivateKey, error) {
+	var first error
+	for _, copied := range c.keys {
+		key, err := copied.open()
+		if err == nil {
+			return key, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
 }
 
 // pick finds the pair in what was read.
@@ -64,10 +89,14 @@ func candidates(r *reader) []candidate {
 				best = cert
 			}
 		}
-		seen := slices.ContainsFunc(found, func(c candidate) bool { return c.cert == best })
-		if best != nil && !seen {
-			found = append(found, candidate{best, key})
+		if best == nil {
+			continue
 		}
+		i := slices.IndexFunc(found, func(c candidate) bool { return c.cert == best })
+		if i < 0 {
+			i, found = len(found), append(found, candidate{cert: best})
+		}
+		found[i].add(key)
 	}
 	return found
 }
@@ -92,7 +121,7 @@ func pair(r *reader, c candidate) (*Pair, error) {
 	if _, pssOnly := publicKeyOf(c.cert); pssOnly {
 		return nil, errPSSOnly
 	}
-	key, err := c.key.open()
+	key, err := c.open()
 	if err != nil {
 		return nil, err
 	}
@@ -113,12 +142,16 @@ func pickSelected(r *reader, selected thumbprint) (*Pair, error) {
 	cert := r.certs[i]
 	if public, _ := publicKeyOf(cert); public == nil {
 		return nil, fmt.Errorf("%w: the selected certificate %s has one of %s",
-			ErrNotRSA, nameOf(cert), cert.PublicKeyAlgorithm)
+			ErrNotRSA, nameOf(cert), keyKindOf(cert))
 	}
+	found := candidate{cert: cert}
 	for _, key := range r.keys {
 		if belongs(cert, key) {
-			return pair(r, candidate{cert, key})
+			found.add(key)
 		}
+	}
+	if len(found.keys) > 0 {
+		return pair(r, found)
 	}
 	if len(candidates(r)) == 0 {
 		return nil, explain(r)

@@ -225,6 +225,36 @@ func TestKeyErrors(t *testing.T) {
 	}
 }
 
+// A damaged copy of the key doesn't hide a good one, wherever it stands.
+func TestDamagedCopyOfTheKey(t *testing.T) {
+	k := testKeys(t)
+	damage := func(at int) []byte {
+		damaged := slices.Clone(k.pkcs8)
+		damaged[bytes.Index(damaged, k.key.Primes[1].Bytes())+at] ^= 1
+		return pemOf("PRIVATE KEY", damaged)
+	}
+	good, cert := pemOf("PRIVATE KEY", k.pkcs8), pems(k.leaf)
+	selected := fmt.Sprintf("%X", sha256.Sum256(k.leaf.Raw))
+	for name, keys := range map[string][]byte{
+		"before it":           slices.Concat(damage(9), good),
+		"behind it":           slices.Concat(good, damage(9)),
+		"twice, once differs": slices.Concat(damage(9), damage(9), damage(9), damage(10), good),
+	} {
+		for _, thumbprint := range []string{"", selected} {
+			pair := requirePair(t, k, slices.Concat(cert, keys), Options{Thumbprint: thumbprint})
+			assert.Equal(t, k.leaf.Raw, pair.Leaf.Raw, name)
+			requirePair(t, k, cert, Options{Key: keys, Thumbprint: thumbprint})
+			requirePair(t, k, slices.Concat(cert, damage(7)), Options{Key: good, Thumbprint: thumbprint})
+		}
+	}
+	for _, thumbprint := range []string{"", selected} {
+		_, err := Parse(slices.Concat(cert, damage(1), damage(2), damage(3), damage(4), good),
+			Options{Thumbprint: thumbprint})
+		require.ErrorIs(t, err, ErrFormat, "no more than %d are tried", maxKeyCopies)
+		assert.ErrorContains(t, err, "damaged")
+	}
+}
+
 func TestKeySize(t *testing.T) {
 	for _, bits := range []int{1024, 2047} {
 		t.Setenv("GODEBUG", "rsa1024min=0")
@@ -259,6 +289,59 @@ func TestPSSCertificate(t *testing.T) {
 	require.NoError(t, r.addKey(k.pkcs8))
 	_, err := pick(r, nil)
 	assert.ErrorIs(t, err, ErrUnsupported)
+}
+
+// A certificate request is recognised although crypto/x509 can't read it.
+func TestOddRequest(t *testing.T) {
+	k := testKeys(t)
+	bits := tlv(3, append([]byte{0}, x509.MarshalPKCS1PublicKey(&k.key.PublicKey)...))
+	for _, attributes := range [][]byte{nil, tlv(0xa0)} {
+		info := seq(number(0), nameOfText(19, "a@b"), seq(seq(oid(oidRSA), null()), bits), attributes)
+		csr := seq(info, sha256RSA, tlv(3, make([]byte, 257)))
+		_, err := Parse(csr, Options{})
+		require.ErrorIs(t, err, ErrFormat)
+		assert.ErrorContains(t, err, noteCSR)
+	}
+}
+
+// Openssl reads an RSA key by its identifier of 1988. What neither reads is named,
+// and not said to belong to another key.
+func TestCertificateWithAnotherAlgorithm(t *testing.T) {
+	k := testKeys(t)
+	bits := tlv(3, append([]byte{0}, x509.MarshalPKCS1PublicKey(&k.key.PublicKey)...))
+	key := pemOf("PRIVATE KEY", k.pkcs8)
+	for name, w := range map[string]certWriter{
+		"alone":                 {key: seq(seq(oid(oidX500RSA), number(2048)), bits)},
+		"and a negative serial": {key: seq(seq(oid(oidX500RSA), null()), bits), serial: number(-1)},
+	} {
+		raw := w.sign(&k.key.PublicKey, k.key)
+		selected := fmt.Sprintf("%X", sha256.Sum256(raw))
+		for _, thumbprint := range []string{"", selected} {
+			pair, err := Parse(raw, Options{Key: key, Thumbprint: thumbprint})
+			require.NoError(t, err, name)
+			assert.True(t, k.key.PublicKey.Equal(pair.Leaf.PublicKey), name)
+			assert.Equal(t, raw, pair.Leaf.Raw)
+			assert.Contains(t, strings.Join(pair.Deviations, "; "), oidX500RSA)
+		}
+		_, err := Parse(raw, Options{Key: k.otherPKCS8})
+		require.ErrorIs(t, err, ErrKeyMismatch, name)
+		if name == "alone" {
+			public, err := ParsePublic(raw)
+			require.NoError(t, err)
+			assert.Nil(t, public.Certificates[0].PublicKey, "crypto/x509 judges what is somebody else's")
+		}
+	}
+	for algorithm, says := range map[string]string{
+		"1.2.840.113549.1.1.7": "RSAES-OAEP", "2.16.840.1.101.3.4.3.17": "ML-DSA-44", "1.2.3.4": "algorithm 1.2.3.4",
+	} {
+		raw := certWriter{key: seq(seq(oid(algorithm)), bits)}.sign(&k.key.PublicKey, k.key)
+		for _, thumbprint := range []string{"", fmt.Sprintf("%X", sha256.Sum256(raw))} {
+			_, err := Parse(raw, Options{Key: key, Thumbprint: thumbprint})
+			require.ErrorIs(t, err, ErrNotRSA, algorithm)
+			require.NotErrorIs(t, err, ErrKeyMismatch, algorithm)
+			assert.ErrorContains(t, err, says)
+		}
+	}
 }
 
 func TestMultiPrimeKey(t *testing.T) {

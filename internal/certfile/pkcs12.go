@@ -338,6 +338,9 @@ func readCertBag(r *reader, value cryptobyte.String) error {
 	if !bag.ReadASN1(&wrapped, context0Constructed) || !wrapped.ReadASN1(&cert, cbasn1.OCTET_STRING) {
 		return errPFX
 	}
+	if _, rest, err := derOf(cert); err == nil {
+		cert = cert[:len(cert)-len(rest)] // some writers leave bytes behind it, a line end perhaps
+	}
 	return r.addCertificate(cert)
 }
 

@@ -21,22 +21,8 @@ func parseThumbprint(text string) (thumbprint, error) {
 	if text == "" {
 		return nil, nil
 	}
-	clean := strings.Map(func(c rune) rune {
-		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '-', c == '_':
-			return c
-		}
-		return -1
-	}, text)
-	var digest []byte
-	var err error
-	switch len(clean) {
-	case base64.RawURLEncoding.EncodedLen(sha1.Size), base64.RawURLEncoding.EncodedLen(sha256.Size):
-		digest, err = base64.RawURLEncoding.DecodeString(clean)
-	default:
-		digest, err = hex.DecodeString(strings.ReplaceAll(clean, "-", ""))
-	}
-	if err != nil || len(digest) != sha1.Size && len(digest) != sha256.Size {
+	digest, ok := decodeThumbprint(text)
+	if !ok {
 		return nil, fmt.Errorf("%w: %.100q is not a thumbprint (SHA-1 or SHA-256 in hex or base64url)",
 			ErrNoCertificate, text)
 	}
@@ -46,6 +32,31 @@ func parseThumbprint(text string) (thumbprint, error) {
 		}
 	}
 	return digest, nil
+}
+
+// IsThumbprint reports whether a text has the form of a thumbprint: one that
+// [Options.Thumbprint] takes, whether or not a certificate has it.
+func IsThumbprint(text string) bool {
+	_, ok := decodeThumbprint(text)
+	return ok
+}
+
+func decodeThumbprint(text string) (digest []byte, ok bool) {
+	clean := strings.Map(func(c rune) rune {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '-', c == '_':
+			return c
+		}
+		return -1
+	}, text)
+	var err error
+	switch len(clean) {
+	case base64.RawURLEncoding.EncodedLen(sha1.Size), base64.RawURLEncoding.EncodedLen(sha256.Size):
+		digest, err = base64.RawURLEncoding.DecodeString(clean)
+	default:
+		digest, err = hex.DecodeString(strings.ReplaceAll(clean, "-", ""))
+	}
+	return digest, err == nil && (len(digest) == sha1.Size || len(digest) == sha256.Size)
 }
 
 func (t thumbprint) matches(cert *x509.Certificate) bool {

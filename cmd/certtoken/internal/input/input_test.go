@@ -110,6 +110,11 @@ func TestText(t *testing.T) {
 		"\xfe\xff\x00p\x00\xe4":    "pä",
 		"\xff\xfe\x3d\xd8\x00\xde": "😀",
 		"\xff\xfep\x00\xe4":        "p",
+		"p\x00\xe4\x00\n\x00":      "pä\n", // without a mark
+		"\x00p\x00\xe4":            "pä",
+		"p\x00\x00\x00":            "p\x00\x00\x00",
+		"p\x00a":                   "p\x00a",
+		"pa\x00b":                  "pa\x00b",
 		"":                         "",
 		"\xff":                     "\xff",
 	} {

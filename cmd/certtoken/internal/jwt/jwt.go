@@ -80,7 +80,50 @@ func object(segment, part string) (json.RawMessage, error) {
 	if json.Unmarshal(data, &members) != nil || members == nil {
 		return nil, failure.Errorf("this is no JWT: its %s part isn't a JSON object", part)
 	}
+	if !isShowable(data) {
+		return nil, failure.Errorf("the token's %s part can't be shown: its values are nested too deeply", part)
+	}
 	return data, nil
+}
+
+const (
+	// maxDepth is how many objects and arrays may be in each other. A token that
+	// a program can use has four or five.
+	maxDepth = 64
+
+	// maxIndent is how many blanks the indented form may have. Every value of a
+	// deep array takes a line of its own, which begins with as many blanks as the
+	// array is deep.
+	maxIndent = 8 << 20
+
+	// indentWidth is how many blanks each level has where the JSON is printed.
+	indentWidth = 2
+)
+
+// isShowable reports whether valid JSON stays small when it is indented.
+func isShowable(data []byte) bool {
+	depth, blanks, inString := 0, 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\':
+			i++ // what is escaped ends no string
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+			blanks += indentWidth * depth
+		case c == '}' || c == ']':
+			depth--
+			blanks += indentWidth * depth
+		case c == ',':
+			blanks += indentWidth * depth
+		}
+		if depth > maxDepth || blanks > maxIndent {
+			return false
+		}
+	}
+	return true
 }
 
 var timeLine = regexp.MustCompile(

@@ -1,6 +1,7 @@
 package jwt
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,42 @@ func TestReadErrors(t *testing.T) {
 		for _, part := range []string{header, claims} {
 			if strings.Contains(err.Error(), part) {
 				t.Errorf("%.40q: %v", text, err)
+			}
+		}
+	}
+}
+
+// Indented, a deep value would be many times as large as the token.
+func TestReadDeep(t *testing.T) {
+	nested := func(depth int, inside string) string {
+		return `{"k":` + strings.Repeat("[", depth-1) + inside + strings.Repeat("]", depth-1) + `}`
+	}
+	objects := strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000)
+	for name, c := range map[string]struct {
+		json string
+		ok   bool
+	}{
+		"as deep as allowed":      {nested(maxDepth, `"a"`), true},
+		"one deeper":              {nested(maxDepth+1, ""), false},
+		"arrays":                  {nested(9000, ""), false},
+		"objects":                 {objects, false},
+		"many values, deep":       {nested(40, strings.Repeat("1,", 300_000)+"1"), false},
+		"many values, not deep":   {nested(2, strings.Repeat("1,", 300_000)+"1"), true},
+		"brackets in a string":    {`{"k":"` + strings.Repeat("[", 1000) + `"}`, true},
+		"behind a quoted quote":   {`{"k":"\"` + strings.Repeat("[", 1000) + `"}`, true},
+		"behind a quoted escape":  {`{"a":"\\\\","k":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, false},
+		"many values in a string": {`{"k":"` + strings.Repeat(",", 300_000) + `"}`, true},
+	} {
+		segment := base64.RawURLEncoding.EncodeToString([]byte(c.json))
+		for part, text := range map[string]string{
+			"header": segment + "." + claims + ".", "claims": header + "." + segment + ".",
+		} {
+			_, err := Read(text)
+			if c.ok && err != nil {
+				t.Errorf("%s, %s: %v", name, part, err)
+			}
+			if !c.ok && (err == nil || !strings.Contains(err.Error(), part+" part can't be shown")) {
+				t.Errorf("%s, %s: %v", name, part, err)
 			}
 		}
 	}

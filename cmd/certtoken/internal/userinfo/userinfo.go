@@ -3,7 +3,9 @@
 // but people paste URLs that have them, with mistakes that no parser expects: no
 // scheme, or blanks, quotes and slashes in the password. So the command line and
 // the environment are looked through once, and what was found there is removed
-// from every text, in each spelling that an error can have.
+// from every text, in each spelling that an error can have. The same goes for what
+// stands behind the path of a URL, its query and its fragment: a client_secret or
+// the signature of a link to a file.
 package userinfo
 
 import (
@@ -21,6 +23,10 @@ const removed = "[removed]"
 // shorter one would tear up words and says little.
 const minPart = 3
 
+// minValue is the same for a part of a query, which more often is an ordinary
+// word.
+const minValue = 6
+
 // Hider removes what it knows from texts. The zero value knows nothing.
 type Hider struct {
 	known *strings.Replacer // nil: nothing
@@ -34,18 +40,19 @@ func New(args, environ []string) *Hider {
 		flag, value, ok := strings.Cut(arg, "=")
 		switch {
 		case ok && urlFlags[flag]:
-			addForms(forms, before(value, true))
+			addSecrets(forms, value, true)
 		case i > 0 && urlFlags[args[i-1]]:
-			addForms(forms, before(arg, true))
+			addSecrets(forms, arg, true)
 		default:
-			addForms(forms, before(arg, false))
-			addForms(forms, before(value, false))
+			addSecrets(forms, arg, false)
+			addSecrets(forms, value, false)
 		}
 	}
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
-		if urlVariables[strings.ToUpper(name)] {
-			addForms(forms, before(value, true))
+		name = strings.ToUpper(name)
+		if urlVariables[name] || strings.HasPrefix(name, "AZURE_") {
+			addSecrets(forms, value, urlVariables[name])
 		}
 	}
 	if len(forms) == 0 {
@@ -63,12 +70,14 @@ func New(args, environ []string) *Hider {
 	return &Hider{strings.NewReplacer(oldnew...)}
 }
 
-// urlFlags are the flags whose values are URLs or hosts.
-var urlFlags = map[string]bool{"--authority": true, "--token-url": true, "--issuer": true}
+// urlFlags are the flags whose values are URLs or hosts, or become a part of one.
+var urlFlags = map[string]bool{"--authority": true, "--token-url": true, "--issuer": true, "--tenant": true}
 
-// urlVariables are the variables whose values are URLs or hosts.
+// urlVariables are the variables whose values are URLs or hosts, or become a part
+// of one.
 var urlVariables = map[string]bool{
-	"AZURE_AUTHORITY_HOST": true, "HTTPS_PROXY": true, "HTTP_PROXY": true, "ALL_PROXY": true,
+	"AZURE_AUTHORITY_HOST": true, "AZURE_TENANT_ID": true,
+	"HTTPS_PROXY": true, "HTTP_PROXY": true, "ALL_PROXY": true,
 }
 
 // inURL matches user and password in a URL of any text.
@@ -106,7 +115,7 @@ func before(value string, isURL bool) string {
 var scheme = regexp.MustCompile(`(?i)^(?:(?:redirect:)?[a-z][a-z0-9+.-]*://|(?:adfs|https?):)`)
 
 // userAndPassword isn't matched by a Windows path such as C:\Users\me.
-var userAndPassword = regexp.MustCompile(`^[^\s/\\:]{2,}:.`)
+var userAndPassword = regexp.MustCompile(`^(?:[^\s/\\:]{2,}|//[^\s/\\:]+):.`)
 
 // inPath reports whether a URL is well-formed and its @ stands behind the host.
 func inPath(value string) bool {
@@ -116,6 +125,50 @@ func inPath(value string) bool {
 	}
 	host := u.Hostname()
 	return strings.ContainsAny(host, ".:") || host == "localhost" // else it may be a user, and the / of the password
+}
+
+// addSecrets adds what is to be removed of a value that is a URL or a host, or may
+// be one.
+func addSecrets(forms map[string]bool, value string, isURL bool) {
+	addForms(forms, before(value, isURL))
+	if isURL || web.MatchString(value) {
+		addBehindPath(forms, value)
+	}
+}
+
+// web is what the URL of a website or of a file there begins with.
+var web = regexp.MustCompile(`(?i)^(?:redirect:)?https?://`)
+
+// addBehindPath adds query and fragment: with the mark before them, however short
+// they are, and each value by itself.
+func addBehindPath(forms map[string]bool, value string) {
+	at := strings.IndexAny(value, "?#")
+	if at < 0 {
+		return
+	}
+	addSpellings(forms, value[at:])
+	beforeFragment, fragment, _ := strings.Cut(value, "#")
+	_, query, _ := strings.Cut(beforeFragment, "?")
+	addSpellings(forms, (&url.URL{Fragment: fragment}).String())
+	for mark, part := range map[string]string{"?": query, "#": fragment} {
+		if part == "" {
+			continue
+		}
+		addSpellings(forms, mark+part)
+		for _, pair := range strings.FieldsFunc(part, func(r rune) bool { return strings.ContainsRune("?#&;", r) }) {
+			_, content, ok := strings.Cut(pair, "=")
+			if !ok {
+				content = pair
+			}
+			if len(content) < minValue {
+				continue
+			}
+			addSpellings(forms, content)
+			if plain, err := url.QueryUnescape(content); err == nil && len(plain) >= minValue {
+				addSpellings(forms, plain)
+			}
+		}
+	}
 }
 
 // addForms adds what is to be removed, in the spellings that it gets in errors.

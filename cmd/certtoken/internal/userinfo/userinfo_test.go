@@ -46,13 +46,51 @@ func TestHide(t *testing.T) {
 	}
 }
 
+// Nothing of a URL is shown that stands behind its path.
+func TestHideBehindPath(t *testing.T) {
+	for _, secret := range []string{"hunter2", "hun%20ter2", "hun+ter2", "hünter2"} {
+		for _, format := range []string{
+			"https://idp.example/token?client_secret=%s", "https://idp.example/token#%s", "idp.example?%s",
+			"https://idp.example/token?a=%s#b", "https://idp.example/token?a=b#%s", "contoso.com#a?b=%s",
+			"adfs:sts.example?a=%s",
+		} {
+			value := fmt.Sprintf(format, secret)
+			for name, h := range map[string]*Hider{
+				"flag":        New([]string{"token", "--token-url", value}, nil),
+				"tenant":      New([]string{"token", "--tenant=" + value}, nil),
+				"environment": New(nil, []string{"AZURE_AUTHORITY_HOST=" + value}),
+				"its tenant":  New(nil, []string{"AZURE_TENANT_ID=" + value}),
+			} {
+				texts := []string{value, fmt.Sprintf("%q", value), url.QueryEscape(value)}
+				if u, err := url.Parse(value); err == nil {
+					texts = append(texts, u.String(), u.RawQuery, u.Fragment, fmt.Sprintf("%q", u.Query()))
+				}
+				for _, text := range texts {
+					got := h.Hide(text)
+					for _, part := range []string{"hun", "hün", "h%C3%BCn", "ter2"} {
+						if strings.Contains(got, part) {
+							t.Errorf("%s, %q: %s", name, value, got)
+						}
+					}
+				}
+			}
+		}
+	}
+	h := New([]string{"--cert", "https://store.example/a.pfx?sp=r&sig=hunter2"}, nil)
+	if got := h.Hide("open https://store.example/a.pfx?sp=r&sig=hunter2: no such file"); strings.Contains(got, "hunter2") {
+		t.Error(got)
+	}
+}
+
 func TestHideOther(t *testing.T) {
-	h := New([]string{"serve", "--fail", "redirect:https://user:hunter2@x", "--addr", "user:hunter3@y"}, nil)
+	h := New([]string{"serve", "--fail", "redirect:https://user:hunter2@x", "--addr", "user:hunter3@y",
+		"--client-id", "//user:hunter4@z/"}, nil)
 	for text, want := range map[string]string{
 		`--fail "redirect:https://user:hunter2@x" is unknown`: `--fail "redirect:https://[removed]@x" is unknown`,
 		`--addr "user:hunter3@y"`:                             `--addr "[removed]@y"`,
 		"moved to https://a:b@c/":                             "moved to https://[removed]@c/",
 		"mail a@b.example":                                    "mail a@b.example",
+		"the path //user:hunter4@z/":                          "the path [removed]@z/",
 	} {
 		if got := h.Hide(text); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
