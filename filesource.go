@@ -32,8 +32,10 @@ const (
 //
 // When the token endpoint refuses the pair in the file, the pair before it signs
 // again, and Health says so. That pair must have been granted a token in this
-// process, be within its validity, and have been in the file less than 24 h ago;
-// every ten minutes the new one is tried again. [WithoutRollback] turns this off.
+// process, be within its validity, and have been in the file less than 24 h ago.
+// Every ten minutes the new one is tried again. Once the new one was granted a token,
+// also for another client that shares the FileSource, there is no way back.
+// [WithoutRollback] turns all this off.
 //
 // Make a FileSource with [CertFile].
 type FileSource struct {
@@ -79,7 +81,7 @@ var (
 // a Kubernetes secret. Nothing is read before the first use.
 func CertFile(path string, opts ...CertOption) *FileSource {
 	cfg := newCertConfig(opts)
-	return &FileSource{path: path, cfg: cfg, back: rollback{off: cfg.noRollback}}
+	return &FileSource{path: path, cfg: cfg, back: newRollback(cfg.noRollback)}
 }
 
 // Certificate returns the pair in the files, or the last good one. Errors are
@@ -93,7 +95,7 @@ func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	if state.cert == nil {
 		return nil, public(state.err)
 	}
-	return s.back.choose(state.cert, time.Now()), nil
+	return s.back.choose(state.cert), nil
 }
 
 // String names the source by its path. It shows nothing of the password.
@@ -103,21 +105,23 @@ func (s *FileSource) String() string { return "certtoken.FileSource(" + s.path +
 func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 
 // Reload reads the files again even if they seem unchanged. If they still hold the
-// refused pair, the one before it signs from now on. The error says why the files
+// refused pair, the one before it signs from now on, unless the refused one was granted
+// a token before. The error says why the files
 // aren't in use as they are; the last good pair goes on.
 func (s *FileSource) Reload(ctx context.Context, refused *Certificate) error {
 	state, err := s.refresh(ctx, true)
 	if err != nil {
 		return public(err)
 	}
-	if state.cert != nil && s.back.refused(refused, state.cert, time.Now()) {
+	if state.cert != nil && s.back.refused(refused, state.cert) {
 		return nil
 	}
 	return public(state.err)
 }
 
 // Granted is told by a [Client] that the token endpoint granted a token for a
-// certificate of this source. Only such a certificate is gone back to.
+// certificate of this source. Only such a certificate is gone back to, and from such a
+// certificate none is.
 func (s *FileSource) Granted(cert *Certificate) { s.back.granted(cert) }
 
 // Health looks at the files and returns why they can't be used as they are, or
@@ -133,7 +137,7 @@ func (s *FileSource) Health() error {
 	case state.err != nil || state.cert == nil:
 		return public(state.err)
 	}
-	return public(s.back.health(s.name(), state.cert, time.Now()))
+	return public(s.back.health(s.name(), state.cert))
 }
 
 // refresh returns the state of the files, which it reads if they changed. One
