@@ -257,7 +257,8 @@ func TestRollbackEndsWithAToken(t *testing.T) {
 func (r *rollbackRig) otherClient(t *testing.T) *certtoken.Client {
 	t.Helper()
 	r.server.Register(otherApp, r.c.Leaf)
-	client, err := certtoken.NewClient(r.server.Authority(), otherApp, r.source, certtoken.WithHTTPClient(r.server.Client()))
+	client, err := certtoken.NewClient(r.server.Authority(), otherApp, r.source,
+		certtoken.WithHTTPClient(r.server.Client()))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	return client
