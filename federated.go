@@ -24,8 +24,9 @@ const maxAssertion = 64 << 10
 // Entra ID (its clouds have their own, and of Bleu, Delos and GovSG it isn't known:
 // there [WithAudience] must name it), the issuer elsewhere, or what
 // [WithAudience] says; a source with an audience of its own ignores it. It is
-// asked once for each token request, from many goroutines, and keeps what it
-// wants to keep. The context ends with the request.
+// asked once for each attempt of a token request, so up to three times where the
+// endpoint has a fault, and more often with [WithPropagationRetry]; from many
+// goroutines. It keeps what it wants to keep. The context ends with the request.
 //
 // When the token endpoint refuses the client (invalid_client), the source is
 // asked again, once, and the request repeated if that gives another assertion.

@@ -21,7 +21,10 @@ const refusedFor = 10 * time.Minute
 // represented by its last answer, or passed over, while there is another good
 // certificate; without any, it is waited for up to 16 seconds. Its answer is used
 // later if it comes late, and it is not asked anew before it has answered. The
-// context that a source is given ends after 16 seconds.
+// context that a source is given ends after 16 seconds and not with whoever asks,
+// because others may wait for the same answer. So a source may be at work for up to
+// 16 seconds after everybody has left, also after [Client.Close], which doesn't wait
+// for it.
 //
 // The result is a [Reloader] and has a method Health() error, which joins those of
 // its sources and names those that don't answer; it may be used from many goroutines.

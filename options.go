@@ -192,7 +192,9 @@ const maxRequestLimit = 10 * time.Minute
 // where the registration is really missing, so it is for programs that run right
 // after a deployment, and off by default. The pauses grow from about 1 s to 10 s.
 // The time is also the limit of the whole request if [WithRequestTimeouts] allows
-// less; less than 0 or more than 10 min is an error of [NewClient].
+// less. It counts from the first attempt's preparation on, so the time in which the
+// request waits its turn counts too; see [WithMaxConcurrentExchanges]. Less than 0
+// or more than 10 min is an error of [NewClient].
 func WithPropagationRetry(d time.Duration) Option {
 	return func(c *config) {
 		if d < 0 || d > maxRequestLimit {
