@@ -100,7 +100,7 @@ func TestParseTokenError(t *testing.T) {
 
 // A refusal blames the certificate for the codes for which another one may help.
 func TestRefusalsThatBlameTheCertificate(t *testing.T) {
-	reload := map[int]bool{700027: true, 700024: true, 7000214: true, 1000502: true, 7000274: true, 7000277: true}
+	reload := map[int]bool{700027: true, 7000214: true, 1000502: true, 7000274: true, 7000277: true}
 	for code, entry := range advice.AADSTS {
 		assert.Equal(t, reload[code], entry.Certificate, code)
 		assert.Equal(t, reload[code], (&TokenError{Code: "invalid_client", AADSTS: []int{code}}).blamesCertificate(), code)

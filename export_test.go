@@ -29,6 +29,9 @@ func WithPasswordFunc(password func() string) CertOption {
 // forward as after a suspension, back as an administrator does.
 func ShiftWall(c *Client, by time.Duration) { c.clock.Shift(by) }
 
+// ShiftWallOfSource does the same to the clock by which a replaced pair may still sign.
+func ShiftWallOfSource(s *FileSource, by time.Duration) { s.back.clock.Shift(by) }
+
 // CacheLen counts the slots that can be found.
 func CacheLen(c *Client) int { return c.own.Len() }
 

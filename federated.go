@@ -26,8 +26,8 @@ const maxAssertion = 64 << 10
 // Entra ID have an audience of their own; those of Bleu, Delos and GovSG aren't known, so
 // [WithAudience] must name them. A source whose audience is fixed ignores it.
 //
-// The source is asked once for each token request, from many goroutines, and does its
-// own caching. The context ends with the request. When the token endpoint refuses the
+// The source is asked once for each attempt of a token request, from many goroutines, and
+// does its own caching. The context ends with the request. When the token endpoint refuses the
 // client (invalid_client), the source is asked again, once, and the request is repeated
 // if that gives another assertion.
 type AssertionSource interface {

@@ -34,7 +34,9 @@ const (
 // When the token endpoint refuses the pair in the file, the pair that was in the file
 // before signs again, and Health says so. This happens only if that pair was granted a
 // token in this process, is within its validity, and was in the file less than 24 h
-// ago. The new pair is tried again every ten minutes. [WithoutRollback] turns this off.
+// ago. The new pair is tried again every ten minutes. Once the new pair was granted a
+// token, also for another client that shares the FileSource, the old one never signs
+// again. [WithoutRollback] turns all this off.
 //
 // Make a FileSource with [CertFile].
 type FileSource struct {
@@ -80,7 +82,7 @@ var (
 // a Kubernetes secret. Nothing is read before the first use.
 func CertFile(path string, opts ...CertOption) *FileSource {
 	cfg := newCertConfig(opts)
-	return &FileSource{path: path, cfg: cfg, back: rollback{off: cfg.noRollback}}
+	return &FileSource{path: path, cfg: cfg, back: newRollback(cfg.noRollback)}
 }
 
 // Certificate returns the pair in the files, or the last good one. Errors are
@@ -94,7 +96,7 @@ func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	if state.cert == nil {
 		return nil, public(state.err)
 	}
-	return s.back.choose(state.cert, time.Now()), nil
+	return s.back.choose(state.cert), nil
 }
 
 // String names the source by its path. It shows nothing of the password.
@@ -104,21 +106,23 @@ func (s *FileSource) String() string { return "certtoken.FileSource(" + s.path +
 func (s *FileSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 
 // Reload reads the files again even if they seem unchanged. If they still hold the
-// refused pair, the pair before it signs from now on. The error says why the pair in
-// the files isn't in use; the last good pair stays in use then.
+// refused pair, the pair before it signs from now on, unless the refused one was granted
+// a token before. The error says why the pair in the files isn't in use; the last good
+// pair stays in use then.
 func (s *FileSource) Reload(ctx context.Context, refused *Certificate) error {
 	state, err := s.refresh(ctx, true)
 	if err != nil {
 		return public(err)
 	}
-	if state.cert != nil && s.back.refused(refused, state.cert, time.Now()) {
+	if state.cert != nil && s.back.refused(refused, state.cert) {
 		return nil
 	}
 	return public(state.err)
 }
 
 // Granted is called by a [Client] when the token endpoint granted a token for a
-// certificate of this source. Only such a certificate may sign again later.
+// certificate of this source. Only such a certificate may sign again later, and once
+// the newest pair was granted a token, no older one does.
 func (s *FileSource) Granted(cert *Certificate) { s.back.granted(cert) }
 
 // Health returns why the pair in the files isn't in use, or nil. It reads the files if
@@ -134,7 +138,7 @@ func (s *FileSource) Health() error {
 	case state.err != nil || state.cert == nil:
 		return public(state.err)
 	}
-	return public(s.back.health(s.name(), state.cert, time.Now()))
+	return public(s.back.health(s.name(), state.cert))
 }
 
 // refresh returns the state of the files, which it reads if they changed. One

@@ -16,7 +16,9 @@ import (
 // last answer is used or, without one, it is left out, provided that there is another
 // good certificate. Without any, it is waited for up to 16 seconds. A late answer is
 // used for later calls, and the source isn't asked again before it has answered. The
-// context that a source is given ends after 16 seconds.
+// context that a source is given ends after 16 seconds and not when the caller leaves,
+// because others may wait for the same answer. So a source may be at work for up to 16
+// seconds after everybody has left, also after [Client.Close], which doesn't wait for it.
 //
 // The result is a [Reloader] and has a method Health() error, which joins the errors of
 // its sources and names those that don't answer. It may be used from many goroutines.

@@ -192,7 +192,9 @@ const maxRequestLimit = 10 * time.Minute
 // default, because callers wait for all of d where the registration is really missing.
 // Use it for programs that start right after a deployment. The pauses grow from about
 // 1 s to 10 s. If d is longer than what [WithRequestTimeouts] allows for the whole
-// request, d is the limit. Less than 0 or more than 10 min is an error of [NewClient].
+// request, d is the limit. It counts from the first attempt's preparation on, so the time
+// in which the request waits its turn counts too; see [WithMaxConcurrentExchanges]. Less
+// than 0 or more than 10 min is an error of [NewClient].
 func WithPropagationRetry(d time.Duration) Option {
 	return func(c *config) {
 		if d < 0 || d > maxRequestLimit {

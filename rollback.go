@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/clock"
 )
 
 // rollbackLimit is how long a pair may still sign after it was replaced. In a day somebody
@@ -18,21 +20,44 @@ const standBackTime = 10 * time.Minute
 
 // rollback keeps the pair that was in the files before, to sign with while the endpoint
 // refuses the new one. The pair must have been granted a token in this process, because a
-// pair that never worked is no better than the new one. The zero value is ready to use.
+// pair that never worked is no better than the new one. Nor is there a way back once the
+// new one was granted a token: it is registered, and a later refusal has another cause,
+// or comes from another client that shares the source.
+//
+// All times are measured by two clocks, of which the later one rules: the monotonic
+// clock stops while the machine sleeps, and the old key must not sign for longer.
 type rollback struct {
-	off bool
+	off   bool
+	clock *clock.Clock
 
 	mu         sync.Mutex   // held for assignments only
-	current    *Certificate // the pair in the files
-	worked     bool         // current was granted a token
-	seen       time.Time    // when current was last found in the files
-	standsBack time.Time    // until then current isn't used, because it was refused
-	before     *Certificate // the pair that was granted a token and then replaced; nil: none
-	until      time.Time    // from then on before may no longer sign
+	current    *Certificate // in the files
+	worked     bool         // current was granted a token; before is nil then
+	seen       moment       // when current was last found in the files
+	refusedAt  moment       // since when current isn't used, because it was refused
+	before     *Certificate // was granted a token and then replaced; nil: none
+	beforeSeen moment       // when before was last found in the files
+	beforeUsed moment       // when before was last granted a token since then
 }
 
-// choose notes which pair is in the files, and returns the one to sign with.
-func (r *rollback) choose(inFiles *Certificate, now time.Time) *Certificate {
+// moment is a reading of the clocks, or nil for never.
+type moment *clock.Reading
+
+func newRollback(off bool) rollback { return rollback{off: off, clock: clock.New()} }
+
+func (r *rollback) now() moment {
+	now := r.clock.Look()
+	return &now
+}
+
+// isWithin reports whether less than the limit has passed since then.
+func (r *rollback) isWithin(limit time.Duration, then, now moment) bool {
+	return then != nil && r.clock.Since(now.Mono, then.Ahead)-then.Mono < limit
+}
+
+// choose is told which pair is in the files, and returns the one to sign with.
+func (r *rollback) choose(inFiles *Certificate) *Certificate {
+	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.found(inFiles, now)
@@ -42,41 +67,53 @@ func (r *rollback) choose(inFiles *Certificate, now time.Time) *Certificate {
 	return r.current
 }
 
-// health returns an error that says why the pair before signs, or nil. Its text stays
-// the same meanwhile, so that the log has it once.
-func (r *rollback) health(name string, inFiles *Certificate, now time.Time) error {
+// health says that the pair before signs, and why, or returns nil. While that lasts
+// its text is the same.
+func (r *rollback) health(name string, inFiles *Certificate) error {
+	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.found(inFiles, now)
 	if !r.isBack(now) {
 		return nil
 	}
+	until := r.beforeSeen.Time.Add(rollbackLimit)
+	if end := r.before.Leaf.NotAfter; end.Before(until) {
+		until = end
+	}
 	return fmt.Errorf("%s: the token endpoint refused this certificate, SHA-256 %s; "+
 		"the one before it, SHA-256 %s, signs until %s at the latest: register the new one",
-		name, r.current.thumbprintHex(), r.before.thumbprintHex(), r.until.UTC().Format(time.RFC3339))
+		name, r.current.thumbprintHex(), r.before.thumbprintHex(), until.UTC().Format(time.RFC3339))
 }
 
 // granted notes that the endpoint granted a token for a pair.
 func (r *rollback) granted(cert *Certificate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if sameLeaf(cert, r.current) {
-		r.worked, r.standsBack = true, time.Time{}
+	switch {
+	case sameLeaf(cert, r.current):
+		r.worked, r.refusedAt, r.before = true, nil, nil
+	case sameLeaf(cert, r.before):
+		r.beforeUsed = r.now()
 	}
 }
 
-// refused notes that the endpoint refused a pair, and reports whether another one signs
-// from now on.
-func (r *rollback) refused(cert, inFiles *Certificate, now time.Time) bool {
+// refused is told that the endpoint refused a pair, and reports whether another one
+// is to be signed with for that reason.
+func (r *rollback) refused(cert, inFiles *Certificate) bool {
+	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.found(inFiles, now)
 	switch {
 	case sameLeaf(cert, r.before):
-		r.before = nil // it doesn't work any more either
+		r.refusedAt = nil
+		if !r.isWithin(standBackTime, r.beforeUsed, now) {
+			r.before = nil // it doesn't work any more either, for any client of this source
+		}
 		return true
 	case sameLeaf(cert, r.current):
-		r.standsBack = now.Add(standBackTime)
+		r.refusedAt = now
 		return r.isBack(now)
 	}
 	return false
@@ -84,10 +121,10 @@ func (r *rollback) refused(cert, inFiles *Certificate, now time.Time) bool {
 
 // found notes which pair is in the files. The caller holds r.mu.
 //
-// It isn't known when exactly a pair was replaced. It was there when it was last found,
-// so its limit counts from then.
-func (r *rollback) found(cert *Certificate, now time.Time) {
-	if now.After(r.until) {
+// When a pair was replaced isn't known. It was there when it was last found, so the
+// time that is left to it counts from then.
+func (r *rollback) found(cert *Certificate, now moment) {
+	if !r.isWithin(rollbackLimit, r.beforeSeen, now) {
 		r.before = nil // also so that its key doesn't stay in memory
 	}
 	if sameLeaf(cert, r.current) {
@@ -95,17 +132,17 @@ func (r *rollback) found(cert *Certificate, now time.Time) {
 		return
 	}
 	if r.worked && !r.off {
-		r.before, r.until = r.current, r.seen.Add(rollbackLimit)
+		r.before, r.beforeSeen, r.beforeUsed = r.current, r.seen, nil
 	}
-	r.current, r.worked, r.seen, r.standsBack = cert, false, now, time.Time{}
+	r.current, r.worked, r.seen, r.refusedAt = cert, false, now, nil
 	if sameLeaf(cert, r.before) { // it was put back
 		r.before, r.worked = nil, true
 	}
 }
 
-// isBack reports whether the pair before signs now. The caller holds r.mu.
-func (r *rollback) isBack(now time.Time) bool {
-	return now.Before(r.standsBack) && r.before != nil && r.before.valid(now) == nil
+// isBack reports whether the pair before is to be signed with. The caller holds r.mu.
+func (r *rollback) isBack(now moment) bool {
+	return r.before != nil && r.isWithin(standBackTime, r.refusedAt, now) && r.before.valid(now.Time) == nil
 }
 
 func sameLeaf(a, b *Certificate) bool {

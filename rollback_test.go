@@ -141,6 +141,24 @@ func TestRollbackHasItsLimits(t *testing.T) {
 			time.Sleep(24 * time.Hour) // it may have been replaced right away
 			r.install(t, r.b)
 		}},
+		"after a day that the machine slept through": {meets: func(t *testing.T, r *rollbackRig) {
+			require.NoError(t, r.ask(t))
+			r.install(t, r.b)
+			require.NoError(t, r.ask(t))
+			certtoken.ShiftWallOfSource(r.source, 24*time.Hour)
+		}},
+		"after a day in which the clock was set back": {meets: func(t *testing.T, r *rollbackRig) {
+			require.NoError(t, r.ask(t))
+			r.install(t, r.b)
+			require.NoError(t, r.ask(t))
+			certtoken.ShiftWallOfSource(r.source, -time.Hour)
+			time.Sleep(24 * time.Hour)
+		}},
+		"replaced while the machine slept": {meets: func(t *testing.T, r *rollbackRig) {
+			require.NoError(t, r.ask(t))
+			certtoken.ShiftWallOfSource(r.source, 24*time.Hour)
+			r.install(t, r.b)
+		}},
 		"turned off": {opts: []certtoken.CertOption{certtoken.WithoutRollback()}, meets: func(t *testing.T, r *rollbackRig) {
 			require.NoError(t, r.ask(t))
 			r.install(t, r.b)
@@ -232,6 +250,102 @@ func TestRollbackEndsWithAToken(t *testing.T) {
 		assert.Equal(t, r.b.Leaf.Raw, cert.Leaf.Raw)
 		r.source.Granted(nil)
 		require.NoError(t, r.source.Reload(t.Context(), nil))
+	})
+}
+
+// otherClient is a client of another app that shares the rig's source.
+func (r *rollbackRig) otherClient(t *testing.T) *certtoken.Client {
+	t.Helper()
+	r.server.Register(otherApp, r.c.Leaf)
+	client, err := certtoken.NewClient(r.server.Authority(), otherApp, r.source,
+		certtoken.WithHTTPClient(r.server.Client()))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	return client
+}
+
+const otherApp = "22222222-2222-2222-2222-222222222222"
+
+// A pair that was granted a token works. Whoever is refused for it later, as another
+// client of the same source whose app doesn't know it, doesn't take it away.
+func TestRollbackLeavesAPairThatWorks(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRollbackRig(t, certtokentest.New(certtokentest.WithOpaqueTokens()), 90*24*time.Hour)
+		other := r.otherClient(t)
+		r.server.Register(appID, r.a.Leaf)
+		r.install(t, r.a)
+		require.Equal(t, "a", r.signedBy(t))
+		r.server.Register(appID, r.b.Leaf)
+		r.install(t, r.b)
+		require.Equal(t, "b", r.signedBy(t))
+
+		_, err := other.Token(t.Context(), graph)
+		var refused *certtoken.TokenError
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, thumbprint(r.b), refused.Thumbprint, "there is nothing else to sign with")
+		require.NoError(t, r.source.Health())
+		require.NoError(t, r.source.Reload(t.Context(), r.b))
+		require.NoError(t, r.source.Health())
+		require.Equal(t, "b", r.signedBy(t))
+		assert.Equal(t, 1, r.server.Count())
+		assert.Empty(t, r.unusable)
+	})
+}
+
+// While one client signs with the pair before, another that is refused for both doesn't
+// take it away.
+func TestRollbackIsForAllClientsOfTheSource(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRollbackRig(t, certtokentest.New(certtokentest.WithOpaqueTokens()), 90*24*time.Hour)
+		other := r.otherClient(t)
+		r.server.Register(appID, r.a.Leaf)
+		r.install(t, r.a)
+		require.Equal(t, "a", r.signedBy(t))
+		r.install(t, r.b)
+		require.Equal(t, "a", r.signedBy(t))
+		for range 3 {
+			_, err := other.Token(t.Context(), graph)
+			require.ErrorContains(t, err, "700027")
+			require.Equal(t, "a", r.signedBy(t))
+		}
+		r.server.Register(otherApp, r.b.Leaf)
+		_, err := other.Token(t.Context(), graph)
+		require.NoError(t, err)
+		assert.NoError(t, r.source.Health())
+	})
+}
+
+// A wrong clock is no reason to give up a certificate.
+func TestRollbackIsNotForTheClock(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRollbackRig(t, certtokentest.New(certtokentest.WithOpaqueTokens()), 90*24*time.Hour)
+		r.server.Register(appID, r.a.Leaf)
+		r.install(t, r.a)
+		require.Equal(t, "a", r.signedBy(t))
+		r.server.Register(appID, r.b.Leaf)
+		r.install(t, r.b)
+		r.server.Reset()
+		r.server.Fail(certtokentest.Fault{Code: 700024})
+		_, err := r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Fresh: true})
+		require.ErrorContains(t, err, "700024")
+		assert.Equal(t, 1, r.server.Count())
+		assert.Empty(t, r.refused)
+		require.NoError(t, r.source.Health())
+		time.Sleep(2 * time.Second)
+		require.Equal(t, "b", r.signedBy(t))
+	})
+}
+
+// What Health says of the end is true also where the certificate ends first.
+func TestRollbackTellsItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRollbackRig(t, certtokentest.New(certtokentest.WithOpaqueTokens()), 2*time.Hour)
+		r.server.Register(appID, r.a.Leaf)
+		r.install(t, r.a)
+		require.NoError(t, r.ask(t))
+		r.install(t, r.b)
+		require.NoError(t, r.ask(t))
+		assert.ErrorContains(t, r.source.Health(), "until "+r.a.Leaf.NotAfter.UTC().Format(time.RFC3339)+" at the latest")
 	})
 }
 

@@ -28,8 +28,11 @@ type Transport struct {
 	// Client acquires the tokens. It must be set.
 	Client *Client
 
-	// Base sends the requests. If it is nil, that is [http.DefaultTransport], except that
-	// requests to this machine (localhost, 127.0.0.0/8, ::1) never use a proxy.
+	// Base sends the requests. If it is nil, that is [http.DefaultTransport], except for
+	// requests to this machine (localhost, 127.0.0.0/8, ::1). Those never use a proxy and
+	// go over the connections that this library's clients share: with the settings of
+	// http.DefaultTransport, but with health checks of HTTP/2, at most 64 KiB of response
+	// headers, and up to 32 unused connections to a host.
 	Base http.RoundTripper
 
 	// Request says which token is wanted, as a rule by its Scopes alone. It is used for

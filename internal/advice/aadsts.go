@@ -1,6 +1,7 @@
 package advice
 
-// Clock is the code of an assertion whose times were refused.
+// Clock is the code of an assertion whose times were refused. Another certificate
+// doesn't help: a client that took one because of its clock would give up a good one.
 const Clock = 700024
 
 // AADSTS is what each code of Entra ID asks of someone with a certificate.
@@ -74,7 +75,6 @@ var AADSTS = func() map[int]Entry {
 			Advice: "the assertion is not valid yet or no longer: set the clock of this machine",
 			Others: "the assertion from elsewhere is not valid yet or no longer: is its source still " +
 				"renewed? else set the clock of this machine",
-			Certificate: true,
 		},
 		700027: {
 			Advice: "the certificate is not registered for this app, or the signature is wrong: upload " +

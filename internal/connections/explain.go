@@ -12,12 +12,18 @@ import (
 	"github.com/certtoken/certtoken/internal/redact"
 )
 
+// Fixed is a RoundTripper of this library for whose settings there is no option, so that
+// no advice about WithHTTPClient fits it.
+type Fixed interface{ IsFixed() }
+
 // Explain adds to the error of a request what to do about it, where the error alone
 // doesn't say. The request went over a RoundTripper, nil for http.DefaultTransport, to a
-// server. The result wraps err.
+// server. The result wraps err, and is err for a [Fixed] RoundTripper.
 func Explain(over http.RoundTripper, server *url.URL, err error) error {
 	if over == nil {
 		over = http.DefaultTransport
+	} else if _, ok := over.(Fixed); ok {
+		return err
 	}
 	transport, _ := over.(*http.Transport)
 	advice := distrusted(server, err)

@@ -9,6 +9,7 @@
 package connections
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/url"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 const (
 	idleLimit      = 90 * time.Second // that an unused connection is kept
+	handshakeLimit = 10 * time.Second // of TLS
 	maxHeaderBytes = 64 << 10         // of a response
 )
 
@@ -43,7 +45,7 @@ func New(idle int, health Health) *http.Transport {
 			Proxy:               exceptLoopback(http.ProxyFromEnvironment),
 			HTTP2:               health.settings(nil),
 			ForceAttemptHTTP2:   true,
-			TLSHandshakeTimeout: 10 * time.Second,
+			TLSHandshakeTimeout: handshakeLimit,
 			IdleConnTimeout:     idleLimit,
 		}
 	}
@@ -54,6 +56,20 @@ func New(idle int, health Health) *http.Transport {
 		t.MaxIdleConns = max(t.MaxIdleConns, 2*idle)
 	}
 	return t
+}
+
+// Direct makes a transport with the bounds of [New] that uses no proxy and trusts as config
+// says.
+func Direct(config *tls.Config, idle int, health Health) *http.Transport {
+	return &http.Transport{
+		TLSClientConfig:        config,
+		HTTP2:                  health.settings(nil),
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    handshakeLimit,
+		IdleConnTimeout:        idleLimit,
+		MaxIdleConnsPerHost:    idle,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+	}
 }
 
 // Standard returns a copy of http.DefaultTransport that uses no proxy for requests to this

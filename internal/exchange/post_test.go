@@ -55,9 +55,7 @@ func TestPostSends(t *testing.T) {
 		return body200([]byte(granted)), nil
 	})
 	require.NoError(t, err)
-	date, err := http.ParseTime(asked)
-	require.NoError(t, err)
-	assert.Equal(t, Answer{Access: "abc", Type: Bearer, Lifetime: time.Hour, Date: date}, a)
+	assert.Equal(t, Answer{Access: "abc", Type: Bearer, Lifetime: time.Hour, Date: askedAt}, a)
 }
 
 func body200(body []byte, header ...string) *http.Response {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+
+	"github.com/certtoken/certtoken/internal/redact"
 )
 
 const (
@@ -12,11 +14,26 @@ const (
 	maxCode         = 64
 )
 
+// An error shows the first kilobyte of a description. What a server says beyond these
+// bounds is left out, because each text is compared with what was said before: without
+// them, a body of a megabyte costs half a minute.
+const (
+	maxTexts       = 32                 // that are compared
+	maxDescription = 4 * redact.MaxText // bytes, as many as redact looks at
+)
+
 // problem is what a server says is wrong, before anything of it was scrubbed.
 type problem struct {
 	code        string // such as invalid_client; "": none
 	description string // for people; "": none
+	texts       int    // that were offered for the description
 }
+
+// isNothing reports whether the server said nothing that is understood.
+func (p *problem) isNothing() bool { return p.code == "" && p.description == "" }
+
+// isFull reports whether no more is added to the description.
+func (p *problem) isFull() bool { return p.texts >= maxTexts || len(p.description) >= maxDescription }
 
 // codeFields and textFields are the names that servers give to a code and to a
 // text, the most telling first. Beside OAuth's own (RFC 6749 §5.2) they are those
@@ -112,15 +129,21 @@ func (p *problem) readValue(value json.RawMessage, depth int) {
 	}
 }
 
-// say adds to the description what isn't there yet.
+// say adds to the description what isn't there yet, as long as there is room.
 func (p *problem) say(text string) {
 	text = strings.TrimSpace(text)
+	if text == "" || p.isFull() {
+		return
+	}
+	p.texts++
+	text = text[:min(len(text), maxDescription)]
 	switch {
-	case text == "" || strings.EqualFold(text, p.code):
+	case strings.EqualFold(text, p.code):
 	case p.description == "":
 		p.description = text
 	case !strings.Contains(strings.ToLower(p.description), strings.ToLower(text)):
 		p.description += "; " + text
+		p.description = p.description[:min(len(p.description), maxDescription)]
 	}
 }
 
@@ -148,10 +171,12 @@ func scalar(value json.RawMessage) (string, bool) {
 func (f fields) folded() fields {
 	folded := make(fields, len(f))
 	for name, value := range f {
-		folded[strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))] = value
+		folded[unseparated.Replace(strings.ToLower(name))] = value
 	}
 	return folded
 }
+
+var unseparated = strings.NewReplacer("_", "", "-", "")
 
 // refuses reports whether the body of an answer with status 200 is a refusal.
 func (f fields) refuses() bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func readRefusal(r *Request, resp *http.Response, body []byte) *Refusal {
 	case json.Valid(body):
 		found = problemOf(body)
 	}
-	challenged := challengeProblem(resp.Header.Values("WWW-Authenticate"))
+	challenged := challengeProblem(challenges(resp))
 	if found.code == "" {
 		found.code = challenged.code
 	}
@@ -74,7 +75,7 @@ func readRefusal(r *Request, resp *http.Response, body []byte) *Refusal {
 	e.Code = r.secrets().Short(found.code)
 	e.Description = r.secrets().Text(found.description, redact.MaxText)
 	e.AADSTS = errorCodes(f["error_codes"], found.description)
-	if found == (problem{}) {
+	if found.isNothing() {
 		e.describe(r, resp, body)
 	}
 	return e
@@ -96,7 +97,7 @@ func (e *Refusal) readOAuth(r *Request, f fields) {
 
 // describe says what came in the place of an error.
 func (e *Refusal) describe(r *Request, resp *http.Response, body []byte) {
-	challenge := strings.Join(resp.Header.Values("WWW-Authenticate"), ", ")
+	challenge := strings.Join(challenges(resp), ", ")
 	if challenge != "" {
 		challenge = "WWW-Authenticate: " + r.secrets().Text(challenge, maxQuote)
 	}
@@ -119,12 +120,21 @@ func (e *Refusal) describe(r *Request, resp *http.Response, body []byte) {
 	}
 }
 
+// challenges are the first lines of a response's WWW-Authenticate, each cut.
+func challenges(resp *http.Response) []string {
+	lines := resp.Header.Values("WWW-Authenticate")
+	lines = slices.Clone(lines[:min(len(lines), maxChallenges)])
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), maxChallenge)]
+	}
+	return lines
+}
+
 // challengeProblem reads the error that a WWW-Authenticate header tells (RFC 6750
 // §3): some servers send it and no body.
-func challengeProblem(header []string) problem {
+func challengeProblem(lines []string) problem {
 	var p problem
-	for _, value := range header {
-		value = value[:min(len(value), maxChallenge)]
+	for _, value := range lines {
 		for _, m := range challengePattern.FindAllStringSubmatch(value, maxChallengeParams) {
 			value := m[2]
 			if strings.HasPrefix(value, `"`) {
@@ -142,8 +152,9 @@ func challengeProblem(header []string) problem {
 }
 
 const (
-	maxChallenge       = 4 << 10
-	maxChallengeParams = 32
+	maxChallenges      = 16      // lines of the header
+	maxChallenge       = 4 << 10 // bytes of a line
+	maxChallengeParams = 32      // of a line
 )
 
 var (

@@ -8,12 +8,23 @@ import (
 
 // Error returns an error with the text of err made fit by [Scrubber.Text].
 // [errors.Is] and [errors.As] see through it. [errors.Unwrap] doesn't, so that
-// who prints each error of a chain prints no secret.
+// who prints each error of a chain prints no secret. The methods of err may panic: the
+// text then says so, and errors.Is and errors.As report false.
 func (s *Scrubber) Error(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &scrubbed{text: s.Text(err.Error(), MaxText), cause: func() error { return err }}
+	return &scrubbed{text: s.Text(textOf(err), MaxText), cause: func() error { return err }}
+}
+
+// textOf is the text of a user's error, also of a nil pointer in an error's place.
+func textOf(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("an error of type %T, whose method Error panicked", err)
+		}
+	}()
+	return err.Error()
 }
 
 // Error is [Scrubber.Error] where no secret is known.
@@ -31,10 +42,26 @@ type scrubbed struct {
 func (e *scrubbed) Error() string { return e.text }
 
 // Is lets errors.Is see the cause.
-func (e *scrubbed) Is(target error) bool { return errors.Is(e.cause(), target) }
+func (e *scrubbed) Is(target error) bool {
+	return withoutPanic(func() bool { return errors.Is(e.cause(), target) })
+}
 
 // As lets errors.As see the cause.
-func (e *scrubbed) As(target any) bool { return errors.As(e.cause(), target) }
+func (e *scrubbed) As(target any) bool {
+	return withoutPanic(func() bool { return errors.As(e.cause(), target) })
+}
+
+// withoutPanic returns what f returns, or false if it panics. The cause is a user's
+// error, and its methods Is, As and Unwrap may panic where nobody recovers, such as
+// in the goroutine of a renewal.
+func withoutPanic(f func() bool) (is bool) {
+	defer func() {
+		if recover() != nil {
+			is = false
+		}
+	}()
+	return f()
+}
 
 // Format prints the text, whatever the verb.
 func (e *scrubbed) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.text) }

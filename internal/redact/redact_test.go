@@ -97,6 +97,47 @@ func TestError(t *testing.T) {
 	assert.NoError(t, New(secret).Error(nil))
 }
 
+// panicking is a user's error whose methods panic.
+type panicking struct{ method string }
+
+func (e *panicking) panicIn(method string) {
+	if e.method == method { // of a nil pointer: a panic too
+		panic("a-refresh-token-of-some-length")
+	}
+}
+
+func (e *panicking) Error() string   { e.panicIn("Error"); return "trouble" }
+func (e *panicking) Is(error) bool   { e.panicIn("Is"); return false }
+func (e *panicking) As(any) bool     { e.panicIn("As"); return false }
+func (e *panicking) Unwrap() []error { e.panicIn("Unwrap"); return []error{fs.ErrNotExist} }
+
+func TestErrorWhoseMethodsPanic(t *testing.T) {
+	for method, c := range map[string]struct{ is, as bool }{
+		"none": {is: true, as: true}, "Error": {is: true, as: true},
+		"Is": {as: true}, "As": {is: true}, "Unwrap": {},
+	} {
+		t.Run(method, func(t *testing.T) {
+			cause := error(&panicking{method})
+			err := fmt.Errorf("source: %w", Error(errors.Join(cause, new(wanted))))
+			assert.NotPanics(t, func() { assert.Equal(t, c.is, errors.Is(err, fs.ErrNotExist)) })
+			assert.NotPanics(t, func() {
+				var w *wanted
+				assert.Equal(t, c.as, errors.As(err, &w))
+			})
+			assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "token")
+		})
+	}
+	var none *panicking
+	for _, cause := range []error{none, &panicking{"Error"}} {
+		assert.EqualError(t, Error(cause), "an error of type *redact.panicking, whose method Error panicked")
+	}
+	assert.NotPanics(t, func() { assert.NotErrorIs(t, Error(none), fs.ErrNotExist) })
+}
+
+type wanted struct{}
+
+func (*wanted) Error() string { return "wanted" }
+
 // encodings are the usual spellings of a secret.
 var encodings = map[string]func(r *rand.Rand, secret string) string{
 	"plain":           func(_ *rand.Rand, s string) string { return s },

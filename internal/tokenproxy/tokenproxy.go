@@ -15,13 +15,15 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
-// maxCA is as much as is read of the file with the proxy's authorities.
-const maxCA = 1 << 20
+const (
+	maxCA           = 1 << 20 // bytes of the file with the proxy's authorities
+	idleConnections = 32      // kept to the proxy: as many as a client's exchanges at once
+)
 
 // Config says where the proxy is and how it is known.
 type Config struct {
@@ -94,14 +96,14 @@ func pool(pem []byte) (*x509.CertPool, error) {
 // newTransport goes to the proxy directly, whatever proxies the environment names:
 // it is within the cluster.
 func (p *Proxy) newTransport(roots *x509.CertPool) *http.Transport {
-	return &http.Transport{
-		TLSClientConfig:        &tls.Config{RootCAs: roots, ServerName: p.serverName, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:      true,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
+	config := &tls.Config{RootCAs: roots, ServerName: p.serverName, MinVersion: tls.VersionTLS12}
+	return connections.Direct(config, idleConnections, connections.DefaultHealth)
 }
+
+var _ connections.Fixed = (*Proxy)(nil)
+
+// IsFixed implements [connections.Fixed].
+func (p *Proxy) IsFixed() {}
 
 // RoundTrip implements [http.RoundTripper].
 func (p *Proxy) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -131,10 +133,21 @@ func (p *Proxy) trusting(ctx context.Context) (*http.Transport, error) {
 		return p.transport, nil
 	}
 	pem, err := p.files.Read(ctx, p.caFile, maxCA)
+	transport, replaced, err := p.trust(pem, err)
+	if replaced != nil {
+		replaced.CloseIdleConnections()
+	}
+	return transport, err
+}
+
+// trust makes a transport of what was read, if that is new and can be used, and also
+// returns the one that it replaced. That one is closed without the lock, because
+// closing writes to connections.
+func (p *Proxy) trust(pem []byte, err error) (transport, replaced *http.Transport, _ error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.transport != nil && (err != nil || bytes.Equal(pem, p.ca)) {
-		return p.transport, nil
+		return p.transport, nil, nil
 	}
 	var roots *x509.CertPool
 	if err == nil {
@@ -143,22 +156,21 @@ func (p *Proxy) trusting(ctx context.Context) (*http.Transport, error) {
 	switch {
 	case err == nil:
 	case p.transport != nil:
-		return p.transport, nil
+		return p.transport, nil, nil
 	default:
-		return nil, err
+		return nil, nil, err
 	}
-	if p.transport != nil {
-		p.transport.CloseIdleConnections()
-	}
+	replaced = p.transport
 	p.ca, p.transport = pem, p.newTransport(roots)
-	return p.transport, nil
+	return p.transport, replaced, nil
 }
 
 // CloseIdleConnections lets [http.Client.CloseIdleConnections] reach the proxy's.
 func (p *Proxy) CloseIdleConnections() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.transport != nil {
-		p.transport.CloseIdleConnections()
+	transport := p.transport
+	p.mu.Unlock()
+	if transport != nil {
+		transport.CloseIdleConnections()
 	}
 }
