@@ -38,7 +38,9 @@ func FuzzClientAssertion(f *testing.F) {
 		srv.TrustSubject(appID, "app", cert.Leaf)
 		resp, err := srv.Client().PostForm(srv.URL()+"/contoso.com/oauth2/v2.0/token", url.Values{
 			"grant_type": {"client_credentials"}, "client_id": {appID}, "scope": {graph},
-			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion},
+			"client_assertion_type": {
+				"urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+			}, "client_assertion": {assertion},
 		})
 		require.NoError(t, err)
 		defer resp.Body.Close()

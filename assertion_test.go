@@ -82,7 +82,12 @@ func TestAssertionGolden(t *testing.T) {
 		"both":        func(a *certtoken.Assertion) { a.Thumbprint = certtoken.ThumbprintBoth },
 		"chain":       func(a *certtoken.Assertion) { a.SendChain = true },
 		"claims": func(a *certtoken.Assertion) {
-			a.Claims = map[string]any{"amr": []string{"mfa"}, "weight": 1.5, "nested": map[string]int{"n": 1}, "html": "<&>"}
+			a.Claims = map[string]any{
+				"amr":    []string{"mfa"},
+				"weight": 1.5,
+				"nested": map[string]int{"n": 1},
+				"html":   "<&>",
+			}
 		},
 	}
 	for name, change := range cases {
@@ -95,7 +100,12 @@ func TestAssertionGolden(t *testing.T) {
 				header, claims := decodedJWT(t, signed)
 				claims = uuidPattern.ReplaceAll(claims, []byte("UUID"))
 				// The client id is a UUID of version 4 too.
-				claims = bytes.Replace(claims, []byte(`"iss":"UUID","sub":"UUID"`), []byte(`"iss":"CLIENT","sub":"CLIENT"`), 1)
+				claims = bytes.Replace(
+					claims,
+					[]byte(`"iss":"UUID","sub":"UUID"`),
+					[]byte(`"iss":"CLIENT","sub":"CLIENT"`),
+					1,
+				)
 				got := string(header) + "\n" + string(claims) + "\n"
 				file := filepath.Join("testdata", "assertion", name+".txt")
 				if *update {
@@ -121,8 +131,17 @@ func TestAssertionParityWithTheArticle(t *testing.T) {
 		require.NoError(t, err)
 
 		var claims jwt.MapClaims
-		token, err := jwt.ParseWithClaims(signed, &claims, func(*jwt.Token) (any, error) { return cert.Leaf.PublicKey, nil },
-			jwt.WithValidMethods([]string{"RS512"}), jwt.WithAudience(tokenURL), jwt.WithIssuer(clientID), jwt.WithSubject(clientID))
+		token, err := jwt.ParseWithClaims(
+			signed,
+			&claims,
+			func(*jwt.Token) (any, error) { return cert.Leaf.PublicKey, nil },
+			jwt.WithValidMethods(
+				[]string{"RS512"},
+			),
+			jwt.WithAudience(tokenURL),
+			jwt.WithIssuer(clientID),
+			jwt.WithSubject(clientID),
+		)
 		require.NoError(t, err)
 
 		names := make([]string, 0, len(token.Header))
@@ -184,10 +203,21 @@ func TestAssertionIsVerifiedByOthers(t *testing.T) {
 			t.Run(string(alg)+" "+name, func(t *testing.T) {
 				pair, err := certtoken.NewCertificate(signer, cert.Leaf, nil)
 				require.NoError(t, err)
-				signed, err := certtoken.Assertion{ClientID: clientID, Audience: tokenURL, Algorithm: alg}.Sign(t.Context(), pair)
+				signed, err := certtoken.Assertion{
+					ClientID:  clientID,
+					Audience:  tokenURL,
+					Algorithm: alg,
+				}.Sign(
+					t.Context(),
+					pair,
+				)
 				require.NoError(t, err)
 
-				_, err = jwt.Parse(signed, func(*jwt.Token) (any, error) { return cert.Leaf.PublicKey, nil }, jwt.WithValidMethods([]string{string(alg)}))
+				_, err = jwt.Parse(
+					signed,
+					func(*jwt.Token) (any, error) { return cert.Leaf.PublicKey, nil },
+					jwt.WithValidMethods([]string{string(alg)}),
+				)
 				require.NoError(t, err, "golang-jwt")
 
 				input, sig := signed[:strings.LastIndex(signed, ".")], signed[strings.LastIndex(signed, ".")+1:]
@@ -264,17 +294,20 @@ func TestAssertionRefuses(t *testing.T) {
 		change func(*certtoken.Assertion)
 		want   string
 	}{
-		"no client":          {func(a *certtoken.Assertion) { a.ClientID = "" }, "no client id"},
-		"no audience":        {func(a *certtoken.Assertion) { a.Audience = "" }, "no audience"},
-		"ES256":              {func(a *certtoken.Assertion) { a.Algorithm = "ES256" }, `unknown algorithm "ES256"`},
-		"none":               {func(a *certtoken.Assertion) { a.Algorithm = "none" }, "unknown algorithm"},
-		"negative lifetime":  {func(a *certtoken.Assertion) { a.Lifetime = -time.Second }, "lifetime"},
-		"short lifetime":     {func(a *certtoken.Assertion) { a.Lifetime = time.Millisecond }, "lifetime"},
-		"long lifetime":      {func(a *certtoken.Assertion) { a.Lifetime = 25 * time.Hour }, "lifetime"},
-		"backdated too far":  {func(a *certtoken.Assertion) { a.Backdate = 25 * time.Hour }, "backdate"},
-		"thumbprint choice":  {func(a *certtoken.Assertion) { a.Thumbprint = 9 }, "thumbprint"},
-		"registered claim":   {func(a *certtoken.Assertion) { a.Claims = map[string]any{"aud": "b"} }, `claim "aud"`},
-		"unmarshalable":      {func(a *certtoken.Assertion) { a.Claims = map[string]any{"f": func() {}} }, "signing the assertion"},
+		"no client":         {func(a *certtoken.Assertion) { a.ClientID = "" }, "no client id"},
+		"no audience":       {func(a *certtoken.Assertion) { a.Audience = "" }, "no audience"},
+		"ES256":             {func(a *certtoken.Assertion) { a.Algorithm = "ES256" }, `unknown algorithm "ES256"`},
+		"none":              {func(a *certtoken.Assertion) { a.Algorithm = "none" }, "unknown algorithm"},
+		"negative lifetime": {func(a *certtoken.Assertion) { a.Lifetime = -time.Second }, "lifetime"},
+		"short lifetime":    {func(a *certtoken.Assertion) { a.Lifetime = time.Millisecond }, "lifetime"},
+		"long lifetime":     {func(a *certtoken.Assertion) { a.Lifetime = 25 * time.Hour }, "lifetime"},
+		"backdated too far": {func(a *certtoken.Assertion) { a.Backdate = 25 * time.Hour }, "backdate"},
+		"thumbprint choice": {func(a *certtoken.Assertion) { a.Thumbprint = 9 }, "thumbprint"},
+		"registered claim":  {func(a *certtoken.Assertion) { a.Claims = map[string]any{"aud": "b"} }, `claim "aud"`},
+		"unmarshalable": {
+			func(a *certtoken.Assertion) { a.Claims = map[string]any{"f": func() {}} },
+			"signing the assertion",
+		},
 		"every mistake: aud": {func(a *certtoken.Assertion) { *a = certtoken.Assertion{} }, "no audience"},
 		"every mistake: iss": {func(a *certtoken.Assertion) { *a = certtoken.Assertion{} }, "no client id"},
 	}
@@ -313,7 +346,10 @@ func TestAssertionRefusesCertificates(t *testing.T) {
 		require.ErrorIs(t, err, certtoken.ErrNotYetValid)
 	})
 	t.Run("a signer that returns something else", func(t *testing.T) {
-		_, err := a.Sign(t.Context(), &certtoken.Certificate{Leaf: cert.Leaf, Signer: wrongSigner{cert.Signer.Public()}})
+		_, err := a.Sign(
+			t.Context(),
+			&certtoken.Certificate{Leaf: cert.Leaf, Signer: wrongSigner{cert.Signer.Public()}},
+		)
 		require.ErrorContains(t, err, "raw RSA signature")
 	})
 }
@@ -330,7 +366,14 @@ func TestAssertionSignerOpts(t *testing.T) {
 	cert := goldenCert(t)
 	for alg, want := range map[certtoken.Algorithm]crypto.Hash{certtoken.RS384: crypto.SHA384, certtoken.PS512: crypto.SHA512} {
 		spy := &spySigner{opaque: opaque{cert.Signer}}
-		_, err := certtoken.Assertion{ClientID: "c", Audience: "a", Algorithm: alg}.Sign(t.Context(), &certtoken.Certificate{Leaf: cert.Leaf, Signer: spy})
+		_, err := certtoken.Assertion{
+			ClientID:  "c",
+			Audience:  "a",
+			Algorithm: alg,
+		}.Sign(
+			t.Context(),
+			&certtoken.Certificate{Leaf: cert.Leaf, Signer: spy},
+		)
 		require.NoError(t, err)
 		assert.Equal(t, want, spy.opts.HashFunc())
 		pss, isPSS := spy.opts.(*rsa.PSSOptions)

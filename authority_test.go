@@ -22,41 +22,50 @@ func TestAuthorityRefuses(t *testing.T) {
 		authority certtoken.Authority
 		want      string
 	}{
-		"zero":                    {certtoken.Authority{}, "make one with"},
-		"no tenant":               {certtoken.Entra(""), "no tenant"},
-		"common":                  {certtoken.Entra("common"), "stands for many"},
-		"organizations":           {certtoken.EntraUSGov("Organizations"), "stands for many"},
-		"consumers":               {certtoken.EntraChina("consumers"), "stands for many"},
-		"a path":                  {certtoken.Entra("contoso.com/v2"), "neither a GUID nor a domain"},
-		"dots":                    {certtoken.Entra(".."), "neither a GUID nor a domain"},
-		"dots in a domain":        {certtoken.Entra("contoso..com"), "neither a GUID nor a domain"},
-		"escaped slash":           {certtoken.Entra("contoso.com%2f.."), "neither a GUID nor a domain"},
-		"query":                   {certtoken.Entra("contoso.com?x=1"), "neither a GUID nor a domain"},
-		"a word":                  {certtoken.Entra("contoso"), "neither a GUID nor a domain"},
-		"newline":                 {certtoken.Entra("contoso.com\n"), "neither a GUID nor a domain"},
-		"GUID with braces":        {certtoken.Entra("{" + tenantID + "}"), "neither a GUID nor a domain"},
-		"a very long domain":      {certtoken.Entra(strings.Repeat("a.", 200) + "com"), "neither a GUID nor a domain"},
-		"ADFS with path":          {certtoken.ADFS("fs.contoso.com/adfs"), "host name only"},
-		"ADFS without host":       {certtoken.ADFS(""), "host name only"},
-		"ADFS with user":          {certtoken.ADFS("user@fs.contoso.com"), "host name only"},
-		"no issuer":               {certtoken.Issuer("", "https://issuer.example/token"), "no issuer"},
-		"no URL":                  {certtoken.Issuer(issuer, ""), "no token endpoint"},
-		"relative URL":            {certtoken.Issuer(issuer, "/token"), "no host"},
-		"not a URL":               {certtoken.Issuer(issuer, "https://issuer.example/%zz"), "not a URL"},
-		"http":                    {certtoken.Issuer(issuer, "http://issuer.example/token"), "plain http"},
-		"http on loopback":        {certtoken.Issuer(issuer, "http://127.0.0.1:8080/token"), "WithLoopbackHTTP"},
-		"http elsewhere, allowed": {certtoken.Issuer(issuer, "http://issuer.example/token", certtoken.WithLoopbackHTTP()), "plain http"},
-		"almost loopback":         {certtoken.Issuer(issuer, "http://127.0.0.1.example/token", certtoken.WithLoopbackHTTP()), "plain http"},
-		"ftp":                     {certtoken.Issuer(issuer, "ftp://issuer.example/token"), "not https"},
-		"user in URL":             {certtoken.Issuer(issuer, "https://user:hunter2@issuer.example/token"), "user or password"},
-		"fragment":                {certtoken.Issuer(issuer, "https://issuer.example/token#x"), "fragment"},
-		"algorithm":               {certtoken.Entra(tenantID, certtoken.WithAlgorithm("ES256")), "unknown algorithm"},
-		"lifetime":                {certtoken.Entra(tenantID, certtoken.WithLifetime(2*time.Hour)), "lifetime"},
-		"lifetime 0":              {certtoken.Entra(tenantID, certtoken.WithLifetime(0)), "lifetime"},
-		"audience":                {certtoken.Entra(tenantID, certtoken.WithAudience("")), "empty audience"},
-		"backdate":                {certtoken.Entra(tenantID, certtoken.WithBackdate(2*time.Hour)), "backdate"},
-		"negative backdate":       {certtoken.Entra(tenantID, certtoken.WithBackdate(-time.Second)), "negative"},
-		"RFC 8705 with Entra ID":  {certtoken.Entra(tenantID, certtoken.WithTLSClientAuth()), "WithMTLSPoP"},
+		"zero":               {certtoken.Authority{}, "make one with"},
+		"no tenant":          {certtoken.Entra(""), "no tenant"},
+		"common":             {certtoken.Entra("common"), "stands for many"},
+		"organizations":      {certtoken.EntraUSGov("Organizations"), "stands for many"},
+		"consumers":          {certtoken.EntraChina("consumers"), "stands for many"},
+		"a path":             {certtoken.Entra("contoso.com/v2"), "neither a GUID nor a domain"},
+		"dots":               {certtoken.Entra(".."), "neither a GUID nor a domain"},
+		"dots in a domain":   {certtoken.Entra("contoso..com"), "neither a GUID nor a domain"},
+		"escaped slash":      {certtoken.Entra("contoso.com%2f.."), "neither a GUID nor a domain"},
+		"query":              {certtoken.Entra("contoso.com?x=1"), "neither a GUID nor a domain"},
+		"a word":             {certtoken.Entra("contoso"), "neither a GUID nor a domain"},
+		"newline":            {certtoken.Entra("contoso.com\n"), "neither a GUID nor a domain"},
+		"GUID with braces":   {certtoken.Entra("{" + tenantID + "}"), "neither a GUID nor a domain"},
+		"a very long domain": {certtoken.Entra(strings.Repeat("a.", 200) + "com"), "neither a GUID nor a domain"},
+		"ADFS with path":     {certtoken.ADFS("fs.contoso.com/adfs"), "host name only"},
+		"ADFS without host":  {certtoken.ADFS(""), "host name only"},
+		"ADFS with user":     {certtoken.ADFS("user@fs.contoso.com"), "host name only"},
+		"no issuer":          {certtoken.Issuer("", "https://issuer.example/token"), "no issuer"},
+		"no URL":             {certtoken.Issuer(issuer, ""), "no token endpoint"},
+		"relative URL":       {certtoken.Issuer(issuer, "/token"), "no host"},
+		"not a URL":          {certtoken.Issuer(issuer, "https://issuer.example/%zz"), "not a URL"},
+		"http":               {certtoken.Issuer(issuer, "http://issuer.example/token"), "plain http"},
+		"http on loopback":   {certtoken.Issuer(issuer, "http://127.0.0.1:8080/token"), "WithLoopbackHTTP"},
+		"http elsewhere, allowed": {
+			certtoken.Issuer(issuer, "http://issuer.example/token", certtoken.WithLoopbackHTTP()),
+			"plain http",
+		},
+		"almost loopback": {
+			certtoken.Issuer(issuer, "http://127.0.0.1.example/token", certtoken.WithLoopbackHTTP()),
+			"plain http",
+		},
+		"ftp": {certtoken.Issuer(issuer, "ftp://issuer.example/token"), "not https"},
+		"user in URL": {
+			certtoken.Issuer(issuer, "https://user:hunter2@issuer.example/token"),
+			"user or password",
+		},
+		"fragment":               {certtoken.Issuer(issuer, "https://issuer.example/token#x"), "fragment"},
+		"algorithm":              {certtoken.Entra(tenantID, certtoken.WithAlgorithm("ES256")), "unknown algorithm"},
+		"lifetime":               {certtoken.Entra(tenantID, certtoken.WithLifetime(2*time.Hour)), "lifetime"},
+		"lifetime 0":             {certtoken.Entra(tenantID, certtoken.WithLifetime(0)), "lifetime"},
+		"audience":               {certtoken.Entra(tenantID, certtoken.WithAudience("")), "empty audience"},
+		"backdate":               {certtoken.Entra(tenantID, certtoken.WithBackdate(2*time.Hour)), "backdate"},
+		"negative backdate":      {certtoken.Entra(tenantID, certtoken.WithBackdate(-time.Second)), "negative"},
+		"RFC 8705 with Entra ID": {certtoken.Entra(tenantID, certtoken.WithTLSClientAuth()), "WithMTLSPoP"},
 	}
 	cert := goldenCert(t)
 	for name, c := range cases {
@@ -112,19 +121,66 @@ func TestAuthorityDialects(t *testing.T) {
 			typ: "JWT", alg: "RS256", x5t: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 		"issuer": {authority: certtoken.Issuer(issuer, endpoint),
 			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true, lifetime: time.Minute, back: 30 * time.Second},
-		"issuer, the older custom": {authority: certtoken.Issuer(issuer, endpoint, certtoken.WithAudience(endpoint), certtoken.WithAssertionType("JWT")),
-			url: endpoint, aud: endpoint, typ: "JWT", alg: "RS256", x5tS256: true, lifetime: time.Minute, back: 30 * time.Second},
+		"issuer, the older custom": {
+			authority: certtoken.Issuer(
+				issuer,
+				endpoint,
+				certtoken.WithAudience(endpoint),
+				certtoken.WithAssertionType("JWT"),
+			),
+			url:      endpoint,
+			aud:      endpoint,
+			typ:      "JWT",
+			alg:      "RS256",
+			x5tS256:  true,
+			lifetime: time.Minute,
+			back:     30 * time.Second,
+		},
 		"FAPI": {authority: certtoken.Issuer(issuer, endpoint, certtoken.WithFAPI()),
 			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "PS256", x5tS256: true, lifetime: time.Minute, back: 30 * time.Second},
-		"the article's": {authority: certtoken.Entra(tenantID, certtoken.WithAlgorithm(certtoken.RS512), certtoken.WithThumbprintHeader(certtoken.ThumbprintSHA1), certtoken.WithLifetime(30*time.Second)),
-			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "RS512", x5t: true, lifetime: 30 * time.Second, back: 2 * time.Minute},
-		"everything": {authority: certtoken.Entra(tenantID, certtoken.WithThumbprintHeader(certtoken.ThumbprintBoth), certtoken.WithKeyID("k"), certtoken.WithX5C()),
-			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "PS256", x5t: true, x5tS256: true, kid: true, x5c: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
+		"the article's": {
+			authority: certtoken.Entra(
+				tenantID,
+				certtoken.WithAlgorithm(certtoken.RS512),
+				certtoken.WithThumbprintHeader(certtoken.ThumbprintSHA1),
+				certtoken.WithLifetime(30*time.Second),
+			),
+			url:      tokenURL,
+			aud:      tokenURL,
+			typ:      "JWT",
+			alg:      "RS512",
+			x5t:      true,
+			lifetime: 30 * time.Second,
+			back:     2 * time.Minute,
+		},
+		"everything": {
+			authority: certtoken.Entra(
+				tenantID,
+				certtoken.WithThumbprintHeader(certtoken.ThumbprintBoth),
+				certtoken.WithKeyID("k"),
+				certtoken.WithX5C(),
+			),
+			url:      tokenURL,
+			aud:      tokenURL,
+			typ:      "JWT",
+			alg:      "PS256",
+			x5t:      true,
+			x5tS256:  true,
+			kid:      true,
+			x5c:      true,
+			lifetime: 5 * time.Minute,
+			back:     2 * time.Minute,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var wire recorder
-			client, err := certtoken.NewClient(c.authority, clientID, certtokentest.NewCertificate(t), certtoken.WithHTTPClient(&http.Client{Transport: &wire}))
+			client, err := certtoken.NewClient(
+				c.authority,
+				clientID,
+				certtokentest.NewCertificate(t),
+				certtoken.WithHTTPClient(&http.Client{Transport: &wire}),
+			)
 			require.NoError(t, err)
 			_, err = client.Token(t.Context(), "https://management.azure.com/.default")
 			require.ErrorContains(t, err, "invalid_client")
@@ -180,7 +236,13 @@ func TestTokenRequestForm(t *testing.T) {
 	srv := certtokentest.New()
 	cert := certtokentest.NewCertificate(t)
 	srv.Register(clientID, cert.Leaf)
-	client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, cert, certtoken.WithHTTPClient(srv.Client()), certtoken.WithUserAgent("billing/1.4"))
+	client, err := certtoken.NewClient(
+		certtoken.Entra(tenantID),
+		clientID,
+		cert,
+		certtoken.WithHTTPClient(srv.Client()),
+		certtoken.WithUserAgent("billing/1.4"),
+	)
 	require.NoError(t, err)
 	_, err = client.Token(t.Context(), "https://management.azure.com/.default")
 	require.NoError(t, err)
@@ -201,9 +263,20 @@ func TestTokenRequestForm(t *testing.T) {
 }
 
 func TestNewClientReportsEverythingAtOnce(t *testing.T) {
-	_, err := certtoken.NewClient(certtoken.Entra("common", certtoken.WithAlgorithm("HS256")), "", nil,
-		certtoken.WithCacheLimit(0), certtoken.WithHTTPClient(nil), certtoken.WithTenants("no/tenant"),
-		certtoken.WithKeepWarm("bad\"scope"), certtoken.WithStore(nil), certtoken.WithLogger(nil), certtoken.WithUserAgent("a\nb"))
+	_, err := certtoken.NewClient(
+		certtoken.Entra("common", certtoken.WithAlgorithm("HS256")),
+		"",
+		nil,
+		certtoken.WithCacheLimit(0),
+		certtoken.WithHTTPClient(nil),
+		certtoken.WithTenants("no/tenant"),
+		certtoken.WithKeepWarm(
+			"bad\"scope",
+		),
+		certtoken.WithStore(nil),
+		certtoken.WithLogger(nil),
+		certtoken.WithUserAgent("a\nb"),
+	)
 	for _, want := range []string{"stands for many", "HS256", "client id", "certificate source", "WithCacheLimit", "WithHTTPClient", "no/tenant", "RFC 6749", "WithStore", "WithLogger", "WithUserAgent"} {
 		assert.ErrorContains(t, err, want)
 	}

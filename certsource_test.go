@@ -48,18 +48,42 @@ func TestNewCertificate(t *testing.T) {
 		is     error
 		says   string
 	}{
-		"good":                 {signer: key, leaf: leaf},
-		"good with chain":      {signer: key, leaf: leaf, chain: []*x509.Certificate{leafOf(t, newKey(t), time.Now(), time.Hour)}},
-		"opaque signer":        {signer: opaque{key}, leaf: leaf},
-		"expired is accepted":  {signer: key, leaf: leafOf(t, key, time.Now().Add(-2*time.Hour), time.Hour)},
-		"no leaf":              {signer: key, is: certtoken.ErrNoCertificate},
-		"no signer":            {leaf: leaf, is: certtoken.ErrNoPrivateKey},
-		"a nil key":            {signer: (*rsa.PrivateKey)(nil), leaf: leaf, is: certtoken.ErrNoPrivateKey},
-		"a nil issuer":         {signer: key, leaf: leaf, chain: []*x509.Certificate{nil}, says: "nil certificate in Chain"},
-		"another's key":        {signer: newKey(t), leaf: leaf, is: certtoken.ErrKeyMismatch, says: "SHA-256"},
-		"EC":                   {signer: ec, leaf: leafOf(t, ec, time.Now(), time.Hour), is: certtoken.ErrNotRSA, says: "ecdsa"},
-		"Ed25519":              {signer: ed, leaf: leafOf(t, ed, time.Now(), time.Hour), is: certtoken.ErrNotRSA, says: "ed25519"},
-		"1024 bits":            {signer: short, leaf: leafOf(t, short, time.Now(), time.Hour), is: certtoken.ErrKeySize, says: "1024 bits"},
+		"good": {signer: key, leaf: leaf},
+		"good with chain": {
+			signer: key,
+			leaf:   leaf,
+			chain:  []*x509.Certificate{leafOf(t, newKey(t), time.Now(), time.Hour)},
+		},
+		"opaque signer":       {signer: opaque{key}, leaf: leaf},
+		"expired is accepted": {signer: key, leaf: leafOf(t, key, time.Now().Add(-2*time.Hour), time.Hour)},
+		"no leaf":             {signer: key, is: certtoken.ErrNoCertificate},
+		"no signer":           {leaf: leaf, is: certtoken.ErrNoPrivateKey},
+		"a nil key":           {signer: (*rsa.PrivateKey)(nil), leaf: leaf, is: certtoken.ErrNoPrivateKey},
+		"a nil issuer": {
+			signer: key,
+			leaf:   leaf,
+			chain:  []*x509.Certificate{nil},
+			says:   "nil certificate in Chain",
+		},
+		"another's key": {signer: newKey(t), leaf: leaf, is: certtoken.ErrKeyMismatch, says: "SHA-256"},
+		"EC": {
+			signer: ec,
+			leaf:   leafOf(t, ec, time.Now(), time.Hour),
+			is:     certtoken.ErrNotRSA,
+			says:   "ecdsa",
+		},
+		"Ed25519": {
+			signer: ed,
+			leaf:   leafOf(t, ed, time.Now(), time.Hour),
+			is:     certtoken.ErrNotRSA,
+			says:   "ed25519",
+		},
+		"1024 bits": {
+			signer: short,
+			leaf:   leafOf(t, short, time.Now(), time.Hour),
+			is:     certtoken.ErrKeySize,
+			says:   "1024 bits",
+		},
 		"RSA signer, EC leaf":  {signer: key, leaf: leafOf(t, ec, time.Now(), time.Hour), is: certtoken.ErrKeyMismatch},
 		"a signer without key": {signer: wrongSigner{}, leaf: leaf, is: certtoken.ErrNotRSA},
 	}
@@ -133,23 +157,62 @@ func TestParseCertificate(t *testing.T) {
 	}{
 		"PEM":                     {data: append(certPEM(leaf, ca.Leaf), keyPEM(t, cert)...), format: "PEM"},
 		"PEM, key first, CA next": {data: append(keyPEM(t, cert), certPEM(ca.Leaf, leaf)...), format: "PEM"},
-		"PEM in two files":        {data: certPEM(leaf, ca.Leaf), opts: []certtoken.CertOption{certtoken.WithKeyFile(keyFile)}, format: "PEM"},
-		"PFX of today":            {data: pfx(pkcs12.Modern, "correct horse"), opts: []certtoken.CertOption{password}, format: "PFX"},
-		"PFX of old":              {data: pfx(pkcs12.LegacyDES, "correct horse"), opts: []certtoken.CertOption{password}, format: "PFX"},
-		"Key Vault's":             {data: []byte(base64.StdEncoding.EncodeToString(pfx(pkcs12.Modern, ""))), format: "PFX"},
-		"a password not needed":   {data: append(certPEM(leaf, ca.Leaf), keyPEM(t, cert)...), opts: []certtoken.CertOption{password}, format: "PEM"},
+		"PEM in two files": {
+			data:   certPEM(leaf, ca.Leaf),
+			opts:   []certtoken.CertOption{certtoken.WithKeyFile(keyFile)},
+			format: "PEM",
+		},
+		"PFX of today": {
+			data:   pfx(pkcs12.Modern, "correct horse"),
+			opts:   []certtoken.CertOption{password},
+			format: "PFX",
+		},
+		"PFX of old": {
+			data:   pfx(pkcs12.LegacyDES, "correct horse"),
+			opts:   []certtoken.CertOption{password},
+			format: "PFX",
+		},
+		"Key Vault's": {
+			data:   []byte(base64.StdEncoding.EncodeToString(pfx(pkcs12.Modern, ""))),
+			format: "PFX",
+		},
+		"a password not needed": {
+			data:   append(certPEM(leaf, ca.Leaf), keyPEM(t, cert)...),
+			opts:   []certtoken.CertOption{password},
+			format: "PEM",
+		},
 
-		"wrong password":   {data: pfx(pkcs12.Modern, "correct horse"), opts: []certtoken.CertOption{certtoken.WithPassword("hunter2")}, is: certtoken.ErrWrongPassword},
-		"a line too much":  {data: pfx(pkcs12.Modern, "correct horse"), opts: []certtoken.CertOption{certtoken.WithPassword("correct horse\n")}, is: certtoken.ErrWrongPassword},
-		"no password":      {data: pfx(pkcs12.Modern, "correct horse"), is: certtoken.ErrPasswordRequired},
-		"truncated PFX":    {data: pfx(pkcs12.Modern, "correct horse")[:900], opts: []certtoken.CertOption{password}, is: certtoken.ErrFormat},
+		"wrong password": {
+			data: pfx(pkcs12.Modern, "correct horse"),
+			opts: []certtoken.CertOption{certtoken.WithPassword("hunter2")},
+			is:   certtoken.ErrWrongPassword,
+		},
+		"a line too much": {
+			data: pfx(pkcs12.Modern, "correct horse"),
+			opts: []certtoken.CertOption{certtoken.WithPassword("correct horse\n")},
+			is:   certtoken.ErrWrongPassword,
+		},
+		"no password": {data: pfx(pkcs12.Modern, "correct horse"), is: certtoken.ErrPasswordRequired},
+		"truncated PFX": {
+			data: pfx(pkcs12.Modern, "correct horse")[:900],
+			opts: []certtoken.CertOption{password},
+			is:   certtoken.ErrFormat,
+		},
 		"certificate only": {data: certPEM(leaf), is: certtoken.ErrNoPrivateKey},
 		"key only":         {data: keyPEM(t, cert), is: certtoken.ErrNoCertificate},
 		"mismatched pair":  {data: append(certPEM(ca.Leaf), keyPEM(t, cert)...), is: certtoken.ErrKeyMismatch},
 		"nothing":          {is: certtoken.ErrFormat},
 		"HTML":             {data: []byte("<!DOCTYPE html><html><body>Sign in</body></html>"), is: certtoken.ErrFormat},
-		"thumbprint":       {data: append(certPEM(leaf), keyPEM(t, cert)...), opts: []certtoken.CertOption{certtoken.WithThumbprint(strings.Repeat("00", 20))}, is: certtoken.ErrNoCertificate},
-		"no such key file": {data: certPEM(leaf), opts: []certtoken.CertOption{certtoken.WithKeyFile("no-such-file")}, is: os.ErrNotExist},
+		"thumbprint": {
+			data: append(certPEM(leaf), keyPEM(t, cert)...),
+			opts: []certtoken.CertOption{certtoken.WithThumbprint(strings.Repeat("00", 20))},
+			is:   certtoken.ErrNoCertificate,
+		},
+		"no such key file": {
+			data: certPEM(leaf),
+			opts: []certtoken.CertOption{certtoken.WithKeyFile("no-such-file")},
+			is:   os.ErrNotExist,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -231,7 +294,10 @@ func TestCertificatePrintsNoKey(t *testing.T) {
 
 func TestCertSources(t *testing.T) {
 	t.Run("Certificate", func(t *testing.T) {
-		certtokentest.TestCertSource(t, func(t *testing.T) certtoken.CertSource { return certtokentest.NewCertificate(t) })
+		certtokentest.TestCertSource(
+			t,
+			func(t *testing.T) certtoken.CertSource { return certtokentest.NewCertificate(t) },
+		)
 	})
 	t.Run("CertSourceFunc", func(t *testing.T) {
 		certtokentest.TestCertSource(t, func(t *testing.T) certtoken.CertSource {
@@ -259,7 +325,9 @@ func TestNewestValid(t *testing.T) {
 	recent := certOf(t, newKey(t), now.Add(-time.Hour), 240*time.Hour)
 	future := certOf(t, newKey(t), now.Add(time.Hour), 240*time.Hour)
 	expired := certOf(t, newKey(t), now.Add(-time.Minute), time.Second)
-	broken := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, errors.New("vault is sealed") })
+	broken := certtoken.CertSourceFunc(
+		func(context.Context) (*certtoken.Certificate, error) { return nil, errors.New("vault is sealed") },
+	)
 
 	cases := map[string]struct {
 		sources []certtoken.CertSource
@@ -295,7 +363,12 @@ func TestNewestValidInAClient(t *testing.T) {
 	recent := certOf(t, newKey(t), now.Add(-time.Hour), 240*time.Hour)
 	srv := certtokentest.New()
 	srv.Register(clientID, old.Leaf)
-	client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, certtoken.NewestValid(old, recent), certtoken.WithHTTPClient(srv.Client()))
+	client, err := certtoken.NewClient(
+		certtoken.Entra(tenantID),
+		clientID,
+		certtoken.NewestValid(old, recent),
+		certtoken.WithHTTPClient(srv.Client()),
+	)
 	require.NoError(t, err)
 
 	_, err = client.Token(t.Context(), "https://graph.microsoft.com/.default")

@@ -55,7 +55,11 @@ func newRigOf(t testing.TB, server *certtokentest.Server, source certtoken.CertS
 	if server == nil {
 		server = certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(time.Hour))
 	}
-	r := &rig{server: server, cert: certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), misses: make(map[string]int)}
+	r := &rig{
+		server: server,
+		cert:   certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
+		misses: make(map[string]int),
+	}
 	server.Register(appID, r.cert.Leaf)
 	if source == nil {
 		source = r.cert
@@ -122,10 +126,17 @@ func (s *stub) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	n := s.requests.Add(1)
 	token := fmt.Sprintf("%0*d", max(s.size, 8), n)
-	body := fmt.Sprintf(`{"access_token":%q,"token_type":"Bearer","expires_in":%d,"ext_expires_in":%d}`, token, s.life, s.life)
+	body := fmt.Sprintf(
+		`{"access_token":%q,"token_type":"Bearer","expires_in":%d,"ext_expires_in":%d}`,
+		token,
+		s.life,
+		s.life,
+	)
 	return &http.Response{
 		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: req,
+		Header: http.Header{
+			"Content-Type": {"application/json"},
+		}, Body: io.NopCloser(strings.NewReader(body)), Request: req,
 	}, nil
 }
 
@@ -173,7 +184,11 @@ func TestTokenSaysWhatWasGranted(t *testing.T) {
 }
 
 func TestGrantedScopesMayBeFewer(t *testing.T) {
-	server := certtokentest.New(certtokentest.WithIssuer("https://as.example.com"), certtokentest.WithOpaqueTokens(), certtokentest.WithGrantedScope("read"))
+	server := certtokentest.New(
+		certtokentest.WithIssuer("https://as.example.com"),
+		certtokentest.WithOpaqueTokens(),
+		certtokentest.WithGrantedScope("read"),
+	)
 	r := newRigOf(t, server, nil)
 	tok := r.token(t, "read", "write")
 	assert.Equal(t, []string{"read"}, tok.Scopes())
@@ -206,7 +221,11 @@ func TestScopesInAnyOrderAreOneToken(t *testing.T) {
 
 func TestManyScopesInOneRequest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		server := certtokentest.New(certtokentest.WithIssuer("https://as.example.com"), certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(time.Hour))
+		server := certtokentest.New(
+			certtokentest.WithIssuer("https://as.example.com"),
+			certtokentest.WithOpaqueTokens(),
+			certtokentest.WithTokenLifetime(time.Hour),
+		)
 		r := newRigOf(t, server, nil)
 		var scopes []string
 		for i := range 40 {
@@ -413,7 +432,10 @@ func TestClaimsAreMergedWithCapabilities(t *testing.T) {
 		"its own capability": {`{"access_token":{"xms_cc":{"values":["cp1"]}}}`, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Claims: c.claims, Fresh: true})
+			_, err := r.client.Acquire(
+				t.Context(),
+				certtoken.Request{Scopes: []string{graph}, Claims: c.claims, Fresh: true},
+			)
 			require.NoError(t, err)
 			sent := r.server.LastRequest().Form.Get("claims")
 			assert.JSONEq(t, c.want, sent)
@@ -493,7 +515,10 @@ func TestMinValidityThatMakesNoSense(t *testing.T) {
 		r := newRig(t)
 		old := r.token(t, graph)
 		time.Sleep(2 * time.Hour)
-		tok, err := r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, MinValidity: -3 * time.Hour})
+		tok, err := r.client.Acquire(
+			t.Context(),
+			certtoken.Request{Scopes: []string{graph}, MinValidity: -3 * time.Hour},
+		)
 		if err == nil {
 			assert.NotSame(t, old, tok, "a token that is over was handed out")
 		}
@@ -802,8 +827,18 @@ func (l *labelled) RoundTrip(req *http.Request) (*http.Response, error) {
 	if rand.IntN(2) == 0 {
 		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond)
 	}
-	body := fmt.Sprintf(`{"access_token":"%d|%s|%s","token_type":"Bearer","expires_in":10}`, l.granted.Add(1), req.URL.Path, req.PostForm.Get("scope"))
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+	body := fmt.Sprintf(
+		`{"access_token":"%d|%s|%s","token_type":"Bearer","expires_in":10}`,
+		l.granted.Add(1),
+		req.URL.Path,
+		req.PostForm.Get("scope"),
+	)
+	return &http.Response{
+		StatusCode: http.StatusOK,
+		Header:     http.Header{},
+		Body:       io.NopCloser(strings.NewReader(body)),
+		Request:    req,
+	}, nil
 }
 
 // Many callers do everything at once in a cache that is too small for them:
@@ -811,7 +846,13 @@ func (l *labelled) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestEverythingAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		endpoint := new(labelled)
-		client := newStubClient(t, endpoint, certtoken.WithTenants("*"), certtoken.WithCacheLimit(12), certtoken.WithKeepWarm(scopeOf(0)))
+		client := newStubClient(
+			t,
+			endpoint,
+			certtoken.WithTenants("*"),
+			certtoken.WithCacheLimit(12),
+			certtoken.WithKeepWarm(scopeOf(0)),
+		)
 		check := func(tok *certtoken.Token, err error, tenant, scope string) {
 			if !assert.NoError(t, err) {
 				return
@@ -832,10 +873,16 @@ func TestEverythingAtOnce(t *testing.T) {
 						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
 						check(tok, err, tenant, scope)
 					case 1:
-						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Claims: fmt.Sprintf(`{"n":%d}`, rand.IntN(3))})
+						tok, err := client.Acquire(
+							t.Context(),
+							certtoken.Request{Scopes: []string{scope}, Claims: fmt.Sprintf(`{"n":%d}`, rand.IntN(3))},
+						)
 						check(tok, err, tenant, scope)
 					case 2:
-						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, MinValidity: time.Second})
+						tok, err := client.Acquire(
+							t.Context(),
+							certtoken.Request{Scopes: []string{scope}, MinValidity: time.Second},
+						)
 						check(tok, err, tenant, scope)
 					case 3:
 						ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -845,7 +892,10 @@ func TestEverythingAtOnce(t *testing.T) {
 						cancel()
 					case 4, 5, 6, 7:
 						tenant = fmt.Sprintf("tenant-%d.com", rand.IntN(8))
-						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Tenant: tenant})
+						tok, err := client.Acquire(
+							t.Context(),
+							certtoken.Request{Scopes: []string{scope}, Tenant: tenant},
+						)
 						check(tok, err, tenant, scope)
 					case 8, 9, 10:
 						if sources[scope] == nil {

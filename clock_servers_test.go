@@ -120,7 +120,13 @@ func TestClockSkewAtStrictServers(t *testing.T) {
 						token, err := client.Token(t.Context(), "a")
 						require.NoError(t, err)
 						assert.LessOrEqual(t, srv.requests, 2)
-						assert.InDelta(t, time.Hour.Seconds(), time.Until(token.ExpiresAt()).Seconds(), 15, "its life is by our clock")
+						assert.InDelta(
+							t,
+							time.Hour.Seconds(),
+							time.Until(token.ExpiresAt()).Seconds(),
+							15,
+							"its life is by our clock",
+						)
 
 						before := srv.requests
 						_, err = client.Token(t.Context(), "b")
@@ -156,7 +162,12 @@ func TestClockIsNotCorrectedElsewhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				srv := &strictServer{ahead: c.ahead, newest: -time.Hour, status: c.status, body: c.body} // refuses everything
+				srv := &strictServer{
+					ahead:  c.ahead,
+					newest: -time.Hour,
+					status: c.status,
+					body:   c.body,
+				} // refuses everything
 				client, err := certtoken.NewClient(someIssuer, clientID, cert,
 					certtoken.WithHTTPClient(&http.Client{Transport: srv}))
 				require.NoError(t, err)

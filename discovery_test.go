@@ -68,36 +68,94 @@ func TestDiscoverPins(t *testing.T) {
 		server metadataServer
 		says   string // "" is an authority
 	}{
-		"RFC 8414":             {server: metadataServer{oauth: good}},
-		"OpenID":               {server: metadataServer{openid: good}},
-		"second place helps":   {server: metadataServer{oauth: `<html>`, openid: good}},
-		"redirect in the host": {server: metadataServer{oauth: "->https://as.example.com/meta", "https://as.example.com/meta": good}},
-		"nothing":              {server: metadataServer{}, says: "404"},
-		"another issuer":       {server: metadataServer{oauth: strings.Replace(good, "/one", "/two", 1)}, says: "of issuer"},
-		"a slash more":         {server: metadataServer{oauth: strings.Replace(good, "/one", "/one/", 1)}, says: "of issuer"},
-		"no issuer":            {server: metadataServer{oauth: `{"token_endpoint":"https://tokens.example.net/t"}`}, says: "of issuer"},
-		"no endpoint":          {server: metadataServer{oauth: `{"issuer":"https://as.example.com/one"}`}, says: "no token endpoint"},
-		"http endpoint":        {server: metadataServer{oauth: strings.Replace(good, "https://tokens", "http://tokens", 1)}, says: "plain http"},
-		"http alias":           {server: metadataServer{oauth: strings.Replace(good, "}", `,"mtls_endpoint_aliases":{"token_endpoint":"http://x.example/"}}`, 1)}, says: "plain http"},
-		"redirect elsewhere":   {server: metadataServer{oauth: "->https://evil.example/meta", "https://evil.example/meta": good}, says: "evil.example"},
-		"redirect to http":     {server: metadataServer{oauth: "->http://as.example.com/meta", "http://as.example.com/meta": good}, says: "redirects"},
+		"RFC 8414":           {server: metadataServer{oauth: good}},
+		"OpenID":             {server: metadataServer{openid: good}},
+		"second place helps": {server: metadataServer{oauth: `<html>`, openid: good}},
+		"redirect in the host": {
+			server: metadataServer{oauth: "->https://as.example.com/meta", "https://as.example.com/meta": good},
+		},
+		"nothing": {server: metadataServer{}, says: "404"},
+		"another issuer": {
+			server: metadataServer{oauth: strings.Replace(good, "/one", "/two", 1)},
+			says:   "of issuer",
+		},
+		"a slash more": {
+			server: metadataServer{oauth: strings.Replace(good, "/one", "/one/", 1)},
+			says:   "of issuer",
+		},
+		"no issuer": {
+			server: metadataServer{oauth: `{"token_endpoint":"https://tokens.example.net/t"}`},
+			says:   "of issuer",
+		},
+		"no endpoint": {
+			server: metadataServer{oauth: `{"issuer":"https://as.example.com/one"}`},
+			says:   "no token endpoint",
+		},
+		"http endpoint": {
+			server: metadataServer{oauth: strings.Replace(good, "https://tokens", "http://tokens", 1)},
+			says:   "plain http",
+		},
+		"http alias": {
+			server: metadataServer{
+				oauth: strings.Replace(
+					good,
+					"}",
+					`,"mtls_endpoint_aliases":{"token_endpoint":"http://x.example/"}}`,
+					1,
+				),
+			},
+			says: "plain http",
+		},
+		"redirect elsewhere": {
+			server: metadataServer{oauth: "->https://evil.example/meta", "https://evil.example/meta": good},
+			says:   "evil.example",
+		},
+		"redirect to http": {
+			server: metadataServer{oauth: "->http://as.example.com/meta", "http://as.example.com/meta": good},
+			says:   "redirects",
+		},
 		"redirect in a circle": {server: metadataServer{oauth: "->" + oauth}, says: "too often"},
 		"too large":            {server: metadataServer{oauth: strings.Repeat(" ", 2<<20) + good}, says: "larger"},
 		"no JSON":              {server: metadataServer{oauth: "hello"}, says: "not metadata"},
 		"a list":               {server: metadataServer{oauth: "[]"}, says: "not metadata"},
-		"our method":           {server: metadataServer{oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["none","private_key_jwt"]}`, 1)}},
+		"our method": {
+			server: metadataServer{
+				oauth: strings.Replace(
+					good,
+					"}",
+					`,"token_endpoint_auth_methods_supported":["none","private_key_jwt"]}`,
+					1,
+				),
+			},
+		},
 		"no method of ours": {
-			server: metadataServer{oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]}`, 1)},
-			says:   "takes clients by client_secret_basic, client_secret_post, and not by private_key_jwt",
+			server: metadataServer{
+				oauth: strings.Replace(
+					good,
+					"}",
+					`,"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]}`,
+					1,
+				),
+			},
+			says: "takes clients by client_secret_basic, client_secret_post, and not by private_key_jwt",
 		},
 		"not by TLS": {
-			server: metadataServer{oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["private_key_jwt"]}`, 1)},
-			opts:   []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
-			says:   "takes clients by private_key_jwt, and not by tls_client_auth",
+			server: metadataServer{
+				oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["private_key_jwt"]}`, 1),
+			},
+			opts: []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
+			says: "takes clients by private_key_jwt, and not by tls_client_auth",
 		},
 		"by TLS": {
-			server: metadataServer{oauth: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["self_signed_tls_client_auth"]}`, 1)},
-			opts:   []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
+			server: metadataServer{
+				oauth: strings.Replace(
+					good,
+					"}",
+					`,"token_endpoint_auth_methods_supported":["self_signed_tls_client_auth"]}`,
+					1,
+				),
+			},
+			opts: []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
 		},
 		"http issuer":         {issuer: "http://as.example.com", says: "plain http"},
 		"no issuer given":     {issuer: "-", says: "no host"},
@@ -128,10 +186,17 @@ func TestDiscoverAlgorithm(t *testing.T) {
 	for names, want := range map[string]string{`["RS256","PS256"]`: "RS256", `["ES256","PS256"]`: "PS256", `["ES256"]`: "RS256", `[]`: "RS256", `null`: "RS256"} {
 		server := certtokentest.New(certtokentest.WithIssuer("https://as.example.com"))
 		place := metadataServer{"https://as.example.com/.well-known/openid-configuration": fmt.Sprintf(
-			`{"issuer":"https://as.example.com","token_endpoint":"https://as.example.com/token","token_endpoint_auth_signing_alg_values_supported":%s}`, names)}
+			`{"issuer":"https://as.example.com","token_endpoint":"https://as.example.com/token","token_endpoint_auth_signing_alg_values_supported":%s}`,
+			names,
+		)}
 		authority, err := certtoken.Discover(t.Context(), "https://as.example.com", &http.Client{Transport: place})
 		require.NoError(t, err)
-		client, err := certtoken.NewClient(authority, appID, certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), certtoken.WithHTTPClient(server.Client()))
+		client, err := certtoken.NewClient(
+			authority,
+			appID,
+			certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
+			certtoken.WithHTTPClient(server.Client()),
+		)
 		require.NoError(t, err)
 		_, _ = client.Token(t.Context(), "read")
 		assert.Equal(t, want, server.LastRequest().AssertionHeader["alg"], names)
@@ -175,14 +240,20 @@ func TestEntraEndpoints(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var asked string
 			var audience any
-			client, err := certtoken.NewClient(c.authority, appID, certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
-				certtoken.WithHTTPClient(&http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
-					asked = req.URL.String()
-					server := certtokentest.New()
-					resp, err := server.Transport().RoundTrip(req) // refuses the client
-					audience = server.LastRequest().AssertionClaims["aud"]
-					return resp, err
-				})}))
+			client, err := certtoken.NewClient(
+				c.authority,
+				appID,
+				certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
+				certtoken.WithHTTPClient(
+					&http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+						asked = req.URL.String()
+						server := certtokentest.New()
+						resp, err := server.Transport().RoundTrip(req) // refuses the client
+						audience = server.LastRequest().AssertionClaims["aud"]
+						return resp, err
+					})},
+				),
+			)
 			require.NoError(t, err)
 			defer client.Close()
 			_, err = client.Token(t.Context(), graph)
@@ -234,7 +305,12 @@ func TestAuthorityOptionsThatMakeNoSense(t *testing.T) {
 func TestParameters(t *testing.T) {
 	server := certtokentest.New(certtokentest.WithOpaqueTokens())
 	base := certtoken.WithParameter("resource", "https://api.example/ ü")
-	authority := certtoken.Entra("contoso.onmicrosoft.com", base, certtoken.WithQuery("dc", "x"), certtoken.WithParameter("audience", "b"))
+	authority := certtoken.Entra(
+		"contoso.onmicrosoft.com",
+		base,
+		certtoken.WithQuery("dc", "x"),
+		certtoken.WithParameter("audience", "b"),
+	)
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	server.Register(appID, cert.Leaf)
 	var query string

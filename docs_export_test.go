@@ -37,5 +37,12 @@ func Refusals() (entra, oauth []Refusal) {
 }
 
 func refusal(a advice.Entry) Refusal {
-	return Refusal{Advice: a.Advice, User: a.User, TLS: a.TLS, Others: a.Others, Certificate: a.Certificate, Temporary: a.Temporary}
+	return Refusal{
+		Advice:      a.Advice,
+		User:        a.User,
+		TLS:         a.TLS,
+		Others:      a.Others,
+		Certificate: a.Certificate,
+		Temporary:   a.Temporary,
+	}
 }

@@ -47,7 +47,10 @@ func TestClientFromEnvironment(t *testing.T) {
 	data, err = selfsigned.EncodePFX(cert, "the password", selfsigned.PFXModern)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(locked, data, 0o600))
-	require.NoError(t, os.WriteFile(token, []byte(idp.Assertion(pod, certtokentest.ExchangeAudience, time.Hour)), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(token, []byte(idp.Assertion(pod, certtokentest.ExchangeAudience, time.Hour)), 0o600),
+	)
 
 	cases := map[string]struct {
 		env       map[string]string
@@ -74,22 +77,37 @@ func TestClientFromEnvironment(t *testing.T) {
 			env: map[string]string{"FEDERATED_TOKEN_FILE": token, "CLIENT_CERTIFICATE_PATH": plain},
 		},
 		"public cloud": {
-			env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.com/"},
+			env: map[string]string{
+				"CLIENT_CERTIFICATE_PATH": plain,
+				"AUTHORITY_HOST":          "https://login.microsoftonline.com/",
+			},
 		},
 		"government": {
-			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.microsoftonline.us"},
+			env: map[string]string{
+				"CLIENT_CERTIFICATE_PATH": plain,
+				"AUTHORITY_HOST":          "https://login.microsoftonline.us",
+			},
 			host: "login.microsoftonline.us",
 		},
 		"China": {
-			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "login.partner.microsoftonline.cn"},
+			env: map[string]string{
+				"CLIENT_CERTIFICATE_PATH": plain,
+				"AUTHORITY_HOST":          "login.partner.microsoftonline.cn",
+			},
 			host: "login.partner.microsoftonline.cn",
 		},
 		"China's older name": {
-			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.chinacloudapi.cn/"},
+			env: map[string]string{
+				"CLIENT_CERTIFICATE_PATH": plain,
+				"AUTHORITY_HOST":          "https://login.chinacloudapi.cn/",
+			},
 			host: "login.chinacloudapi.cn", check: "https://microsoftgraph.chinacloudapi.cn/.default",
 		},
 		"US Government's other name": {
-			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.usgovcloudapi.net/"},
+			env: map[string]string{
+				"CLIENT_CERTIFICATE_PATH": plain,
+				"AUTHORITY_HOST":          "https://login.usgovcloudapi.net/",
+			},
 			host: "login.usgovcloudapi.net", check: "https://graph.microsoft.us/.default",
 		},
 		"the public cloud's other name": {
@@ -97,15 +115,24 @@ func TestClientFromEnvironment(t *testing.T) {
 			host: "login.windows.net", check: "https://graph.microsoft.com/.default",
 		},
 		"Bleu": {
-			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.sovcloud-identity.fr"},
+			env: map[string]string{
+				"CLIENT_CERTIFICATE_PATH": plain,
+				"AUTHORITY_HOST":          "https://login.sovcloud-identity.fr",
+			},
 			host: "login.sovcloud-identity.fr",
 		},
 		"Delos": {
-			env:  map[string]string{"FEDERATED_TOKEN_FILE": token, "AUTHORITY_HOST": "https://login.sovcloud-identity.de"},
+			env: map[string]string{
+				"FEDERATED_TOKEN_FILE": token,
+				"AUTHORITY_HOST":       "https://login.sovcloud-identity.de",
+			},
 			host: "login.sovcloud-identity.de", federated: true,
 		},
 		"GovSG": {
-			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://login.sovcloud-identity.sg"},
+			env: map[string]string{
+				"CLIENT_CERTIFICATE_PATH": plain,
+				"AUTHORITY_HOST":          "https://login.sovcloud-identity.sg",
+			},
 			host: "login.sovcloud-identity.sg",
 		},
 		"a region": {
@@ -123,7 +150,10 @@ func TestClientFromEnvironment(t *testing.T) {
 			env: map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "KUBERNETES_SNI_NAME": "x"},
 		},
 		"another": {
-			env:  map[string]string{"CLIENT_CERTIFICATE_PATH": plain, "AUTHORITY_HOST": "https://Login.Private.Example/"},
+			env: map[string]string{
+				"CLIENT_CERTIFICATE_PATH": plain,
+				"AUTHORITY_HOST":          "https://Login.Private.Example/",
+			},
 			host: "login.private.example",
 		},
 	}
@@ -302,7 +332,10 @@ func TestKubernetesTokenProxy(t *testing.T) {
 	defer proxy.Close()
 	folder := t.TempDir()
 	token, ca := filepath.Join(folder, "token"), filepath.Join(folder, "ca.crt")
-	require.NoError(t, os.WriteFile(token, []byte(idp.Assertion(pod, certtokentest.ExchangeAudience, time.Hour)), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(token, []byte(idp.Assertion(pod, certtokentest.ExchangeAudience, time.Hour)), 0o600),
+	)
 	require.NoError(t, os.WriteFile(ca, certPEM(proxy.Certificate()), 0o600))
 	env := map[string]string{
 		"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "FEDERATED_TOKEN_FILE": token,

@@ -26,7 +26,10 @@ func TestParseTokenError(t *testing.T) {
 	const entra = `{"error":"invalid_client","error_description":"AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1",` +
 		`"error_codes":[700027],"timestamp":"2026-01-01 00:00:00Z","trace_id":"t-1","correlation_id":"c-1","error_uri":"https://login.microsoftonline.com/error?code=700027","suberror":"s-1","claims":"{\"access_token\":{}}"}`
 	response := func(status int, header ...string) *http.Response {
-		r := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+		r := &http.Response{
+			StatusCode: status,
+			Header:     http.Header{"Content-Type": {"application/json; charset=utf-8"}},
+		}
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
 		}
@@ -38,7 +41,12 @@ func TestParseTokenError(t *testing.T) {
 		e := refusalOf(endpoint, response(401, "Date", "Mon, 23 Nov 2026 10:00:00 GMT"), []byte(entra), nil, "sent")
 		assert.Equal(t, 401, e.StatusCode)
 		assert.Equal(t, "invalid_client", e.Code)
-		assert.Equal(t, `AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1`, e.Description, "control characters are escaped")
+		assert.Equal(
+			t,
+			`AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1`,
+			e.Description,
+			"control characters are escaped",
+		)
 		assert.Equal(t, []int{700027}, e.AADSTS)
 		assert.Equal(t, "t-1", e.TraceID)
 		assert.Equal(t, "c-1", e.CorrelationID)
@@ -56,12 +64,24 @@ func TestParseTokenError(t *testing.T) {
 		assert.NotContains(t, text, "\n")
 	})
 	t.Run("codes only in the text", func(t *testing.T) {
-		e := refusalOf(endpoint, response(400), []byte(`{"error":"invalid_client","error_description":"AADSTS700024: clock"}`), nil, "")
+		e := refusalOf(
+			endpoint,
+			response(400),
+			[]byte(`{"error":"invalid_client","error_description":"AADSTS700024: clock"}`),
+			nil,
+			"",
+		)
 		assert.Equal(t, []int{700024}, e.AADSTS)
 		assert.True(t, e.blamesClock())
 	})
 	t.Run("a proxy's page", func(t *testing.T) {
-		e := refusalOf(endpoint, response(502, "Content-Type", "text/html"), []byte("<html>Bad gateway</html>"), nil, "sent")
+		e := refusalOf(
+			endpoint,
+			response(502, "Content-Type", "text/html"),
+			[]byte("<html>Bad gateway</html>"),
+			nil,
+			"sent",
+		)
 		assert.Equal(t, "sent", e.CorrelationID)
 		assert.Contains(t, e.Description, "text/html")
 		assert.NotContains(t, e.Error(), "Bad gateway")
@@ -79,7 +99,17 @@ func TestParseTokenError(t *testing.T) {
 	})
 	t.Run("an echo of the assertion", func(t *testing.T) {
 		jwt := "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiJodHRwczovLyJ9.c2lnbmF0dXJl"
-		body, err := json.Marshal(map[string]string{"error": jwt, "error_description": "what is " + jwt + " supposed to be", "claims": `{"a":"` + jwt + `"}`, "suberror": jwt, "trace_id": jwt, "correlation_id": jwt, "error_uri": jwt})
+		body, err := json.Marshal(
+			map[string]string{
+				"error":             jwt,
+				"error_description": "what is " + jwt + " supposed to be",
+				"claims":            `{"a":"` + jwt + `"}`,
+				"suberror":          jwt,
+				"trace_id":          jwt,
+				"correlation_id":    jwt,
+				"error_uri":         jwt,
+			},
+		)
 		require.NoError(t, err)
 		e := refusalOf(endpoint, response(400), body, nil, "sent")
 		dump, err := json.Marshal(e)
@@ -91,7 +121,9 @@ func TestParseTokenError(t *testing.T) {
 		assert.Contains(t, e.Description, "what is [removed] supposed to be")
 	})
 	t.Run("a long text", func(t *testing.T) {
-		body, err := json.Marshal(map[string]string{"error": "invalid_request", "error_description": strings.Repeat("ä", 5000)})
+		body, err := json.Marshal(
+			map[string]string{"error": "invalid_request", "error_description": strings.Repeat("ä", 5000)},
+		)
 		require.NoError(t, err)
 		e := refusalOf(endpoint, response(400), body, nil, "sent")
 		assert.LessOrEqual(t, len(e.Description), redact.MaxText+len("…"))
@@ -103,7 +135,12 @@ func TestRefusalsThatBlameTheCertificate(t *testing.T) {
 	reload := map[int]bool{700027: true, 7000214: true, 1000502: true, 7000274: true, 7000277: true}
 	for code, entry := range advice.AADSTS {
 		assert.Equal(t, reload[code], entry.Certificate, code)
-		assert.Equal(t, reload[code], (&TokenError{Code: "invalid_client", AADSTS: []int{code}}).blamesCertificate(), code)
+		assert.Equal(
+			t,
+			reload[code],
+			(&TokenError{Code: "invalid_client", AADSTS: []int{code}}).blamesCertificate(),
+			code,
+		)
 	}
 	assert.Empty(t, (&TokenError{AADSTS: []int{1}}).Advice())
 }
@@ -141,7 +178,13 @@ func FuzzTokenResponse(f *testing.F) {
 func FuzzErrorResponse(f *testing.F) {
 	seeds(f, "testdata/response/*")
 	f.Fuzz(func(t *testing.T, body []byte) {
-		e := refusalOf("https://issuer.example/token", &http.Response{StatusCode: 400, Header: http.Header{}}, body, nil, "sent")
+		e := refusalOf(
+			"https://issuer.example/token",
+			&http.Response{StatusCode: 400, Header: http.Header{}},
+			body,
+			nil,
+			"sent",
+		)
 		text := e.Error()
 		assert.Less(t, len(text), 3*redact.MaxText)
 		assert.NotContains(t, text, "\n")

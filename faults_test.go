@@ -253,7 +253,11 @@ func TestCloseEndsConnections(t *testing.T) {
 
 func TestPlainHTTPIsRefused(t *testing.T) {
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
-	_, err := certtoken.NewClient(certtoken.Issuer("https://as.example.com", "http://as.example.com/token"), appID, cert)
+	_, err := certtoken.NewClient(
+		certtoken.Issuer("https://as.example.com", "http://as.example.com/token"),
+		appID,
+		cert,
+	)
 	require.ErrorContains(t, err, "plain http")
 }
 
@@ -303,9 +307,12 @@ func TestRetries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var attempts []int
-				r := newRig(t, certtoken.WithHooks(certtoken.Hooks{RequestEnd: func(_ context.Context, e certtoken.Event) {
-					attempts = append(attempts, e.Attempt)
-				}}))
+				r := newRig(
+					t,
+					certtoken.WithHooks(certtoken.Hooks{RequestEnd: func(_ context.Context, e certtoken.Event) {
+						attempts = append(attempts, e.Attempt)
+					}}),
+				)
 				r.server.Fail(c.faults...)
 				start := time.Now()
 				_, err := r.client.Token(t.Context(), graph)
@@ -506,13 +513,20 @@ func TestSelfHealing(t *testing.T) {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				source := new(rotating)
-				source.current.Store(certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("old")))
+				source.current.Store(
+					certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("old")),
+				)
 				var told atomic.Int32
-				r := newRigOf(t, nil, source, certtoken.WithHooks(certtoken.Hooks{CertificateRefused: func(e certtoken.Event) {
-					told.Add(1)
-					assert.Error(t, e.Err)
-					assert.Equal(t, thumbprint(source.current.Load()), e.Thumbprint)
-				}}))
+				r := newRigOf(
+					t,
+					nil,
+					source,
+					certtoken.WithHooks(certtoken.Hooks{CertificateRefused: func(e certtoken.Event) {
+						told.Add(1)
+						assert.Error(t, e.Err)
+						assert.Equal(t, thumbprint(source.current.Load()), e.Thumbprint)
+					}}),
+				)
 				refused := source.current.Load()
 				source.next = r.cert
 				r.server.Fail(certtokentest.Fault{Code: code})
@@ -579,7 +593,9 @@ func TestSelfHealingHasItsLimits(t *testing.T) {
 func TestSelfHealingOfManyKeys(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		source := new(rotating)
-		source.current.Store(certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("old")))
+		source.current.Store(
+			certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("old")),
+		)
 		r := newRigOf(t, nil, source)
 		source.next = r.cert
 		done := make(chan error, 10)
@@ -622,7 +638,12 @@ func TestGivingUpSaysWhy(t *testing.T) {
 		cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 		srv.Register(clientID, cert.Leaf)
 		srv.FailAlways(certtokentest.Fault{Status: 503, RetryAfter: 10 * time.Second})
-		client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, cert, certtoken.WithHTTPClient(srv.Client()))
+		client, err := certtoken.NewClient(
+			certtoken.Entra(tenantID),
+			clientID,
+			cert,
+			certtoken.WithHTTPClient(srv.Client()),
+		)
 		require.NoError(t, err)
 		defer client.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

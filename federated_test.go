@@ -30,12 +30,19 @@ type federation struct {
 }
 
 func newFederation() *federation {
-	f := &federation{certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(time.Hour)), certtokentest.NewIdentityProvider(cluster)}
+	f := &federation{
+		certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(time.Hour)),
+		certtokentest.NewIdentityProvider(cluster),
+	}
 	f.server.Federate(appID, f.idp.Federation(pod, certtokentest.ExchangeAudience))
 	return f
 }
 
-func (f *federation) client(t testing.TB, source certtoken.AssertionSource, opts ...certtoken.Option) *certtoken.Client {
+func (f *federation) client(
+	t testing.TB,
+	source certtoken.AssertionSource,
+	opts ...certtoken.Option,
+) *certtoken.Client {
 	t.Helper()
 	opts = append([]certtoken.Option{certtoken.WithHTTPClient(f.server.Client())}, opts...)
 	client, err := certtoken.NewFederatedClient(f.server.Authority(), appID, source, opts...)
@@ -142,7 +149,10 @@ func TestFederatedWire(t *testing.T) {
 	golden(t, "federated", wireOf(t, f.server.LastRequest()))
 
 	// With the other grants too.
-	_, err = client.Acquire(t.Context(), certtoken.Request{Scopes: []string{userRead}, Grant: certtoken.OnBehalfOf(f.server.UserToken(user, appID))})
+	_, err = client.Acquire(
+		t.Context(),
+		certtoken.Request{Scopes: []string{userRead}, Grant: certtoken.OnBehalfOf(f.server.UserToken(user, appID))},
+	)
 	require.NoError(t, err)
 }
 
@@ -181,10 +191,14 @@ func TestFederatedAudience(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got string
-			client, err := certtoken.NewFederatedClient(c.authority, appID, certtoken.AssertionSourceFunc(func(_ context.Context, audience string) (string, error) {
-				got = audience
-				return "", errors.New("enough")
-			}))
+			client, err := certtoken.NewFederatedClient(
+				c.authority,
+				appID,
+				certtoken.AssertionSourceFunc(func(_ context.Context, audience string) (string, error) {
+					got = audience
+					return "", errors.New("enough")
+				}),
+			)
 			require.NoError(t, err)
 			defer client.Close()
 			_, err = client.Token(t.Context(), graph)
@@ -274,8 +288,13 @@ func TestClientAsAssertionSource(t *testing.T) {
 		const second = "7c0b0000-0000-4000-8000-000000000002"
 		server.Federate(second, server.Federation(appID))
 		var d diary
-		client, err := certtoken.NewFederatedClient(server.Authority(), second, first.client.AssertionSource(), certtoken.WithHTTPClient(server.Client()),
-			certtoken.WithHooks(d.hooks()))
+		client, err := certtoken.NewFederatedClient(
+			server.Authority(),
+			second,
+			first.client.AssertionSource(),
+			certtoken.WithHTTPClient(server.Client()),
+			certtoken.WithHooks(d.hooks()),
+		)
 		require.NoError(t, err)
 		defer client.Close()
 		_, err = client.Token(t.Context(), graph)
@@ -293,7 +312,11 @@ func TestClientAsAssertionSource(t *testing.T) {
 		synctest.Wait()
 		requests := server.Requests()[3:]
 		require.Len(t, requests, 3)
-		assert.Equal(t, []string{second, appID, second}, []string{requests[0].ClientID, requests[1].ClientID, requests[2].ClientID})
+		assert.Equal(
+			t,
+			[]string{second, appID, second},
+			[]string{requests[0].ClientID, requests[1].ClientID, requests[2].ClientID},
+		)
 		assert.NotEqual(t, requests[0].Assertion, requests[2].Assertion)
 		assert.Empty(t, d.of("CertificateRefused"))
 

@@ -61,9 +61,13 @@ func TestFileSourceFollowsItsFile(t *testing.T) {
 		"half-written": {func(t *testing.T, file string) {
 			require.NoError(t, os.WriteFile(file, bundle(t, b)[:700], 0o600))
 		}, a, false},
-		"emptied":       {func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, 0)) }, a, false},
-		"removed":       {func(t *testing.T, file string) { require.NoError(t, os.Remove(file)) }, a, false},
-		"mismatched":    {func(t *testing.T, file string) { writeFile(t, file, append(certPEM(b.Leaf), keyPEM(t, a)...)) }, a, false},
+		"emptied": {func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, 0)) }, a, false},
+		"removed": {func(t *testing.T, file string) { require.NoError(t, os.Remove(file)) }, a, false},
+		"mismatched": {
+			func(t *testing.T, file string) { writeFile(t, file, append(certPEM(b.Leaf), keyPEM(t, a)...)) },
+			a,
+			false,
+		},
 		"not valid yet": {func(t *testing.T, file string) { writeFile(t, file, bundle(t, future)) }, a, false},
 		"expired":       {func(t *testing.T, file string) { writeFile(t, file, bundle(t, expired)) }, a, false},
 		"too large": {func(t *testing.T, file string) {
@@ -168,7 +172,10 @@ func TestFileSourceOnAKubernetesMount(t *testing.T) {
 	m := &kubernetesMount{dir: t.TempDir()}
 	a := certOf(t, newKey(t), now, 24*time.Hour)
 	m.swap(t, a)
-	source := certtoken.CertFile(filepath.Join(m.dir, "tls.crt"), certtoken.WithKeyFile(filepath.Join(m.dir, "tls.key")))
+	source := certtoken.CertFile(
+		filepath.Join(m.dir, "tls.crt"),
+		certtoken.WithKeyFile(filepath.Join(m.dir, "tls.key")),
+	)
 	assert.Equal(t, a.Leaf.SerialNumber.String(), serial(t, source))
 	for range 3 {
 		next := certOf(t, newKey(t), now, 24*time.Hour)
@@ -210,7 +217,10 @@ func TestRotationUnderLoad(t *testing.T) {
 		},
 		"Kubernetes": func(t *testing.T) (certtoken.CertSource, func(*certtoken.Certificate)) {
 			m := &kubernetesMount{dir: t.TempDir()}
-			return certtoken.CertFile(filepath.Join(m.dir, "tls.crt"), certtoken.WithKeyFile(filepath.Join(m.dir, "tls.key"))),
+			return certtoken.CertFile(
+					filepath.Join(m.dir, "tls.crt"),
+					certtoken.WithKeyFile(filepath.Join(m.dir, "tls.key")),
+				),
 				func(c *certtoken.Certificate) { m.swap(t, c) }
 		},
 	}
@@ -218,7 +228,12 @@ func TestRotationUnderLoad(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			source, install := layout(t)
 			install(certs[0])
-			client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, source, certtoken.WithHTTPClient(srv.Client()))
+			client, err := certtoken.NewClient(
+				certtoken.Entra(tenantID),
+				clientID,
+				source,
+				certtoken.WithHTTPClient(srv.Client()),
+			)
 			require.NoError(t, err)
 			defer client.Close()
 			_, err = client.Token(t.Context(), "https://graph.microsoft.com/.default")
@@ -233,7 +248,10 @@ func TestRotationUnderLoad(t *testing.T) {
 			for range 8 {
 				wg.Go(func() {
 					for ctx.Err() == nil {
-						tok, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}, Fresh: true})
+						tok, err := client.Acquire(
+							t.Context(),
+							certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}, Fresh: true},
+						)
 						if !assert.NoError(t, err) || !assert.NotNil(t, tok) {
 							return
 						}
@@ -276,13 +294,23 @@ func TestBrokenRenewalIsAnnounced(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "cert.pem")
 			writeFile(t, file, bundle(t, a))
 			var told []certtoken.Event
-			client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, layout(file), certtoken.WithHTTPClient(srv.Client()),
-				certtoken.WithHooks(certtoken.Hooks{CertificateUnusable: func(e certtoken.Event) { told = append(told, e) }}))
+			client, err := certtoken.NewClient(
+				certtoken.Entra(tenantID),
+				clientID,
+				layout(file),
+				certtoken.WithHTTPClient(srv.Client()),
+				certtoken.WithHooks(
+					certtoken.Hooks{CertificateUnusable: func(e certtoken.Event) { told = append(told, e) }},
+				),
+			)
 			require.NoError(t, err)
 			defer client.Close()
 			ask := func() {
 				t.Helper()
-				_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}, Fresh: true})
+				_, err := client.Acquire(
+					t.Context(),
+					certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}, Fresh: true},
+				)
 				require.NoError(t, err)
 			}
 			ask()

@@ -47,7 +47,12 @@ func TestFIPSOnly(t *testing.T) {
 		tokenFor(t, read)
 	})
 	t.Run("x5t is a name", func(t *testing.T) {
-		tokenFor(t, cert, certtoken.WithAlgorithm(certtoken.RS512), certtoken.WithThumbprintHeader(certtoken.ThumbprintBoth))
+		tokenFor(
+			t,
+			cert,
+			certtoken.WithAlgorithm(certtoken.RS512),
+			certtoken.WithThumbprintHeader(certtoken.ThumbprintBoth),
+		)
 	})
 	t.Run("a shared store", func(t *testing.T) {
 		srv, pair := fleet(t)
@@ -73,7 +78,12 @@ func tokenFor(t *testing.T, cert *certtoken.Certificate, opts ...certtoken.Autho
 	t.Helper()
 	srv := certtokentest.New()
 	srv.Register(clientID, cert.Leaf)
-	client, err := certtoken.NewClient(certtoken.Entra(tenantID, opts...), clientID, cert, certtoken.WithHTTPClient(srv.Client()))
+	client, err := certtoken.NewClient(
+		certtoken.Entra(tenantID, opts...),
+		clientID,
+		cert,
+		certtoken.WithHTTPClient(srv.Client()),
+	)
 	require.NoError(t, err)
 	_, err = client.Token(t.Context(), scope)
 	require.NoError(t, err)

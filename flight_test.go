@@ -25,7 +25,12 @@ import (
 )
 
 // crowd lets n goroutines ask for a token at once and returns what they got.
-func crowd(ctx context.Context, client *certtoken.Client, n int, scopes ...string) (tokens []*certtoken.Token, errs []error) {
+func crowd(
+	ctx context.Context,
+	client *certtoken.Client,
+	n int,
+	scopes ...string,
+) (tokens []*certtoken.Token, errs []error) {
 	tokens, errs = make([]*certtoken.Token, n), make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
@@ -256,12 +261,16 @@ func TestSourcesThatMisbehave(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var bad atomic.Bool
 				var r *rig
-				r = newRigOf(t, nil, certtoken.CertSourceFunc(func(ctx context.Context) (*certtoken.Certificate, error) {
-					if bad.Load() {
-						return c.source(ctx)
-					}
-					return r.cert, nil
-				}))
+				r = newRigOf(
+					t,
+					nil,
+					certtoken.CertSourceFunc(func(ctx context.Context) (*certtoken.Certificate, error) {
+						if bad.Load() {
+							return c.source(ctx)
+						}
+						return r.cert, nil
+					}),
+				)
 				bad.Store(true)
 				start := time.Now()
 				_, errs := crowd(context.Background(), r.client, 20, graph)
@@ -298,12 +307,17 @@ func TestMisbehavingSourceDuringRenewal(t *testing.T) {
 				var bad atomic.Bool
 				var failed atomic.Int32
 				var r *rig
-				r = newRigOf(t, nil, certtoken.CertSourceFunc(func(ctx context.Context) (*certtoken.Certificate, error) {
-					if bad.Load() {
-						return source(ctx)
-					}
-					return r.cert, nil
-				}), certtoken.WithHooks(certtoken.Hooks{RenewalFailed: func(certtoken.Event) { failed.Add(1) }}))
+				r = newRigOf(
+					t,
+					nil,
+					certtoken.CertSourceFunc(func(ctx context.Context) (*certtoken.Certificate, error) {
+						if bad.Load() {
+							return source(ctx)
+						}
+						return r.cert, nil
+					}),
+					certtoken.WithHooks(certtoken.Hooks{RenewalFailed: func(certtoken.Event) { failed.Add(1) }}),
+				)
 				first := r.token(t, graph)
 				bad.Store(true)
 				for range 59 {
@@ -450,10 +464,15 @@ func TestCloseReportsWhatDoesntEnd(t *testing.T) {
 		release := make(chan struct{})
 		cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 		server := certtokentest.New()
-		client, err := certtoken.NewClient(server.Authority(), appID, certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
-			<-release
-			return cert, nil
-		}), certtoken.WithHTTPClient(server.Client()))
+		client, err := certtoken.NewClient(
+			server.Authority(),
+			appID,
+			certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+				<-release
+				return cert, nil
+			}),
+			certtoken.WithHTTPClient(server.Client()),
+		)
 		require.NoError(t, err)
 		done := make(chan []error)
 		go func() {
@@ -517,7 +536,11 @@ func TestWhenRenewalBegins(t *testing.T) {
 				step := c.want / 200
 				var began []time.Duration
 				for range 40 {
-					server := certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(c.life), certtokentest.WithRefreshIn(c.refreshIn))
+					server := certtokentest.New(
+						certtokentest.WithOpaqueTokens(),
+						certtokentest.WithTokenLifetime(c.life),
+						certtokentest.WithRefreshIn(c.refreshIn),
+					)
 					r := newRigOf(t, server, nil)
 					start := time.Now()
 					first := r.token(t, graph)
@@ -648,12 +671,20 @@ func TestPausesAfterFailedRenewals(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var mu sync.Mutex
 				var failed []certtoken.Event
-				server := certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(3*time.Hour))
-				r := newRigOf(t, server, nil, certtoken.WithHooks(certtoken.Hooks{RenewalFailed: func(e certtoken.Event) {
-					mu.Lock()
-					defer mu.Unlock()
-					failed = append(failed, e)
-				}}))
+				server := certtokentest.New(
+					certtokentest.WithOpaqueTokens(),
+					certtokentest.WithTokenLifetime(3*time.Hour),
+				)
+				r := newRigOf(
+					t,
+					server,
+					nil,
+					certtoken.WithHooks(certtoken.Hooks{RenewalFailed: func(e certtoken.Event) {
+						mu.Lock()
+						defer mu.Unlock()
+						failed = append(failed, e)
+					}}),
+				)
 				first := r.token(t, graph)
 				server.FailAlways(c.fault)
 				for server.Count() < len(c.want)+2 {

@@ -50,14 +50,25 @@ func (r *rig) acquire(t testing.TB, grant certtoken.Grant, scopes ...string) (*c
 // Every grant against an endpoint that checks it.
 func TestGrants(t *testing.T) {
 	refreshed := func(t *testing.T, r *rig) string {
-		tok, err := r.acquire(t, certtoken.AuthorizationCode(r.server.AuthorizationCode(signIn(userRead, "offline_access")), callback, verifier))
+		tok, err := r.acquire(
+			t,
+			certtoken.AuthorizationCode(
+				r.server.AuthorizationCode(signIn(userRead, "offline_access")),
+				callback,
+				verifier,
+			),
+		)
 		require.NoError(t, err)
 		require.NotEmpty(t, tok.RefreshToken())
 		return tok.RefreshToken()
 	}
 	code := func(redirect, verifier string) func(*testing.T, *rig) certtoken.Grant {
 		return func(_ *testing.T, r *rig) certtoken.Grant {
-			return certtoken.AuthorizationCode(r.server.AuthorizationCode(signIn(userRead, "offline_access", "openid")), redirect, verifier)
+			return certtoken.AuthorizationCode(
+				r.server.AuthorizationCode(signIn(userRead, "offline_access", "openid")),
+				redirect,
+				verifier,
+			)
 		}
 	}
 	cases := map[string]struct {
@@ -67,7 +78,10 @@ func TestGrants(t *testing.T) {
 		says   string // that the advice contains
 		signed bool   // an ID token comes with the token, since the sign-in asked for openid
 	}{
-		"nothing": {grant: func(*testing.T, *rig) certtoken.Grant { return certtoken.Grant{} }, scopes: []string{graph}},
+		"nothing": {
+			grant:  func(*testing.T, *rig) certtoken.Grant { return certtoken.Grant{} },
+			scopes: []string{graph},
+		},
 		"on behalf of a user": {grant: func(_ *testing.T, r *rig) certtoken.Grant {
 			return certtoken.OnBehalfOf(r.server.UserToken(user, appID))
 		}, scopes: []string{userRead}},
@@ -79,7 +93,12 @@ func TestGrants(t *testing.T) {
 			return certtoken.OnBehalfOf(r.server.UserToken(user, "other"))
 		},
 			scopes: []string{userRead}, code: 500131, says: "audience"},
-		"on behalf of, made up": {grant: func(*testing.T, *rig) certtoken.Grant { return certtoken.OnBehalfOf("eyJh.eyJh.c2ln") }, scopes: []string{userRead}, code: 50013, says: "assertion"},
+		"on behalf of, made up": {
+			grant:  func(*testing.T, *rig) certtoken.Grant { return certtoken.OnBehalfOf("eyJh.eyJh.c2ln") },
+			scopes: []string{userRead},
+			code:   50013,
+			says:   "assertion",
+		},
 		"on behalf of, expired": {grant: expiredUser, scopes: []string{userRead}, code: 500133, says: "new one"},
 		"on behalf of, app's own": {grant: func(t *testing.T, r *rig) certtoken.Grant {
 			return certtoken.OnBehalfOf(r.token(t, vault).AccessToken())
@@ -97,15 +116,25 @@ func TestGrants(t *testing.T) {
 		"code, made up": {grant: func(*testing.T, *rig) certtoken.Grant {
 			return certtoken.AuthorizationCode("made-up", callback, verifier)
 		}, code: 70000, says: "sign in"},
-		"code, more scopes": {grant: code(callback, verifier), scopes: []string{"https://graph.microsoft.com/Mail.Read"}, code: 70011},
+		"code, more scopes": {
+			grant:  code(callback, verifier),
+			scopes: []string{"https://graph.microsoft.com/Mail.Read"},
+			code:   70011,
+		},
 		"code, of another app": {grant: func(_ *testing.T, r *rig) certtoken.Grant {
 			s := signIn(userRead)
 			s.ClientID = "other"
 			return certtoken.AuthorizationCode(r.server.AuthorizationCode(s), callback, verifier)
 		}, code: 70000},
 
-		"refresh token":          {grant: func(t *testing.T, r *rig) certtoken.Grant { return certtoken.RefreshToken(refreshed(t, r)) }},
-		"refresh token, made up": {grant: func(*testing.T, *rig) certtoken.Grant { return certtoken.RefreshToken("made-up") }, code: 70000, says: "sign in"},
+		"refresh token": {
+			grant: func(t *testing.T, r *rig) certtoken.Grant { return certtoken.RefreshToken(refreshed(t, r)) },
+		},
+		"refresh token, made up": {
+			grant: func(*testing.T, *rig) certtoken.Grant { return certtoken.RefreshToken("made-up") },
+			code:  70000,
+			says:  "sign in",
+		},
 		"refresh token, a code": {grant: func(_ *testing.T, r *rig) certtoken.Grant {
 			return certtoken.RefreshToken(r.server.AuthorizationCode(signIn(userRead)))
 		}, code: 70000},
@@ -205,11 +234,21 @@ func TestGrantWire(t *testing.T) {
 	r.token(t, graph)
 	golden(t, "client-credentials", wireOf(t, r.server.LastRequest()))
 
-	_, err := r.acquire(t, certtoken.OnBehalfOf(r.server.UserToken(user, appID)), userRead, "https://graph.microsoft.com/Mail.Read")
+	_, err := r.acquire(
+		t,
+		certtoken.OnBehalfOf(r.server.UserToken(user, appID)),
+		userRead,
+		"https://graph.microsoft.com/Mail.Read",
+	)
 	require.NoError(t, err)
 	golden(t, "on-behalf-of", wireOf(t, r.server.LastRequest()))
 
-	tok, err := r.acquire(t, certtoken.AuthorizationCode(r.server.AuthorizationCode(signIn(userRead, "offline_access")), callback, verifier), userRead, "offline_access")
+	tok, err := r.acquire(
+		t,
+		certtoken.AuthorizationCode(r.server.AuthorizationCode(signIn(userRead, "offline_access")), callback, verifier),
+		userRead,
+		"offline_access",
+	)
 	require.NoError(t, err)
 	golden(t, "authorization-code", wireOf(t, r.server.LastRequest()))
 
@@ -319,7 +358,10 @@ func TestUsersEvictNobodyElse(t *testing.T) {
 		own[i] = tok
 	}
 	for i := range users {
-		_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf(fmt.Sprint("user-", i))})
+		_, err := client.Acquire(
+			t.Context(),
+			certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf(fmt.Sprint("user-", i))},
+		)
 		require.NoError(t, err)
 	}
 	for i, want := range own {
@@ -348,7 +390,13 @@ func TestOnBehalfOfIsShared(t *testing.T) {
 		assert.Equal(t, first.RefreshToken(), second.RefreshToken())
 		assert.Equal(t, first.IDToken(), second.IDToken())
 		assert.Equal(t, 1, server.Count())
-		_, err = two.acquire(t, certtoken.OnBehalfOf(server.UserToken("bob", appID)), userRead, "offline_access", "openid")
+		_, err = two.acquire(
+			t,
+			certtoken.OnBehalfOf(server.UserToken("bob", appID)),
+			userRead,
+			"offline_access",
+			"openid",
+		)
 		require.NoError(t, err)
 		_, err = two.acquire(t, certtoken.Grant{}, graph)
 		require.NoError(t, err)
@@ -362,7 +410,11 @@ func TestRedemptionIsNeitherCachedNorJoined(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := certtoken.NewMemoryStore()
 		r := newRig(t, certtoken.WithStore(store, storeSecret))
-		grant := certtoken.AuthorizationCode(r.server.AuthorizationCode(signIn(userRead, "offline_access")), callback, verifier)
+		grant := certtoken.AuthorizationCode(
+			r.server.AuthorizationCode(signIn(userRead, "offline_access")),
+			callback,
+			verifier,
+		)
 		r.server.Fail(certtokentest.Fault{Delay: time.Second}, certtokentest.Fault{Delay: time.Second})
 		var wg sync.WaitGroup
 		var granted, refused atomic.Int32
@@ -381,9 +433,15 @@ func TestRedemptionIsNeitherCachedNorJoined(t *testing.T) {
 		assert.Zero(t, certtoken.CacheLen(r.client)+certtoken.UserCacheLen(r.client))
 
 		// A generic server's refresh token is good once, and brings the next one.
-		server := certtokentest.New(certtokentest.WithIssuer("https://as.example.com"), certtokentest.WithOpaqueTokens())
+		server := certtokentest.New(
+			certtokentest.WithIssuer("https://as.example.com"),
+			certtokentest.WithOpaqueTokens(),
+		)
 		r = newRigOf(t, server, nil, certtoken.WithStore(store, storeSecret))
-		tok, err := r.acquire(t, certtoken.AuthorizationCode(server.AuthorizationCode(signIn("read", "offline_access")), callback, verifier))
+		tok, err := r.acquire(
+			t,
+			certtoken.AuthorizationCode(server.AuthorizationCode(signIn("read", "offline_access")), callback, verifier),
+		)
 		require.NoError(t, err)
 		for range 3 {
 			next, err := r.acquire(t, certtoken.RefreshToken(tok.RefreshToken()))
@@ -404,9 +462,12 @@ func TestRedemptionIsRepeatedWithCare(t *testing.T) {
 		err      error // instead of an answer
 		requests int
 	}{
-		"throttled":        {fault: certtokentest.Throttle(time.Second), requests: 2},
-		"refused":          {err: refused, requests: 2},
-		"read failed":      {err: &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset")}, requests: 1},
+		"throttled": {fault: certtokentest.Throttle(time.Second), requests: 2},
+		"refused":   {err: refused, requests: 2},
+		"read failed": {
+			err:      &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset")},
+			requests: 1,
+		},
 		"some other error": {err: io.ErrUnexpectedEOF, requests: 1},
 		"unavailable":      {fault: certtokentest.Fault{Status: 503}, requests: 1},
 		"a fault":          {fault: certtokentest.Fault{Status: 500}, requests: 1},
@@ -444,7 +505,10 @@ func TestRedemptionWithAClockThatIsOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		r.server.SetClockOffset(3 * time.Hour)
-		tok, err := r.acquire(t, certtoken.AuthorizationCode(r.server.AuthorizationCode(signIn(userRead)), callback, verifier))
+		tok, err := r.acquire(
+			t,
+			certtoken.AuthorizationCode(r.server.AuthorizationCode(signIn(userRead)), callback, verifier),
+		)
 		require.NoError(t, err)
 		assert.Equal(t, 2, r.server.Count())
 		assert.Empty(t, tok.RefreshToken(), "offline_access was not asked for")
@@ -474,13 +538,18 @@ func TestNoRefreshTokenForTheClientItself(t *testing.T) {
 	client := newStubClient(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		return &http.Response{
 			StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Request: req,
-			Body: io.NopCloser(strings.NewReader(`{"access_token":"a","expires_in":3600,"refresh_token":"r","id_token":"i"}`)),
+			Body: io.NopCloser(
+				strings.NewReader(`{"access_token":"a","expires_in":3600,"refresh_token":"r","id_token":"i"}`),
+			),
 		}, nil
 	}))
 	own, err := client.Token(t.Context(), graph)
 	require.NoError(t, err)
 	assert.Empty(t, own.RefreshToken()+own.IDToken())
-	users, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf("some-user")})
+	users, err := client.Acquire(
+		t.Context(),
+		certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf("some-user")},
+	)
 	require.NoError(t, err)
 	assert.Equal(t, "ri", users.RefreshToken()+users.IDToken())
 	assert.Nil(t, users.Extra("refresh_token"))
@@ -490,7 +559,12 @@ func TestNoRefreshTokenForTheClientItself(t *testing.T) {
 func TestGrantsShowNoSecret(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newSecretive(t, nil)
-		assertion, code := s.server.UserToken(user, appID), s.server.AuthorizationCode(signIn(userRead, "offline_access", "openid"))
+		assertion, code := s.server.UserToken(
+			user,
+			appID,
+		), s.server.AuthorizationCode(
+			signIn(userRead, "offline_access", "openid"),
+		)
 		s.watch.assertion(assertion)
 		s.watch.text("a code", code)
 		s.watch.text("a code verifier", verifier)
@@ -512,7 +586,10 @@ func TestGrantsShowNoSecret(t *testing.T) {
 
 			// The server repeats everything that it was sent.
 			echoed := func(req *certtokentest.Request) *certtokentest.Fault {
-				return &certtokentest.Fault{Code: 70000, Description: "you sent " + fmt.Sprint(req.Form) + " " + req.Form.Encode()}
+				return &certtokentest.Fault{
+					Code:        70000,
+					Description: "you sent " + fmt.Sprint(req.Form) + " " + req.Form.Encode(),
+				}
 			}
 			s.server.FailFunc(echoed)
 			_, err = s.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{vault}, Grant: grant})
@@ -536,7 +613,10 @@ func TestBrokenTransportShowsNoGrant(t *testing.T) {
 		return nil, fmt.Errorf("could not send %s, which is %v", body, form)
 	}))
 	const code = "0.a/code+with=odd~characters"
-	_, err := client.Acquire(t.Context(), certtoken.Request{Grant: certtoken.AuthorizationCode(code, callback, verifier)})
+	_, err := client.Acquire(
+		t.Context(),
+		certtoken.Request{Grant: certtoken.AuthorizationCode(code, callback, verifier)},
+	)
 	require.Error(t, err)
 	for e := range chainOf(err) {
 		assert.NotContains(t, e.Error(), code)

@@ -329,9 +329,13 @@ func TestWhoAsksTheOwnClient(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			var client *certtoken.Client
 			var errs sync.Map
-			r := newRig(t, certtoken.WithStore(certtoken.NewMemoryStore(), storeSecret), certtoken.WithHooks(certtoken.Hooks{
-				RequestEnd: func(ctx context.Context, _ certtoken.Event) { ask(ctx, client, &errs) },
-			}))
+			r := newRig(
+				t,
+				certtoken.WithStore(certtoken.NewMemoryStore(), storeSecret),
+				certtoken.WithHooks(certtoken.Hooks{
+					RequestEnd: func(ctx context.Context, _ certtoken.Event) { ask(ctx, client, &errs) },
+				}),
+			)
 			client = r.client
 			start := time.Now()
 			r.token(t, graph)

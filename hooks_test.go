@@ -134,10 +134,17 @@ func TestHooksCarryAContext(t *testing.T) {
 		sent = append(sent, req.Context().Value(first{}), req.Context().Value(second{}))
 		return server.Transport().RoundTrip(req)
 	})}
-	r := newRigOf(t, server, nil, certtoken.WithHTTPClient(hc),
+	r := newRigOf(
+		t,
+		server,
+		nil,
+		certtoken.WithHTTPClient(hc),
 		certtoken.WithHooks(hooks("a", first{})),
-		certtoken.WithHooks(certtoken.Hooks{RequestStart: func(context.Context, certtoken.Event) context.Context { return nil }}),
-		certtoken.WithHooks(hooks("b", second{})))
+		certtoken.WithHooks(
+			certtoken.Hooks{RequestStart: func(context.Context, certtoken.Event) context.Context { return nil }},
+		),
+		certtoken.WithHooks(hooks("b", second{})),
+	)
 	r.token(t, graph)
 	assert.Equal(t, []any{"a", "b"}, sent)
 	assert.Equal(t, []string{"start a", "start b", "end b b", "end a a"}, order)
@@ -146,7 +153,13 @@ func TestHooksCarryAContext(t *testing.T) {
 func TestHooksAreAllJoined(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var one, two diary
-		r := newRig(t, certtoken.WithHooks(certtoken.Hooks{}), certtoken.WithHooks(one.hooks()), certtoken.WithHooks(certtoken.Hooks{}), certtoken.WithHooks(two.hooks()))
+		r := newRig(
+			t,
+			certtoken.WithHooks(certtoken.Hooks{}),
+			certtoken.WithHooks(one.hooks()),
+			certtoken.WithHooks(certtoken.Hooks{}),
+			certtoken.WithHooks(two.hooks()),
+		)
 		r.token(t, graph)
 		r.hit(t, graph)
 		r.server.FailAlways(certtokentest.Fault{Code: 53003})
@@ -205,8 +218,15 @@ func TestCertificateNearItsEnd(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var d diary
 				start := time.Now()
-				cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithValidity(start.Add(-time.Hour), start.Add(c.left)))
-				server := certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(time.Hour))
+				cert := certtokentest.NewCertificate(
+					t,
+					certtokentest.WithSharedKey(),
+					certtokentest.WithValidity(start.Add(-time.Hour), start.Add(c.left)),
+				)
+				server := certtokentest.New(
+					certtokentest.WithOpaqueTokens(),
+					certtokentest.WithTokenLifetime(time.Hour),
+				)
 				server.Register(appID, cert.Leaf)
 				r := newRigOf(t, server, cert, append(c.opts, certtoken.WithHooks(d.hooks()))...)
 				for time.Since(start) < 71*time.Hour {

@@ -35,7 +35,13 @@ import (
 // short.
 func oneLine(t *testing.T, text string) {
 	t.Helper()
-	assert.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }), "%q", text)
+	assert.Equal(
+		t,
+		-1,
+		strings.IndexFunc(text, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }),
+		"%q",
+		text,
+	)
 	assert.Less(t, len(text), 4<<10)
 }
 
@@ -45,7 +51,11 @@ func TestForeignCertificateForgesNoLogLine(t *testing.T) {
 	const forged = "x\nlevel=INFO msg=\"token acquired\"\x1b[2K"
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{forged}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		DNSNames:     []string{forged},
+		NotAfter:     time.Now().Add(time.Hour),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -86,8 +96,17 @@ func TestForeignErrorsForgeNoLogLine(t *testing.T) {
 		oneLine(t, err.Error())
 
 		var told []error
-		r := newRig(t, certtoken.WithStore(hostile{Store: certtoken.NewMemoryStore(), get: func(context.Context, string) ([]byte, error) { return nil, foreign }}, storeSecret),
-			certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(e certtoken.Event) { told = append(told, e.Err) }}))
+		r := newRig(
+			t,
+			certtoken.WithStore(
+				hostile{
+					Store: certtoken.NewMemoryStore(),
+					get:   func(context.Context, string) ([]byte, error) { return nil, foreign },
+				},
+				storeSecret,
+			),
+			certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(e certtoken.Event) { told = append(told, e.Err) }}),
+		)
 		r.token(t, graph)
 		synctest.Wait()
 		require.NotEmpty(t, told)
@@ -101,11 +120,25 @@ func TestForeignErrorsForgeNoLogLine(t *testing.T) {
 // A hostile answer can't write into the log's lines either, whatever field.
 func TestForeignAnswersForgeNoLogLine(t *testing.T) {
 	const evil = "a\r\nlevel=INFO \u202eb\u2029\x1b[2K\x7f\u0085"
-	answer, err := json.Marshal(map[string]any{"error": evil, "error_description": evil + "!", "error_uri": evil, "suberror": evil, "trace_id": evil, "correlation_id": evil})
+	answer, err := json.Marshal(
+		map[string]any{
+			"error":             evil,
+			"error_description": evil + "!",
+			"error_uri":         evil,
+			"suberror":          evil,
+			"trace_id":          evil,
+			"correlation_id":    evil,
+		},
+	)
 	require.NoError(t, err)
 	bubble(t, func(t *testing.T) {
 		client := newStubClient(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 400, Header: http.Header{"Content-Type": {evil}}, Body: io.NopCloser(strings.NewReader(string(answer))), Request: req}, nil
+			return &http.Response{
+				StatusCode: 400,
+				Header:     http.Header{"Content-Type": {evil}},
+				Body:       io.NopCloser(strings.NewReader(string(answer))),
+				Request:    req,
+			}, nil
 		}))
 		_, err := client.Token(t.Context(), graph)
 		var te *certtoken.TokenError
@@ -136,8 +169,17 @@ func TestEscapedEchoesShowNoGrant(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := newStubClient(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				body := strings.ReplaceAll(`{"error":"invalid_grant","error_description":"you sent SECRET","error_uri":"https://x/?SECRET","suberror":"SECRET","claims":"{\"a\":\"SECRET\"}"}`, "SECRET", written)
-				return &http.Response{StatusCode: 400, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+				body := strings.ReplaceAll(
+					`{"error":"invalid_grant","error_description":"you sent SECRET","error_uri":"https://x/?SECRET","suberror":"SECRET","claims":"{\"a\":\"SECRET\"}"}`,
+					"SECRET",
+					written,
+				)
+				return &http.Response{
+					StatusCode: 400,
+					Header:     http.Header{},
+					Body:       io.NopCloser(strings.NewReader(body)),
+					Request:    req,
+				}, nil
 			}))
 			for _, grant := range []certtoken.Grant{certtoken.AuthorizationCode(code, "", ""), certtoken.RefreshToken(code)} {
 				_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Grant: grant})
@@ -204,10 +246,20 @@ func TestStoreEntriesCannotBeSwapped(t *testing.T) {
 			"another cloud":  {certtoken.EntraUSGov(tenantID), clientID, one, storeSecret},
 			"another client": {entra, appID, one, storeSecret},
 			"another scope":  {entra, clientID, certtoken.Request{Scopes: []string{"api://b/.default"}}, storeSecret},
-			"a parameter":    {certtoken.Entra(tenantID, certtoken.WithParameter("a", "b")), clientID, one, storeSecret},
+			"a parameter": {
+				certtoken.Entra(tenantID, certtoken.WithParameter("a", "b")),
+				clientID,
+				one,
+				storeSecret,
+			},
 			"a query":        {certtoken.Entra(tenantID, certtoken.WithQuery("a", "b")), clientID, one, storeSecret},
 			"another secret": {entra, clientID, one, storeSecret2},
-			"a user":         {entra, clientID, certtoken.Request{Scopes: one.Scopes, Grant: certtoken.OnBehalfOf(srv.UserToken("ada", clientID))}, storeSecret},
+			"a user": {
+				entra,
+				clientID,
+				certtoken.Request{Scopes: one.Scopes, Grant: certtoken.OnBehalfOf(srv.UserToken("ada", clientID))},
+				storeSecret,
+			},
 		}
 		ask := func(q question, store certtoken.Store, failed func(certtoken.Event)) {
 			client, err := certtoken.NewClient(q.authority, q.client, cert, certtoken.WithHTTPClient(srv.Client()),
@@ -253,7 +305,10 @@ func TestStoreEntriesRolledBack(t *testing.T) {
 		spy.mu.Lock()
 		old := maps.Clone(spy.entries)
 		spy.mu.Unlock()
-		rolled := hostile{Store: certtoken.NewMemoryStore(), get: func(_ context.Context, key string) ([]byte, error) { return old[key], nil }}
+		rolled := hostile{
+			Store: certtoken.NewMemoryStore(),
+			get:   func(_ context.Context, key string) ([]byte, error) { return old[key], nil },
+		}
 
 		victim := process(t, srv, cert, rolled)
 		got, err := victim.Token(t.Context(), scope)

@@ -93,15 +93,22 @@ func (s *stress) newClient(i int) *certtoken.Client {
 		}
 	}
 	source, end, failed := now(89), now(101), now(3)
-	client, err := certtoken.NewClient(certtoken.Entra("tenant-0.example"), s.clientID(i),
-		certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { source(); return s.cert, nil }),
-		certtoken.WithHTTPClient(&http.Client{Transport: &s.mirror}), certtoken.WithTenants("*"),
+	client, err := certtoken.NewClient(
+		certtoken.Entra("tenant-0.example"),
+		s.clientID(i),
+		certtoken.CertSourceFunc(
+			func(context.Context) (*certtoken.Certificate, error) { source(); return s.cert, nil },
+		),
+		certtoken.WithHTTPClient(&http.Client{Transport: &s.mirror}),
+		certtoken.WithTenants("*"),
 		certtoken.WithStore(s.store, []byte("a secret of 32 bytes for a test!")),
-		certtoken.WithCacheLimit(64), certtoken.WithUserCacheLimit(16), // so that tokens are thrown out, too
+		certtoken.WithCacheLimit(64),
+		certtoken.WithUserCacheLimit(16), // so that tokens are thrown out, too
 		certtoken.WithHooks(certtoken.Hooks{
 			RequestEnd:    func(context.Context, certtoken.Event) { end() },
 			RenewalFailed: func(certtoken.Event) { failed() },
-		}))
+		}),
+	)
 	require.NoError(s.t, err)
 	return client
 }

@@ -45,7 +45,11 @@ func newMTLSRig(t *testing.T, opts []certtoken.AuthorityOption, more ...certtoke
 	r.server.Register(appID, cert.Leaf)
 	r.api = r.server.Resource("read", nil)
 	r.server.Handle("api.example/", r.api)
-	client, err := certtoken.NewClient(r.server.Authority(opts...), appID, r.source, append([]certtoken.Option{certtoken.WithHTTPClient(r.server.Client())}, more...)...)
+	client, err := certtoken.NewClient(
+		r.server.Authority(opts...),
+		appID,
+		r.source,
+		append([]certtoken.Option{certtoken.WithHTTPClient(r.server.Client())}, more...)...)
 	require.NoError(t, err)
 	r.client = client
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
@@ -116,7 +120,11 @@ func TestCertificateBoundTokens(t *testing.T) {
 			resp.Body.Close()
 			assert.Equal(t, 401, resp.StatusCode, "the token alone is of no use")
 
-			stranger := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("stranger"))
+			stranger := certtokentest.NewCertificate(
+				t,
+				certtokentest.WithSharedKey(),
+				certtokentest.WithSubject("stranger"),
+			)
 			r.source.current.Store(stranger)
 			_, err = r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{"write"}})
 			var te *certtoken.TokenError
@@ -150,7 +158,12 @@ func TestMTLSWire(t *testing.T) {
 // A certificate that a CA issued for a registered subject.
 func TestTLSClientAuthBySubject(t *testing.T) {
 	r := newMTLSRig(t, []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()})
-	ca := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSharedKey(), certtokentest.WithSubject("ca"))
+	ca := certtokentest.NewCertificate(
+		t,
+		certtokentest.AsCA(),
+		certtokentest.WithSharedKey(),
+		certtokentest.WithSubject("ca"),
+	)
 	leaf := certtokentest.NewCertificate(t, certtokentest.SignedBy(ca), certtokentest.WithSubject("service"))
 	r.server.TrustSubject(appID, "service", ca.Leaf)
 	r.source.current.Store(leaf)
@@ -174,13 +187,16 @@ func TestRotationOfABoundCertificate(t *testing.T) {
 	defer hc.CloseIdleConnections()
 	var arrived atomic.Bool
 	release := make(chan struct{})
-	r.server.Handle("slow.example/", r.server.Resource("read", http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-		arrived.Store(true)
-		select {
-		case <-release:
-		case <-req.Context().Done():
-		}
-	})))
+	r.server.Handle(
+		"slow.example/",
+		r.server.Resource("read", http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+			arrived.Store(true)
+			select {
+			case <-release:
+			case <-req.Context().Done():
+			}
+		})),
+	)
 
 	for range 5 {
 		require.Equal(t, 200, r.get(t, hc))
@@ -229,7 +245,11 @@ func TestManyRotationsLeaveNothing(t *testing.T) {
 	r := newMTLSRig(t, []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()})
 	hc := r.httpClient(t)
 	for i := range 10 {
-		cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject(fmt.Sprint("no. ", i)))
+		cert := certtokentest.NewCertificate(
+			t,
+			certtokentest.WithSharedKey(),
+			certtokentest.WithSubject(fmt.Sprint("no. ", i)),
+		)
 		r.server.Register(appID, cert.Leaf)
 		r.source.current.Store(cert)
 		_, err := r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{"read"}, Fresh: true})
@@ -407,12 +427,22 @@ func TestMTLSAlias(t *testing.T) {
 // Each certificate has tokens of its own in the store.
 func TestBoundTokensInTheStore(t *testing.T) {
 	store := certtoken.NewMemoryStore()
-	r := newMTLSRig(t, []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}, certtoken.WithStore(store, storeSecret))
+	r := newMTLSRig(
+		t,
+		[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
+		certtoken.WithStore(store, storeSecret),
+	)
 	tok, err := r.client.Token(t.Context(), "read")
 	require.NoError(t, err)
 	authority := r.server.Authority(certtoken.WithTLSClientAuth())
 	second := func(cert *certtoken.Certificate) *certtoken.Token {
-		client, err := certtoken.NewClient(authority, appID, cert, certtoken.WithHTTPClient(r.server.Client()), certtoken.WithStore(store, storeSecret))
+		client, err := certtoken.NewClient(
+			authority,
+			appID,
+			cert,
+			certtoken.WithHTTPClient(r.server.Client()),
+			certtoken.WithStore(store, storeSecret),
+		)
 		require.NoError(t, err)
 		defer client.Close()
 		var got *certtoken.Token
@@ -425,7 +455,12 @@ func TestBoundTokensInTheStore(t *testing.T) {
 		assert.Equal(t, 200, r.get(t, hc))
 		return got
 	}
-	require.Eventually(t, func() bool { return second(r.source.current.Load()).AccessToken() == tok.AccessToken() }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return second(r.source.current.Load()).AccessToken() == tok.AccessToken() },
+		5*time.Second,
+		10*time.Millisecond,
+	)
 	count := r.server.Count()
 	renewed := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("renewed"))
 	r.server.Register(appID, renewed.Leaf)
@@ -436,7 +471,11 @@ func TestBoundTokensInTheStore(t *testing.T) {
 // A bound token isn't handed out when its certificate has ended.
 func TestBoundTokenEndsWithItsCertificate(t *testing.T) {
 	r := newMTLSRig(t, []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()})
-	short := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithValidity(time.Now().Add(-time.Hour), time.Now().Add(10*time.Minute)))
+	short := certtokentest.NewCertificate(
+		t,
+		certtokentest.WithSharedKey(),
+		certtokentest.WithValidity(time.Now().Add(-time.Hour), time.Now().Add(10*time.Minute)),
+	)
 	r.server.Register(appID, short.Leaf)
 	r.source.current.Store(short)
 	_, err := r.client.Token(t.Context(), "read")
@@ -444,7 +483,11 @@ func TestBoundTokenEndsWithItsCertificate(t *testing.T) {
 	_, err = r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{"read"}, MinValidity: 20 * time.Minute})
 	assert.ErrorIs(t, err, certtoken.ErrShortLived)
 
-	over := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithValidity(time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)))
+	over := certtokentest.NewCertificate(
+		t,
+		certtokentest.WithSharedKey(),
+		certtokentest.WithValidity(time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)),
+	)
 	r.source.current.Store(over)
 	_, err = r.client.Token(t.Context(), "write")
 	assert.ErrorIs(t, err, certtoken.ErrExpired)
@@ -453,7 +496,11 @@ func TestBoundTokenEndsWithItsCertificate(t *testing.T) {
 func TestMTLSThatCannotBe(t *testing.T) {
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	wrapped := &http.Client{Transport: roundTripFunc(http.DefaultTransport.RoundTrip)}
-	dialing := &http.Client{Transport: &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }}}
+	dialing := &http.Client{
+		Transport: &http.Transport{
+			DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF },
+		},
+	}
 	issuer := certtoken.Issuer("https://as.example.com", "https://as.example.com/token", certtoken.WithTLSClientAuth())
 	for name, c := range map[string]struct {
 		authority certtoken.Authority

@@ -81,8 +81,13 @@ func TestPropagationRetry(t *testing.T) {
 func TestPropagationRetryAmongFaults(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, certtoken.WithPropagationRetry(time.Minute))
-		r.server.Fail(certtokentest.Fault{Code: 700016}, certtokentest.Fault{Status: 503}, certtokentest.Fault{Code: 700027},
-			certtokentest.Fault{Status: 503}, certtokentest.Fault{Code: 700016})
+		r.server.Fail(
+			certtokentest.Fault{Code: 700016},
+			certtokentest.Fault{Status: 503},
+			certtokentest.Fault{Code: 700027},
+			certtokentest.Fault{Status: 503},
+			certtokentest.Fault{Code: 700016},
+		)
 		r.token(t, graph)
 		assert.Equal(t, 6, r.server.Count())
 	})
@@ -90,7 +95,12 @@ func TestPropagationRetryAmongFaults(t *testing.T) {
 
 func TestPropagationRetryOutOfBounds(t *testing.T) {
 	for _, d := range []time.Duration{-1, 11 * time.Minute} {
-		_, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, goldenCert(t), certtoken.WithPropagationRetry(d))
+		_, err := certtoken.NewClient(
+			certtoken.Entra(tenantID),
+			clientID,
+			goldenCert(t),
+			certtoken.WithPropagationRetry(d),
+		)
 		assert.ErrorContains(t, err, "WithPropagationRetry")
 	}
 }

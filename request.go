@@ -93,7 +93,10 @@ func canonical(scopes []string) ([]string, error) {
 	for _, given := range scopes {
 		for _, s := range strings.Fields(given) {
 			if !syntax.IsScope(s) {
-				return nil, fmt.Errorf("scope %q has characters that no scope may have (RFC 6749 §3.3)", redact.Short(s))
+				return nil, fmt.Errorf(
+					"scope %q has characters that no scope may have (RFC 6749 §3.3)",
+					redact.Short(s),
+				)
 			}
 			if slices.Contains(list, s) {
 				continue

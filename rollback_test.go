@@ -212,7 +212,10 @@ func TestRollbackHasItsLimits(t *testing.T) {
 				if c.lifetime == 0 {
 					c.lifetime = 90 * 24 * time.Hour
 				}
-				server := certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithIssuer("https://as.example"))
+				server := certtokentest.New(
+					certtokentest.WithOpaqueTokens(),
+					certtokentest.WithIssuer("https://as.example"),
+				)
 				r := newRollbackRig(t, server, c.lifetime, c.opts...)
 				r.server.Register(appID, r.a.Leaf)
 				r.install(t, r.a)
@@ -345,7 +348,11 @@ func TestRollbackTellsItsEnd(t *testing.T) {
 		require.NoError(t, r.ask(t))
 		r.install(t, r.b)
 		require.NoError(t, r.ask(t))
-		assert.ErrorContains(t, r.source.Health(), "until "+r.a.Leaf.NotAfter.UTC().Format(time.RFC3339)+" at the latest")
+		assert.ErrorContains(
+			t,
+			r.source.Health(),
+			"until "+r.a.Leaf.NotAfter.UTC().Format(time.RFC3339)+" at the latest",
+		)
 	})
 }
 

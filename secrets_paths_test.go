@@ -63,7 +63,12 @@ func TestSharedStoreShowsNoSecret(t *testing.T) {
 		assert.Contains(t, s.watch.out.String(), "store\n")
 		s.check(t)
 
-		_, err := certtoken.NewClient(s.server.Authority(), appID, s.cert, certtoken.WithStore(store, []byte(secret[:20])))
+		_, err := certtoken.NewClient(
+			s.server.Authority(),
+			appID,
+			s.cert,
+			certtoken.WithStore(store, []byte(secret[:20])),
+		)
 		s.printError(t, err)
 		s.check(t)
 	})
@@ -122,13 +127,17 @@ func TestDiscoveryShowsNoSecret(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			w := new(watch)
 			w.assertion(jwt)
-			_, err := certtoken.Discover(t.Context(), issuer, &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				resp, err := answer()
-				if resp != nil {
-					resp.Request = req
-				}
-				return resp, err
-			})})
+			_, err := certtoken.Discover(
+				t.Context(),
+				issuer,
+				&http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					resp, err := answer()
+					if resp != nil {
+						resp.Request = req
+					}
+					return resp, err
+				})},
+			)
 			require.Error(t, err, name)
 			fmt.Fprintf(w, "%s %v %+v %#v\n", name, err, err, err)
 			dump(w, err)
@@ -138,7 +147,11 @@ func TestDiscoveryShowsNoSecret(t *testing.T) {
 }
 
 func metadataOf(body string) *http.Response {
-	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}
+	return &http.Response{
+		StatusCode: 200,
+		Header:     http.Header{"Content-Type": {"application/json"}},
+		Body:       io.NopCloser(strings.NewReader(body)),
+	}
 }
 
 // Files of assertions, and clients made of the environment.

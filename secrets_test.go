@@ -299,7 +299,9 @@ func newSecretive(t *testing.T, source certtoken.CertSource, opts ...certtoken.O
 		return func(e certtoken.Event) { fmt.Fprintln(w, name); print(w, e) }
 	}
 	opts = append([]certtoken.Option{
-		certtoken.WithLogger(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))),
+		certtoken.WithLogger(
+			slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})),
+		),
 		certtoken.WithLogger(slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		certtoken.WithHooks(certtoken.Hooks{
 			Hit: say("hit"), Miss: say("miss"),
@@ -372,7 +374,11 @@ func chainOf(err error) func(func(error) bool) {
 }
 
 func TestValuesShowNoSecret(t *testing.T) {
-	s := newSecretive(t, nil, certtoken.WithStore(certtoken.NewMemoryStore(), []byte("the store's key, which is a secret of some length")))
+	s := newSecretive(
+		t,
+		nil,
+		certtoken.WithStore(certtoken.NewMemoryStore(), []byte("the store's key, which is a secret of some length")),
+	)
 	s.watch.text("the store's key", "the store's key, which is a secret of some length")
 	tok := s.token(t, graph)
 	s.token(t, graph)
@@ -460,7 +466,12 @@ func TestEchoesShowNoSecret(t *testing.T) {
 		if header == nil {
 			header = http.Header{"Content-Type": {"application/json"}}
 		}
-		return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: header, Body: io.NopCloser(strings.NewReader(body))}, nil
+		return &http.Response{
+			StatusCode: status,
+			Status:     fmt.Sprint(status),
+			Header:     header,
+			Body:       io.NopCloser(strings.NewReader(body)),
+		}, nil
 	}
 	object := func(status int, fields map[string]any) (*http.Response, error) {
 		data, _ := json.Marshal(fields)
@@ -597,7 +608,10 @@ func TestPanicsShowNoSecret(t *testing.T) {
 		"bytes":    []byte(secret),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSecretive(t, certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { panic(p) }))
+			s := newSecretive(
+				t,
+				certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { panic(p) }),
+			)
 			s.watch.text("what the panic said", secret)
 			_, err := s.client.Token(t.Context(), graph)
 			s.printError(t, err)

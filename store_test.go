@@ -27,9 +27,17 @@ var (
 )
 
 // process is a client with a store, as one of a fleet.
-func process(t testing.TB, srv *certtokentest.Server, cert *certtoken.Certificate, store certtoken.Store, opts ...certtoken.Option) *certtoken.Client {
+func process(
+	t testing.TB,
+	srv *certtokentest.Server,
+	cert *certtoken.Certificate,
+	store certtoken.Store,
+	opts ...certtoken.Option,
+) *certtoken.Client {
 	t.Helper()
-	opts = append([]certtoken.Option{certtoken.WithHTTPClient(srv.Client()), certtoken.WithStore(store, storeSecret)}, opts...)
+	opts = append(
+		[]certtoken.Option{certtoken.WithHTTPClient(srv.Client()), certtoken.WithStore(store, storeSecret)},
+		opts...)
 	client, err := certtoken.NewClient(certtoken.Entra(tenantID), clientID, cert, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
@@ -176,7 +184,13 @@ func TestStoreNamesIgnoreOrder(t *testing.T) {
 	srv.Register(clientID, cert.Leaf)
 	store := certtoken.NewMemoryStore()
 	for _, scopes := range [][]string{{"a", "b"}, {"b", "a"}} {
-		client, err := certtoken.NewClient(srv.Authority(), clientID, cert, certtoken.WithHTTPClient(srv.Client()), certtoken.WithStore(store, storeSecret))
+		client, err := certtoken.NewClient(
+			srv.Authority(),
+			clientID,
+			cert,
+			certtoken.WithHTTPClient(srv.Client()),
+			certtoken.WithStore(store, storeSecret),
+		)
 		require.NoError(t, err)
 		_, err = client.Token(t.Context(), scopes...)
 		require.NoError(t, err)
@@ -194,7 +208,13 @@ func TestStoreKeyRotation(t *testing.T) {
 	require.NoError(t, old.Close())
 
 	// With the new key in front, what the old one sealed is still read.
-	_, err = process(t, srv, cert, store, certtoken.WithStore(store, storeSecret2, storeSecret)).Token(t.Context(), scope)
+	_, err = process(
+		t,
+		srv,
+		cert,
+		store,
+		certtoken.WithStore(store, storeSecret2, storeSecret),
+	).Token(t.Context(), scope)
 	require.NoError(t, err)
 	assert.Equal(t, 1, srv.Count())
 	// Without the old key it isn't.
@@ -241,22 +261,52 @@ func TestABrokenStoreNeverFailsACaller(t *testing.T) {
 		store  hostile
 		silent bool // a miss, which is nothing to report
 	}{
-		"miss":                {hostile{get: func(context.Context, string) ([]byte, error) { return nil, certtoken.ErrStoreMiss }}, true},
-		"get fails":           {hostile{get: func(context.Context, string) ([]byte, error) { return nil, broken }}, false},
-		"set fails":           {hostile{set: func(context.Context) error { return broken }}, false},
-		"nothing, no error":   {hostile{get: func(context.Context, string) ([]byte, error) { return nil, nil }}, false},
-		"garbage":             {hostile{get: func(context.Context, string) ([]byte, error) { return []byte("garbage"), nil }}, false},
-		"version alone":       {hostile{get: func(context.Context, string) ([]byte, error) { return []byte{1}, nil }}, false},
-		"an unknown version":  {hostile{get: func(context.Context, string) ([]byte, error) { return append([]byte{9}, other[1:]...), nil }}, false},
-		"another key's entry": {hostile{get: func(context.Context, string) ([]byte, error) { return other, nil }}, false},
+		"miss": {
+			hostile{get: func(context.Context, string) ([]byte, error) { return nil, certtoken.ErrStoreMiss }},
+			true,
+		},
+		"get fails": {
+			hostile{get: func(context.Context, string) ([]byte, error) { return nil, broken }},
+			false,
+		},
+		"set fails":         {hostile{set: func(context.Context) error { return broken }}, false},
+		"nothing, no error": {hostile{get: func(context.Context, string) ([]byte, error) { return nil, nil }}, false},
+		"garbage": {
+			hostile{get: func(context.Context, string) ([]byte, error) { return []byte("garbage"), nil }},
+			false,
+		},
+		"version alone": {
+			hostile{get: func(context.Context, string) ([]byte, error) { return []byte{1}, nil }},
+			false,
+		},
+		"an unknown version": {
+			hostile{get: func(context.Context, string) ([]byte, error) { return append([]byte{9}, other[1:]...), nil }},
+			false,
+		},
+		"another key's entry": {
+			hostile{get: func(context.Context, string) ([]byte, error) { return other, nil }},
+			false,
+		},
 		"a changed entry": {hostile{get: func(context.Context, string) ([]byte, error) {
 			return append(bytes.Clone(other[:len(other)-1]), 0), nil
 		}}, false},
-		"far too large":        {hostile{get: func(context.Context, string) ([]byte, error) { return make([]byte, 5<<20), nil }}, false},
-		"panics":               {hostile{get: func(context.Context, string) ([]byte, error) { panic("boom") }}, false},
-		"hangs":                {hostile{get: func(ctx context.Context, _ string) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }}, false},
-		"ignores its context":  {hostile{get: func(context.Context, string) ([]byte, error) { time.Sleep(time.Minute); return nil, broken }}, false},
-		"set ignores its time": {hostile{set: func(context.Context) error { time.Sleep(time.Minute); return nil }}, false},
+		"far too large": {
+			hostile{get: func(context.Context, string) ([]byte, error) { return make([]byte, 5<<20), nil }},
+			false,
+		},
+		"panics": {hostile{get: func(context.Context, string) ([]byte, error) { panic("boom") }}, false},
+		"hangs": {
+			hostile{get: func(ctx context.Context, _ string) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }},
+			false,
+		},
+		"ignores its context": {
+			hostile{get: func(context.Context, string) ([]byte, error) { time.Sleep(time.Minute); return nil, broken }},
+			false,
+		},
+		"set ignores its time": {
+			hostile{set: func(context.Context) error { time.Sleep(time.Minute); return nil }},
+			false,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -264,10 +314,16 @@ func TestABrokenStoreNeverFailsACaller(t *testing.T) {
 				srv, cert := fleet(t)
 				c.store.Store = certtoken.NewMemoryStore()
 				var reported atomic.Int64
-				client := process(t, srv, cert, c.store, certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(e certtoken.Event) {
-					assert.ErrorContains(t, e.Err, "certtoken: store")
-					reported.Add(1)
-				}}))
+				client := process(
+					t,
+					srv,
+					cert,
+					c.store,
+					certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(e certtoken.Event) {
+						assert.ErrorContains(t, e.Err, "certtoken: store")
+						reported.Add(1)
+					}}),
+				)
 				start := time.Now()
 				_, err := client.Token(t.Context(), scope)
 				require.NoError(t, err)
@@ -287,11 +343,16 @@ func TestABrokenStoreIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, cert := fleet(t)
 		var asked atomic.Int64
-		client := process(t, srv, cert, hostile{Store: certtoken.NewMemoryStore(), get: func(ctx context.Context, _ string) ([]byte, error) {
-			asked.Add(1)
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}})
+		client := process(
+			t,
+			srv,
+			cert,
+			hostile{Store: certtoken.NewMemoryStore(), get: func(ctx context.Context, _ string) ([]byte, error) {
+				asked.Add(1)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}},
+		)
 		for i := range 20 {
 			_, err := client.Token(t.Context(), "https://r"+strings.Repeat("x", i)+".example/.default")
 			require.NoError(t, err)
@@ -310,11 +371,19 @@ func TestAnUnreadableEntryIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, cert := fleet(t)
 		var looks, told atomic.Int64
-		store := lockedStore{hostile{Store: certtoken.NewMemoryStore(), get: func(context.Context, string) ([]byte, error) {
-			looks.Add(1)
-			return []byte("garbage"), nil
-		}}}
-		client := process(t, srv, cert, store, certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(certtoken.Event) { told.Add(1) }}))
+		store := lockedStore{
+			hostile{Store: certtoken.NewMemoryStore(), get: func(context.Context, string) ([]byte, error) {
+				looks.Add(1)
+				return []byte("garbage"), nil
+			}},
+		}
+		client := process(
+			t,
+			srv,
+			cert,
+			store,
+			certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(certtoken.Event) { told.Add(1) }}),
+		)
 		_, err := client.Token(t.Context(), scope)
 		require.NoError(t, err)
 		assert.Greater(t, looks.Load(), int64(100))
@@ -342,7 +411,10 @@ func TestStoredTokensEnd(t *testing.T) {
 		entries := maps.Clone(spy.entries)
 		spy.mu.Unlock()
 		time.Sleep(2 * time.Minute)
-		stale := hostile{Store: certtoken.NewMemoryStore(), get: func(_ context.Context, key string) ([]byte, error) { return entries[key], nil }}
+		stale := hostile{
+			Store: certtoken.NewMemoryStore(),
+			get:   func(_ context.Context, key string) ([]byte, error) { return entries[key], nil },
+		}
 		tok, err := process(t, srv, cert, stale).Token(t.Context(), scope)
 		require.NoError(t, err)
 		assert.Equal(t, 2, srv.Count())

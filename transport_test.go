@@ -239,7 +239,12 @@ func TestTransportOverLoopbackHTTP(t *testing.T) {
 		"allowed, localhost.evil":  {[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, "http://localhost.evil.com/", "https only"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, err := certtoken.NewClient(certtoken.Entra("contoso.com", c.opts...), appID, cert, certtoken.WithHTTPClient(server.Client()))
+			client, err := certtoken.NewClient(
+				certtoken.Entra("contoso.com", c.opts...),
+				appID,
+				cert,
+				certtoken.WithHTTPClient(server.Client()),
+			)
 			require.NoError(t, err)
 			defer client.Close()
 			base := new(http.Transport)
@@ -402,8 +407,11 @@ func TestClaimsChallenge(t *testing.T) {
 			}))
 			resp, err := r.httpClient().Get(apiURL)
 			assert.Equal(t, 200, status(t, resp, err))
-			assert.JSONEq(t, `{"access_token":{"nbf":{"essential":true,"value":"1702682181"},"q":"??>>","xms_cc":{"values":["cp1"]}}}`,
-				r.server.LastRequest().Form.Get("claims"))
+			assert.JSONEq(
+				t,
+				`{"access_token":{"nbf":{"essential":true,"value":"1702682181"},"q":"??>>","xms_cc":{"values":["cp1"]}}}`,
+				r.server.LastRequest().Form.Get("claims"),
+			)
 			assert.Equal(t, 2, r.server.Count())
 			assert.EqualValues(t, 2, calls.Load())
 		})
@@ -532,12 +540,15 @@ func TestALate401TakesTheNewerToken(t *testing.T) {
 				first := r.token(t, apiScope)
 				api := r.server.Resource("api://orders", nil)
 				refuse(r, api, first)
-				r.server.Handle("orders.example.com/slow", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-					if strings.HasSuffix(req.Header.Get("Authorization"), first.AccessToken()) {
-						time.Sleep(time.Second)
-					}
-					api.ServeHTTP(w, req)
-				}))
+				r.server.Handle(
+					"orders.example.com/slow",
+					http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+						if strings.HasSuffix(req.Header.Get("Authorization"), first.AccessToken()) {
+							time.Sleep(time.Second)
+						}
+						api.ServeHTTP(w, req)
+					}),
+				)
 				r.server.Handle("orders.example.com/", api)
 				hc := r.httpClient()
 				var wg sync.WaitGroup
@@ -635,7 +646,9 @@ func TestTokenSourceInOAuth2Transport(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		newAPI(r)
-		hc := &http.Client{Transport: &oauth2.Transport{Source: r.client.TokenSource(apiScope), Base: r.server.Transport()}}
+		hc := &http.Client{
+			Transport: &oauth2.Transport{Source: r.client.TokenSource(apiScope), Base: r.server.Transport()},
+		}
 		start := time.Now()
 		r.server.FailAlways(certtokentest.Fault{Delay: 2 * time.Second})
 		resp, err := hc.Get(apiURL)

@@ -264,7 +264,11 @@ func rushClient(task rushTask, id identity) (get acquire, done func(), err error
 			transport.MaxConnsPerHost = 32
 			opts = append(opts, certtoken.WithHTTPClient(&http.Client{Transport: transport}))
 		}
-		client, err := certtoken.NewClient(certtoken.Entra(tenant, certtoken.WithHost(task.Host)), clientID, id.cert, opts...)
+		client, err := certtoken.NewClient(
+			certtoken.Entra(tenant, certtoken.WithHost(task.Host)),
+			clientID,
+			id.cert,
+			opts...)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -147,7 +147,11 @@ const leastHits = 64
 
 func measureHits(cfg settings, id identity, progress func(string)) (hitResults, error) {
 	cfg.least = leastHits
-	r := hitResults{bySize: make(map[int]map[string]samples), bySizePl: make(map[int]map[string]samples), allocs: make(map[string]float64)}
+	r := hitResults{
+		bySize:   make(map[int]map[string]samples),
+		bySizePl: make(map[int]map[string]samples),
+		allocs:   make(map[string]float64),
+	}
 	procs := runtime.GOMAXPROCS(0)
 
 	for _, size := range cfg.sizes {

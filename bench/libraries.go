@@ -109,9 +109,11 @@ const freeAssertion = "header.payload.signature"
 
 // newMSAL signs with the certificate, or not at all if that is nil.
 func newMSAL(e *endpoint, cert *certtoken.Certificate) (acquire, error) {
-	credential := confidential.NewCredFromAssertionCallback(func(context.Context, confidential.AssertionRequestOptions) (string, error) {
-		return freeAssertion, nil
-	})
+	credential := confidential.NewCredFromAssertionCallback(
+		func(context.Context, confidential.AssertionRequestOptions) (string, error) {
+			return freeAssertion, nil
+		},
+	)
 	if cert != nil {
 		var err error
 		if credential, err = confidential.NewCredFromCert([]*x509.Certificate{cert.Leaf}, cert.Signer); err != nil {
@@ -147,8 +149,13 @@ func newAzidentity(e *endpoint, cert *certtoken.Certificate) (acquire, error) {
 	var credential azcore.TokenCredential
 	var err error
 	if cert != nil {
-		credential, err = azidentity.NewClientCertificateCredential(tenant, clientID, []*x509.Certificate{cert.Leaf}, cert.Signer,
-			&azidentity.ClientCertificateCredentialOptions{ClientOptions: options})
+		credential, err = azidentity.NewClientCertificateCredential(
+			tenant,
+			clientID,
+			[]*x509.Certificate{cert.Leaf},
+			cert.Signer,
+			&azidentity.ClientCertificateCredentialOptions{ClientOptions: options},
+		)
 	} else {
 		credential, err = azidentity.NewClientAssertionCredential(tenant, clientID,
 			func(context.Context) (string, error) { return freeAssertion, nil },

@@ -108,8 +108,14 @@ func measure(cfg settings, progress func(string)) (*results, error) {
 		{"a rush on a cold key", func() (err error) { r.rush, err = measureRush(id); return }},
 		{"a rush on many cold keys", func() (err error) { r.coldRush, err = measureColdRush(cfg, progress); return }},
 		{"ten cold scopes", func() (err error) { r.scopes, err = measureScopes(id); return }},
-		{"callers during a slow renewal", func() (err error) { r.slow, err = measureWaits(cfg, id, slowEndpoint); return }},
-		{"callers while the endpoint is dead", func() (err error) { r.dead, err = measureWaits(cfg, id, deadEndpoint); return }},
+		{
+			"callers during a slow renewal",
+			func() (err error) { r.slow, err = measureWaits(cfg, id, slowEndpoint); return },
+		},
+		{
+			"callers while the endpoint is dead",
+			func() (err error) { r.dead, err = measureWaits(cfg, id, deadEndpoint); return },
+		},
 	}
 	for _, step := range steps {
 		if step.what != "" {

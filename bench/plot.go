@@ -42,12 +42,20 @@ func (r *results) plot() string {
 		return plotBottom - (plotBottom-plotTop)*(math.Log10(ns)-plotMinExp)/float64(maxExp-plotMinExp)
 	}
 
-	line(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title desc">`, plotWidth, plotHeight, plotWidth, plotHeight)
+	line(
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title desc">`,
+		plotWidth,
+		plotHeight,
+		plotWidth,
+		plotHeight,
+	)
 	line(`<title id="title">Cost of a cached token</title>`)
 	line(`<desc id="desc">%s</desc>`, r.plotText())
 	line(`<style>%s</style>`, plotStyle)
 	line(`<text class="head" x="24" y="32">Cost of a cached token</text>`)
-	line(`<text class="note" x="24" y="52">time for a hit, any of the tokens in the cache, one caller: less is better</text>`)
+	line(
+		`<text class="note" x="24" y="52">time for a hit, any of the tokens in the cache, one caller: less is better</text>`,
+	)
 
 	for exp := plotMinExp; exp <= maxExp; exp++ {
 		ns := math.Pow10(exp)
@@ -56,9 +64,18 @@ func (r *results) plot() string {
 	}
 	for n := 1.0; n <= maxTokens; n *= 10 {
 		line(`<line class="grid" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>`, x(n), plotTop, x(n), plotBottom)
-		line(`<text class="tick" x="%.1f" y="%d" text-anchor="middle">%s</text>`, x(n), plotBottom+20, thousands(int64(n)))
+		line(
+			`<text class="tick" x="%.1f" y="%d" text-anchor="middle">%s</text>`,
+			x(n),
+			plotBottom+20,
+			thousands(int64(n)),
+		)
 	}
-	line(`<text class="note" x="%d" y="%d" text-anchor="middle">tokens in the cache</text>`, (plotLeft+plotRight)/2, plotBottom+44)
+	line(
+		`<text class="note" x="%d" y="%d" text-anchor="middle">tokens in the cache</text>`,
+		(plotLeft+plotRight)/2,
+		plotBottom+44,
+	)
 
 	for _, c := range curves {
 		path := make([]string, 0, len(c.points))
@@ -117,7 +134,8 @@ func labelPlaces(curves []curve, y func(float64) float64) []float64 {
 	for range len(curves) { // a few passes settle any heap of them
 		for i := range curves {
 			for j := range curves {
-				if i == j || len(curves[i].points) == 1 || len(curves[j].points) == 1 || end(curves[i])[0] != end(curves[j])[0] {
+				if i == j || len(curves[i].points) == 1 || len(curves[j].points) == 1 ||
+					end(curves[i])[0] != end(curves[j])[0] {
 					continue
 				}
 				if d := places[j] - places[i]; d >= 0 && d < apart && (d > 0 || j > i) {
@@ -136,7 +154,17 @@ func (r *results) plotText() string {
 	for _, c := range r.curves() {
 		last := c.points[len(c.points)-1]
 		first := c.points[0]
-		parts = append(parts, fmt.Sprintf("%s: %s with %s, %s with %s", c.label, nanos(first[1]), tokens(int(first[0])), nanos(last[1]), tokens(int(last[0]))))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"%s: %s with %s, %s with %s",
+				c.label,
+				nanos(first[1]),
+				tokens(int(first[0])),
+				nanos(last[1]),
+				tokens(int(last[0])),
+			),
+		)
 	}
 	return strings.Join(parts, "; ")
 }

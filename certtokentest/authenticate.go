@@ -55,7 +55,12 @@ func (c *call) checkCredential() *refusal.Refusal {
 	case kind == "":
 		return refusal.Missing("client_assertion_type")
 	case kind != assertionKind:
-		return refusal.New(90023, "The client_assertion_type '%s' is not supported; it must be '%s'.", kind, assertionKind)
+		return refusal.New(
+			90023,
+			"The client_assertion_type '%s' is not supported; it must be '%s'.",
+			kind,
+			assertionKind,
+		)
 	}
 	return nil
 }

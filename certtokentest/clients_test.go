@@ -148,7 +148,9 @@ func TestSignIn(t *testing.T) {
 		r := f.shown(url.Values{
 			"grant_type": {"authorization_code"}, "code": {back(page(func(url.Values) {})).Get("code")},
 			"redirect_uri": {"https://app.example/back?a=b"},
-			"scope":        {"https://graph.microsoft.com/User.Read openid profile offline_access"}, "client_info": {"1"},
+			"scope": {
+				"https://graph.microsoft.com/User.Read openid profile offline_access",
+			}, "client_info": {"1"},
 		})
 		require.Equal(t, http.StatusOK, r.status, r.text)
 		assert.NotEmpty(t, r.body["refresh_token"])

@@ -55,7 +55,12 @@ func (c *config) entraV1Dialect() *dialect {
 // adfsDialect takes what Active Directory Federation Services takes.
 func (c *config) adfsDialect() *dialect {
 	return &dialect{
-		rules:       proof.Rules{Algorithms: []string{"RS256"}, Types: []string{"JWT"}, NeedKeyID: true, Times: c.times},
+		rules: proof.Rules{
+			Algorithms: []string{"RS256"},
+			Types:      []string{"JWT"},
+			NeedKeyID:  true,
+			Times:      c.times,
+		},
 		profile:     grants.ADFS,
 		keepRefresh: c.keepRefresh,
 		newRefresh:  !c.keepRefresh,

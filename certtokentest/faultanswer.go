@@ -48,8 +48,11 @@ func (f *Fault) shaped() *answer.Answer {
 	case EmptyBody:
 		return f.bare("application/json", nil)
 	case HTML:
-		return f.bare("text/html; charset=utf-8", []byte("<!DOCTYPE html>\n<html><head><title>Sign in to the proxy</title>"+
-			"</head><body><h1>Proxy</h1></body></html>\n"))
+		return f.bare(
+			"text/html; charset=utf-8",
+			[]byte("<!DOCTYPE html>\n<html><head><title>Sign in to the proxy</title>"+
+				"</head><body><h1>Proxy</h1></body></html>\n"),
+		)
 	case NotJSON:
 		return f.bare(jsonType, []byte(`{"token_type":"Bearer","expires_in":3599,`))
 	case Redirect:

@@ -22,7 +22,9 @@ func FuzzTokenEndpoint(f *testing.F) {
 		srv.TrustSubject(clientID, "app", cert.Leaf)
 	}
 	good := url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {clientID}, "scope": {graphScope}, "client_assertion_type": {kind},
+		"grant_type": {
+			"client_credentials",
+		}, "client_id": {clientID}, "scope": {graphScope}, "client_assertion_type": {kind},
 	}
 	for _, assertion := range []string{"", "a.b.c", "e30.e30.e30",
 		"eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCIsIng1dCNTMjU2IjoiQUFBQSIsIng1YyI6WyJBQUFBIl19.bnVsbA."} {

@@ -97,7 +97,10 @@ var entraHosts = []string{
 func (e *endpoint) instanceDiscovery(r *http.Request, to route) *answer.Answer {
 	asked, err := url.Parse(r.URL.Query().Get("authorization_endpoint"))
 	if err != nil || asked.Host == "" {
-		return e.discoveryRefused(to, refusal.New(50049, "Unknown or invalid instance: authorization_endpoint is no URL."))
+		return e.discoveryRefused(
+			to,
+			refusal.New(50049, "Unknown or invalid instance: authorization_endpoint is no URL."),
+		)
 	}
 	tenant, _, _ := strings.Cut(strings.TrimPrefix(asked.Path, "/"), "/")
 	networks := []map[string]any{network(entraHosts...)}

@@ -24,7 +24,10 @@ func (e *endpoint) signIn(r *http.Request, to route) *answer.Answer {
 		return e.discoveryRefused(to, refusal.New(700016,
 			"Application with identifier '%s' was not found in the directory '%s'.", query.Get("client_id"), to.tenant))
 	case err != nil || back.Scheme == "" || back.Host == "" || back.Fragment != "": // RFC 6749 §3.1.2
-		return e.discoveryRefused(to, refusal.New(900144, "The parameter 'redirect_uri' must be a URL without a fragment."))
+		return e.discoveryRefused(
+			to,
+			refusal.New(900144, "The parameter 'redirect_uri' must be a URL without a fragment."),
+		)
 	}
 	result := e.signInResult(query)
 	if state := query.Get("state"); state != "" {

@@ -81,7 +81,11 @@ func (t *storeTest) wantMiss(name string) {
 	t.Helper()
 	got, err := t.store.Get(t.ctx, t.key(name))
 	if !errors.Is(err, certtoken.ErrStoreMiss) {
-		t.Fatalf("Get of what isn't there returned %d bytes and error %v, want one that wraps ErrStoreMiss", len(got), err)
+		t.Fatalf(
+			"Get of what isn't there returned %d bytes and error %v, want one that wraps ErrStoreMiss",
+			len(got),
+			err,
+		)
 	}
 }
 

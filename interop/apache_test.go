@@ -48,8 +48,15 @@ func startApache(t *testing.T, tlsCert tlsCertificate, modules []string, lines .
 	if os.Geteuid() == 0 {
 		conf = append(conf, "User www-data", "Group www-data")
 	}
-	conf = append(conf, "SSLEngine on",
-		"SSLCertificateFile "+write("cert.pem", tlsCert.certPEM), "SSLCertificateKeyFile "+write("key.pem", tlsCert.keyPEM))
+	conf = append(
+		conf,
+		"SSLEngine on",
+		"SSLCertificateFile "+write(
+			"cert.pem",
+			tlsCert.certPEM,
+		),
+		"SSLCertificateKeyFile "+write("key.pem", tlsCert.keyPEM),
+	)
 	all := strings.Join(append(conf, lines...), "\n") + "\n"
 	startServer(t, port, apacheProgram, "-D", "FOREGROUND", "-f", write("apache.conf", all))
 	return "https://127.0.0.1:" + port

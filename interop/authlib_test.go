@@ -54,7 +54,14 @@ func authlibServer(t *testing.T) *judge {
 		http:         tlsCert.client(t),
 		endpointOnly: true,
 		needsKeyID:   true,
-		algorithms:   []certtoken.Algorithm{certtoken.RS256, certtoken.RS384, certtoken.RS512, certtoken.PS256, certtoken.PS384, certtoken.PS512},
+		algorithms: []certtoken.Algorithm{
+			certtoken.RS256,
+			certtoken.RS384,
+			certtoken.RS512,
+			certtoken.PS256,
+			certtoken.PS384,
+			certtoken.PS512,
+		},
 		register: func(t *testing.T, r registration) {
 			t.Helper()
 			var done struct{ Registered string }

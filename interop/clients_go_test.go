@@ -46,7 +46,9 @@ func newMSALGo(t *testing.T, s setup, hc *http.Client) map[string]func(context.C
 	cred, err := confidential.NewCredFromCert([]*x509.Certificate{s.certificate.Leaf}, s.certificate.Signer)
 	require.NoError(t, err)
 	options := []confidential.Option{
-		confidential.WithHTTPClient(hc), confidential.WithInstanceDiscovery(!s.Known), confidential.WithClientCapabilities([]string{"cp1"}),
+		confidential.WithHTTPClient(
+			hc,
+		), confidential.WithInstanceDiscovery(!s.Known), confidential.WithClientCapabilities([]string{"cp1"}),
 	}
 	if s.Chain {
 		options = append(options, confidential.WithX5C())
@@ -115,19 +117,44 @@ func newAzidentity(t *testing.T, s setup, hc *http.Client) map[string]func(conte
 	require.NoError(t, err)
 	tenant := strings.TrimPrefix(authority.Path, "/")
 	authority.Path = "/"
-	options := azcore.ClientOptions{Transport: hc, Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: authority.String()}}
+	options := azcore.ClientOptions{
+		Transport: hc,
+		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: authority.String()},
+	}
 	certs := []*x509.Certificate{s.certificate.Leaf}
-	client, err := azidentity.NewClientCertificateCredential(tenant, s.ClientID, certs, s.certificate.Signer,
-		&azidentity.ClientCertificateCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: s.Known, SendCertificateChain: s.Chain})
+	client, err := azidentity.NewClientCertificateCredential(
+		tenant,
+		s.ClientID,
+		certs,
+		s.certificate.Signer,
+		&azidentity.ClientCertificateCredentialOptions{
+			ClientOptions:            options,
+			DisableInstanceDiscovery: s.Known,
+			SendCertificateChain:     s.Chain,
+		},
+	)
 	require.NoError(t, err)
 	return map[string]func(context.Context, job) (string, error){
 		"token": func(ctx context.Context, j job) (string, error) {
-			token, err := client.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{j.Scope}, Claims: j.Claims, EnableCAE: true})
+			token, err := client.GetToken(
+				ctx,
+				policy.TokenRequestOptions{Scopes: []string{j.Scope}, Claims: j.Claims, EnableCAE: true},
+			)
 			return token.Token, err
 		},
 		"obo": func(ctx context.Context, j job) (string, error) {
-			user, err := azidentity.NewOnBehalfOfCredentialWithCertificate(tenant, s.ClientID, j.Assertion, certs, s.certificate.Signer,
-				&azidentity.OnBehalfOfCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: s.Known, SendCertificateChain: s.Chain})
+			user, err := azidentity.NewOnBehalfOfCredentialWithCertificate(
+				tenant,
+				s.ClientID,
+				j.Assertion,
+				certs,
+				s.certificate.Signer,
+				&azidentity.OnBehalfOfCredentialOptions{
+					ClientOptions:            options,
+					DisableInstanceDiscovery: s.Known,
+					SendCertificateChain:     s.Chain,
+				},
+			)
 			if err != nil {
 				return "", err
 			}

@@ -44,7 +44,12 @@ func (s *stage) startClient(name string, args ...string) user {
 	require.NoError(s, err)
 	out, err := cmd.StdoutPipe()
 	require.NoError(s, err)
-	p := &inFolder{in: in, out: bufio.NewScanner(out), kill: func() { _ = cmd.Process.Kill() }, stderr: new(bytes.Buffer)}
+	p := &inFolder{
+		in:     in,
+		out:    bufio.NewScanner(out),
+		kill:   func() { _ = cmd.Process.Kill() },
+		stderr: new(bytes.Buffer),
+	}
 	p.out.Buffer(nil, 1<<20)
 	cmd.Stderr = p.stderr
 	require.NoError(s, cmd.Start())

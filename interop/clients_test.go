@@ -153,7 +153,9 @@ func TestClients(t *testing.T) {
 		}
 	}
 	var table strings.Builder
-	table.WriteString("| client | as | asks for | token | again | wrong key | throttled for 3 s | claims | on behalf of | code | refresh |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	table.WriteString(
+		"| client | as | asks for | token | again | wrong key | throttled for 3 s | claims | on behalf of | code | refresh |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+	)
 	for _, row := range rows {
 		table.WriteString(row)
 	}
@@ -317,6 +319,11 @@ func (s *stage) refresh() string {
 		return "–"
 	}
 	cell := s.granted(job{Op: "refresh", Scope: s.userScope()})
-	require.Equal(s, "refresh_token", s.server.LastRequest().Form.Get("grant_type"), fmt.Sprint("refreshing by ", s.library.name))
+	require.Equal(
+		s,
+		"refresh_token",
+		s.server.LastRequest().Form.Get("grant_type"),
+		fmt.Sprint("refreshing by ", s.library.name),
+	)
 	return cell
 }

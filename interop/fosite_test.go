@@ -31,7 +31,12 @@ func fositeServer(t *testing.T) *judge {
 			SendDebugMessagesToClients: true,
 		}
 		store = &fositeStore{MemoryStore: storage.NewMemoryStore()}
-		provider := compose.Compose(config, store, compose.NewOAuth2HMACStrategy(config), compose.OAuth2ClientCredentialsGrantFactory)
+		provider := compose.Compose(
+			config,
+			store,
+			compose.NewOAuth2HMACStrategy(config),
+			compose.OAuth2ClientCredentialsGrantFactory,
+		)
 		mux := http.NewServeMux()
 		mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 			ctx := r.Context()
@@ -58,8 +63,15 @@ func fositeServer(t *testing.T) *judge {
 		tokenURL:     url + "/token",
 		http:         client,
 		endpointOnly: true,
-		algorithms:   []certtoken.Algorithm{certtoken.RS256, certtoken.RS384, certtoken.RS512, certtoken.PS256, certtoken.PS384, certtoken.PS512},
-		register:     func(_ *testing.T, r registration) { store.register(r) },
+		algorithms: []certtoken.Algorithm{
+			certtoken.RS256,
+			certtoken.RS384,
+			certtoken.RS512,
+			certtoken.PS256,
+			certtoken.PS384,
+			certtoken.PS512,
+		},
+		register: func(_ *testing.T, r registration) { store.register(r) },
 	}
 }
 
@@ -79,7 +91,11 @@ func (s *fositeStore) register(r registration) {
 	defer s.mu.Unlock()
 	s.Clients[r.id] = &fositeClient{
 		DefaultOpenIDConnectClient: &fosite.DefaultOpenIDConnectClient{
-			DefaultClient:                     &fosite.DefaultClient{ID: r.id, GrantTypes: []string{"client_credentials"}, Scopes: []string{scope, otherScope}},
+			DefaultClient: &fosite.DefaultClient{
+				ID:         r.id,
+				GrantTypes: []string{"client_credentials"},
+				Scopes:     []string{scope, otherScope},
+			},
 			JSONWebKeys:                       keys,
 			TokenEndpointAuthMethod:           "private_key_jwt",
 			TokenEndpointAuthSigningAlgorithm: string(r.algorithm),
@@ -100,7 +116,11 @@ type fositeClient struct {
 	lifetime time.Duration
 }
 
-func (c *fositeClient) GetEffectiveLifespan(_ fosite.GrantType, _ fosite.TokenType, fallback time.Duration) time.Duration {
+func (c *fositeClient) GetEffectiveLifespan(
+	_ fosite.GrantType,
+	_ fosite.TokenType,
+	fallback time.Duration,
+) time.Duration {
 	if c.lifetime > 0 {
 		return c.lifetime
 	}

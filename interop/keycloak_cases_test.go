@@ -74,7 +74,12 @@ func TestKeycloakFetchesANewKey(t *testing.T) {
 	var current atomic.Pointer[certtoken.Certificate]
 	current.Store(old)
 	authority := certtoken.Issuer(k.issuer(), k.tokenURL(), certtoken.WithKeyIDFunc(keyID))
-	client, err := certtoken.NewClient(authority, "follows", sourceOf(&current), certtoken.WithHTTPClient(k.tls.client(t)))
+	client, err := certtoken.NewClient(
+		authority,
+		"follows",
+		sourceOf(&current),
+		certtoken.WithHTTPClient(k.tls.client(t)),
+	)
 	require.NoError(t, err)
 	defer client.Close()
 	fresh := func() error {
@@ -165,7 +170,14 @@ func TestKeycloakTLSClientAuth(t *testing.T) {
 	}{
 		{"the subject", "client-x509", subject("service"), cert, overTLS, ""},
 		{"another subject", "client-x509", subject("other"), cert, overTLS, "register the certificate's subject (DN)"},
-		{"an issuer that isn't trusted", "client-x509", subject("client"), newCertificate(t, "client"), overTLS, "tls: "},
+		{
+			"an issuer that isn't trusted",
+			"client-x509",
+			subject("client"),
+			newCertificate(t, "client"),
+			overTLS,
+			"tls: ",
+		},
 		{"an assertion, bound", "client-jwt", assertion, cert, beside, ""},
 		{"an assertion, not presented", "client-jwt", assertion, cert, nil, "Client Certification missing"},
 	}
@@ -205,7 +217,10 @@ func TestKeycloakRotatesRefreshTokens(t *testing.T) {
 	require.NoError(t, err)
 	defer client.Close()
 	refresh := func(token string) (*certtoken.Token, error) {
-		return client.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Grant: certtoken.RefreshToken(token)})
+		return client.Acquire(
+			t.Context(),
+			certtoken.Request{Scopes: []string{scope}, Grant: certtoken.RefreshToken(token)},
+		)
 	}
 	time.Sleep(pause) // Keycloak tells tokens of the same second not apart
 	second, err := refresh(first)

@@ -65,9 +65,23 @@ func TestLateCertificate(t *testing.T) {
 		status int
 		fails  string // instead of a status
 	}{
-		{"asked for in the first handshake", plain, []string{"Protocols h2 http/1.1", "SSLVerifyClient require"}, 0, 200, ""},
+		{
+			"asked for in the first handshake",
+			plain,
+			[]string{"Protocols h2 http/1.1", "SSLVerifyClient require"},
+			0,
+			200,
+			"",
+		},
 		{"late, with nothing set", plain, []string{"Protocols http/1.1", inLocation}, 0, 403, ""},
-		{"late, HTTP/2, with nothing set", plain, []string{"Protocols h2 http/1.1", inLocation}, 0, 0, "HTTP_1_1_REQUIRED"},
+		{
+			"late, HTTP/2, with nothing set",
+			plain,
+			[]string{"Protocols h2 http/1.1", inLocation},
+			0,
+			0,
+			"HTTP_1_1_REQUIRED",
+		},
 		{"late, TLS 1.2 without renegotiation", with(ofTheDocs(), func(b *http.Transport) {
 			b.TLSClientConfig.Renegotiation = tls.RenegotiateNever
 		}), []string{inLocation}, 0, 0, "no renegotiation"},

@@ -30,7 +30,8 @@ func TestCertificateBoundTokens(t *testing.T) {
 	ca, err := certtokentest.MakeCertificate(certtokentest.AsCA(), certtokentest.WithSubject("interop CA"))
 	require.NoError(t, err)
 	issue := func(subject string, opts ...certtokentest.CertOption) *certtoken.Certificate {
-		c, err := certtokentest.MakeCertificate(append(opts, certtokentest.WithSubject(subject), certtokentest.SignedBy(ca))...)
+		c, err := certtokentest.MakeCertificate(
+			append(opts, certtokentest.WithSubject(subject), certtokentest.SignedBy(ca))...)
 		require.NoError(t, err)
 		return c
 	}
@@ -66,19 +67,54 @@ func TestCertificateBoundTokens(t *testing.T) {
 			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}, false},
 		{"tls_client_auth, another subject", cert, map[string]any{"method": "tls_client_auth", "subject": "CN=other"},
 			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}, true},
-		{"tls_client_auth, an issuer that isn't trusted", selfSigned, map[string]any{"method": "tls_client_auth", "subject": "CN=self-signed"},
-			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}, true},
-		{"tls_client_auth, a signer without PSS", withoutPSS, map[string]any{"method": "tls_client_auth", "subject": "CN=old hardware"},
-			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth(), certtoken.WithoutPSS()}, false},
-		{"self_signed_tls_client_auth", selfSigned, map[string]any{"method": "self_signed_tls_client_auth", "jwks": withX5C(selfSigned)},
-			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}, false},
-		{"self_signed_tls_client_auth, another key", cert, map[string]any{"method": "self_signed_tls_client_auth", "jwks": withX5C(selfSigned)},
-			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}, true},
+		{
+			"tls_client_auth, an issuer that isn't trusted",
+			selfSigned,
+			map[string]any{"method": "tls_client_auth", "subject": "CN=self-signed"},
+			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
+			true,
+		},
+		{
+			"tls_client_auth, a signer without PSS",
+			withoutPSS,
+			map[string]any{"method": "tls_client_auth", "subject": "CN=old hardware"},
+			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth(), certtoken.WithoutPSS()},
+			false,
+		},
+		{
+			"self_signed_tls_client_auth",
+			selfSigned,
+			map[string]any{"method": "self_signed_tls_client_auth", "jwks": withX5C(selfSigned)},
+			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
+			false,
+		},
+		{
+			"self_signed_tls_client_auth, another key",
+			cert,
+			map[string]any{"method": "self_signed_tls_client_auth", "jwks": withX5C(selfSigned)},
+			[]certtoken.AuthorityOption{certtoken.WithTLSClientAuth()},
+			true,
+		},
 		{"private_key_jwt, bound", cert, map[string]any{"jwks": registration{keys: []key{keyOf(cert)}}.jwks()},
 			[]certtoken.AuthorityOption{certtoken.WithCertificateBoundTokens()}, false},
-		{"private_key_jwt, bound, without PSS", withoutPSS, map[string]any{"jwks": registration{keys: []key{keyOf(noPSS)}}.jwks()},
-			[]certtoken.AuthorityOption{certtoken.WithCertificateBoundTokens(), certtoken.WithAlgorithm(certtoken.PS256), certtoken.WithoutPSS()}, false},
-		{"private_key_jwt, not presented", cert, map[string]any{"jwks": registration{keys: []key{keyOf(cert)}}.jwks()}, nil, true},
+		{
+			"private_key_jwt, bound, without PSS",
+			withoutPSS,
+			map[string]any{"jwks": registration{keys: []key{keyOf(noPSS)}}.jwks()},
+			[]certtoken.AuthorityOption{
+				certtoken.WithCertificateBoundTokens(),
+				certtoken.WithAlgorithm(certtoken.PS256),
+				certtoken.WithoutPSS(),
+			},
+			false,
+		},
+		{
+			"private_key_jwt, not presented",
+			cert,
+			map[string]any{"jwks": registration{keys: []key{keyOf(cert)}}.jwks()},
+			nil,
+			true,
+		},
 	}
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -111,7 +147,12 @@ func TestCertificateBoundTokens(t *testing.T) {
 		var current atomic.Pointer[certtoken.Certificate]
 		current.Store(cert)
 		source := sourceOf(&current)
-		client, err := certtoken.NewClient(certtoken.Issuer(ready.Issuer, ready.TokenURL, certtoken.WithTLSClientAuth()), "rotates", source, certtoken.WithHTTPClient(hc))
+		client, err := certtoken.NewClient(
+			certtoken.Issuer(ready.Issuer, ready.TokenURL, certtoken.WithTLSClientAuth()),
+			"rotates",
+			source,
+			certtoken.WithHTTPClient(hc),
+		)
 		require.NoError(t, err)
 		defer client.Close()
 		first, err := client.Token(t.Context(), scope)
@@ -128,7 +169,9 @@ func TestCertificateBoundTokens(t *testing.T) {
 }
 
 func sourceOf(current *atomic.Pointer[certtoken.Certificate]) certtoken.CertSource {
-	return certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return current.Load(), nil })
+	return certtoken.CertSourceFunc(
+		func(context.Context) (*certtoken.Certificate, error) { return current.Load(), nil },
+	)
 }
 
 // pkcs1Only is hardware that can't do PSS.

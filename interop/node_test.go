@@ -49,11 +49,18 @@ func oidcProvider(t *testing.T, profile string) *judge {
 	}
 	server.ask(t, map[string]string{"profile": profile, "key": tlsCert.keyPEM, "cert": tlsCert.certPEM}, &ready)
 	j := &judge{
-		name:       "oidc-provider " + providerVersion(t),
-		issuer:     ready.Issuer,
-		tokenURL:   ready.TokenURL,
-		http:       tlsCert.client(t),
-		algorithms: []certtoken.Algorithm{certtoken.RS256, certtoken.RS384, certtoken.RS512, certtoken.PS256, certtoken.PS384, certtoken.PS512},
+		name:     "oidc-provider " + providerVersion(t),
+		issuer:   ready.Issuer,
+		tokenURL: ready.TokenURL,
+		http:     tlsCert.client(t),
+		algorithms: []certtoken.Algorithm{
+			certtoken.RS256,
+			certtoken.RS384,
+			certtoken.RS512,
+			certtoken.PS256,
+			certtoken.PS384,
+			certtoken.PS512,
+		},
 		register: func(t *testing.T, r registration) {
 			t.Helper()
 			var done struct{ Registered string }

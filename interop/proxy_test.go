@@ -125,12 +125,20 @@ func TestRealProxyOfTheEnvironment(t *testing.T) {
 			own := before.(*http.Transport).Clone() // the environment is read once in a process
 			own.Proxy = http.ProxyURL(proxy)
 			http.DefaultTransport = own
-			client, err := certtoken.NewClient(certtoken.Issuer("https://"+server, "https://"+server+"/token"), "proxied", cert)
+			client, err := certtoken.NewClient(
+				certtoken.Issuer("https://"+server, "https://"+server+"/token"),
+				"proxied",
+				cert,
+			)
 			require.NoError(t, err)
 			defer client.Close()
 			_, err = client.Token(t.Context(), "read")
 			checkProxyRefusal(t, err, proxy)
-			assert.ErrorContains(t, err, fmt.Sprintf("refused to connect to %s:443: %d %s; ", server, c.status, c.words))
+			assert.ErrorContains(
+				t,
+				err,
+				fmt.Sprintf("refused to connect to %s:443: %d %s; ", server, c.status, c.words),
+			)
 		})
 	}
 }

@@ -132,7 +132,11 @@ func (tr *trial) checkError(t *testing.T, err error, wire *wire) {
 	t.Helper()
 	var te *certtoken.TokenError
 	require.ErrorAs(t, err, &te)
-	require.Contains(t, []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusInternalServerError}, te.StatusCode)
+	require.Contains(
+		t,
+		[]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusInternalServerError},
+		te.StatusCode,
+	)
 	require.NotEmpty(t, te.Code)
 	require.NotEmpty(t, te.CorrelationID)
 	require.Equal(t, thumbprint(tr.signs), te.Thumbprint)

@@ -85,7 +85,10 @@ func (z *zitadel) VerifyClient(ctx context.Context, r *op.Request[op.ClientCrede
 }
 
 // ClientCredentialsExchange implements op.Server.
-func (z *zitadel) ClientCredentialsExchange(_ context.Context, r *op.ClientRequest[oidc.ClientCredentialsRequest]) (*op.Response, error) {
+func (z *zitadel) ClientCredentialsExchange(
+	_ context.Context,
+	r *op.ClientRequest[oidc.ClientCredentialsRequest],
+) (*op.Response, error) {
 	var granted []string
 	for _, s := range r.Data.Scope {
 		if !r.Client.IsScopeAllowed(s) {

@@ -61,7 +61,12 @@ func TestRelease(t *testing.T) {
 			want = append(want, dir+"/"+version)
 		}
 		assert.ElementsMatch(t, want, strings.Fields(output(t, root, nil, "git", "tag")))
-		assert.Equal(t, head, output(t, root, nil, "git", "rev-parse", version+"^{commit}"), "the root is released as it is")
+		assert.Equal(
+			t,
+			head,
+			output(t, root, nil, "git", "rev-parse", version+"^{commit}"),
+			"the root is released as it is",
+		)
 	})
 	t.Run("the files here stay", func(t *testing.T) {
 		assert.Equal(t, head, output(t, root, nil, "git", "rev-parse", "main"))
@@ -79,7 +84,11 @@ func TestRelease(t *testing.T) {
 				}
 			}
 			assert.NotContains(t, after, "replace")
-			assert.Equal(t, strings.TrimSpace(ours.ReplaceAllString(before, "")), strings.TrimSpace(ours.ReplaceAllString(after, "")))
+			assert.Equal(
+				t,
+				strings.TrimSpace(ours.ReplaceAllString(before, "")),
+				strings.TrimSpace(ours.ReplaceAllString(after, "")),
+			)
 		}
 		changed := output(t, root, nil, "git", "diff", "--name-only", "main", "release/"+version)
 		for name := range strings.Lines(changed) {
@@ -93,7 +102,11 @@ func TestRelease(t *testing.T) {
 		dir := t.TempDir()
 		output(t, root, user, "release/build.sh", dir, version)
 		assert.Regexp(t, `^certtoken `+regexp.QuoteMeta(version)+` \(go`, output(t, dir, nil, "./certtoken", "version"))
-		assert.Regexp(t, `\tmod\t`+module+`/cmd/certtoken\t`+version+`\th1:`, output(t, dir, nil, "go", "version", "-m", "certtoken"))
+		assert.Regexp(
+			t,
+			`\tmod\t`+module+`/cmd/certtoken\t`+version+`\th1:`,
+			output(t, dir, nil, "go", "version", "-m", "certtoken"),
+		)
 	})
 	t.Run("a program builds", func(t *testing.T) {
 		dir := program(t, "ext/redisstore")
@@ -144,7 +157,10 @@ func program(t *testing.T, extensions ...string) string {
 	}
 	code += ")\n\nfunc main() { fmt.Println(certtoken.ErrClosed) }\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(code), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/user\n\ngo 1.26.0\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/user\n\ngo 1.26.0\n"), 0o600),
+	)
 	return dir
 }
 

@@ -84,7 +84,12 @@ func edit(t *testing.T, path, old, new string) {
 // heading puts a version on top of the changelog, and into the code.
 func heading(t *testing.T, root, version string) {
 	t.Helper()
-	edit(t, filepath.Join(root, "CHANGELOG.md"), "\n## ", "\n## ["+strings.TrimPrefix(version, "v")+"] - 2026-01-02\n\n## ")
+	edit(
+		t,
+		filepath.Join(root, "CHANGELOG.md"),
+		"\n## ",
+		"\n## ["+strings.TrimPrefix(version, "v")+"] - 2026-01-02\n\n## ",
+	)
 	client := filepath.Join(root, "client.go")
 	code, err := os.ReadFile(client)
 	require.NoError(t, err)

@@ -49,7 +49,9 @@ func EncodePFX(cert *certtoken.Certificate, password string, form PFXForm) ([]by
 	}
 	for _, r := range password {
 		if r > 0xFFFF || r == 0xFFFD { // PKCS #12 passwords are UCS-2; U+FFFD is what invalid UTF-8 reads as
-			return nil, errors.New("selfsigned: the password has a character beyond Unicode's basic plane, such as an emoji, which not every reader of PFX takes the same")
+			return nil, errors.New(
+				"selfsigned: the password has a character beyond Unicode's basic plane, such as an emoji, which not every reader of PFX takes the same",
+			)
 		}
 	}
 	var data []byte
@@ -67,7 +69,10 @@ func (form PFXForm) encoder() (*pkcs12.Encoder, error) {
 	case form == PFXModern:
 		return pkcs12.Modern2023.WithIterations(modernRounds), nil
 	case form == PFXLegacy && fips140.Enforced():
-		return nil, fmt.Errorf("selfsigned: TripleDES and SHA-1 in FIPS 140-only mode: %w; take PFXModern", errors.ErrUnsupported)
+		return nil, fmt.Errorf(
+			"selfsigned: TripleDES and SHA-1 in FIPS 140-only mode: %w; take PFXModern",
+			errors.ErrUnsupported,
+		)
 	case form == PFXLegacy:
 		return pkcs12.LegacyDES, nil
 	}
@@ -120,7 +125,11 @@ func exportKey(cert *certtoken.Certificate) (*rsa.PrivateKey, error) {
 	}
 	key, ok := cert.Signer.(*rsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("selfsigned: %w but behind a %T; write its public certificate instead, or export it where it is kept", ErrKeyNotExportable, cert.Signer)
+		return nil, fmt.Errorf(
+			"selfsigned: %w but behind a %T; write its public certificate instead, or export it where it is kept",
+			ErrKeyNotExportable,
+			cert.Signer,
+		)
 	}
 	return key, nil
 }

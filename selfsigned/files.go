@@ -82,7 +82,10 @@ func (f Files) check(overwrite bool) error {
 		}
 		seen[path] = true
 		if _, err := os.Lstat(path); err == nil && !overwrite {
-			errs = append(errs, fmt.Errorf("selfsigned: %s: %w; it is replaced only when that is asked for", path, fs.ErrExist))
+			errs = append(
+				errs,
+				fmt.Errorf("selfsigned: %s: %w; it is replaced only when that is asked for", path, fs.ErrExist),
+			)
 		}
 	}
 	return errors.Join(errs...)

@@ -132,7 +132,12 @@ func TestWriteFilesAllOrNone(t *testing.T) {
 	})
 	t.Run("one name in a folder that is missing", func(t *testing.T) {
 		dir := t.TempDir()
-		_, err := selfsigned.WriteFiles(dir, cert, "", selfsigned.WriteOptions{PEMName: filepath.Join("none", "pair.pem")})
+		_, err := selfsigned.WriteFiles(
+			dir,
+			cert,
+			"",
+			selfsigned.WriteOptions{PEMName: filepath.Join("none", "pair.pem")},
+		)
 		assert.Error(t, err)
 		assert.Empty(t, names(t, dir))
 	})

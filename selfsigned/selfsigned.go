@@ -93,13 +93,22 @@ func (o Options) resolve(now time.Time) (Options, time.Time, error) {
 	}
 	var errs []error
 	if !isCommonName(o.Subject) {
-		errs = append(errs, fmt.Errorf("selfsigned: subject %q is not a name of 1 to %d printable characters", o.Subject, maxSubject))
+		errs = append(
+			errs,
+			fmt.Errorf("selfsigned: subject %q is not a name of 1 to %d printable characters", o.Subject, maxSubject),
+		)
 	}
 	if o.KeyBits < minKeyBits || o.KeyBits > maxKeyBits {
-		errs = append(errs, fmt.Errorf("selfsigned: key of %d bits is not within %d and %d", o.KeyBits, minKeyBits, maxKeyBits))
+		errs = append(
+			errs,
+			fmt.Errorf("selfsigned: key of %d bits is not within %d and %d", o.KeyBits, minKeyBits, maxKeyBits),
+		)
 	}
 	if o.Validity != 0 && (o.Validity < minValidity || o.Validity > maxValidity) {
-		errs = append(errs, fmt.Errorf("selfsigned: validity %v is not within %v and %v", o.Validity, minValidity, maxValidity))
+		errs = append(
+			errs,
+			fmt.Errorf("selfsigned: validity %v is not within %v and %v", o.Validity, minValidity, maxValidity),
+		)
 	}
 	return o, notAfter, errors.Join(errs...)
 }

@@ -32,7 +32,11 @@ func TestNewHasWindowsDefaults(t *testing.T) {
 	assert.Equal(t, 2048, leaf.PublicKey.(*rsa.PublicKey).N.BitLen())
 	assert.Equal(t, x509.SHA256WithRSA, leaf.SignatureAlgorithm)
 	assert.Equal(t, x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment, leaf.KeyUsage)
-	assert.ElementsMatch(t, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, leaf.ExtKeyUsage)
+	assert.ElementsMatch(
+		t,
+		[]x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		leaf.ExtKeyUsage,
+	)
 	assert.WithinDuration(t, now.Add(-10*time.Minute), leaf.NotBefore, 10*time.Second)
 	assert.WithinDuration(t, now.AddDate(1, 0, 0), leaf.NotAfter, 10*time.Second)
 	assert.False(t, leaf.IsCA)

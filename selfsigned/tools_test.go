@@ -47,7 +47,12 @@ func run(t *testing.T, program string, args ...string) string {
 func issued(t *testing.T) *certtoken.Certificate {
 	t.Helper()
 	root := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("root"))
-	middle := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("middle"), certtokentest.SignedBy(root))
+	middle := certtokentest.NewCertificate(
+		t,
+		certtokentest.AsCA(),
+		certtokentest.WithSubject("middle"),
+		certtokentest.SignedBy(root),
+	)
 	return certtokentest.NewCertificate(t, certtokentest.WithSubject("leaf"), certtokentest.SignedBy(middle))
 }
 

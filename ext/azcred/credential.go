@@ -112,7 +112,10 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 	}
 	if !strings.EqualFold(token.Type(), "Bearer") {
 		return azcore.AccessToken{}, &AuthenticationError{
-			err: fmt.Errorf("the token endpoint granted a token of type %q, and the SDK can only send bearers", token.Type())}
+			err: fmt.Errorf(
+				"the token endpoint granted a token of type %q, and the SDK can only send bearers",
+				token.Type(),
+			)}
 	}
 	return azcore.AccessToken{
 		Token:     token.AccessToken(),

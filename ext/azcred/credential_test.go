@@ -25,7 +25,10 @@ func request(scopes ...string) policy.TokenRequestOptions {
 // What the SDK is told of a token is what the client knows of it.
 func TestToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := certtokentest.New(certtokentest.WithTokenLifetime(time.Hour), certtokentest.WithRefreshIn(30*time.Minute))
+		srv := certtokentest.New(
+			certtokentest.WithTokenLifetime(time.Hour),
+			certtokentest.WithRefreshIn(30*time.Minute),
+		)
 		client := azcredtest.NewClient(t, srv)
 		got, err := azcredtest.NewCredential(t, client).GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
@@ -88,7 +91,11 @@ func TestClaims(t *testing.T) {
 func TestCAEClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()
-		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv), azcred.WithCAEClient(azcredtest.NewClient(t, srv, certtoken.WithCapabilities("cp1"))))
+		credential := azcredtest.NewCredential(
+			t,
+			azcredtest.NewClient(t, srv),
+			azcred.WithCAEClient(azcredtest.NewClient(t, srv, certtoken.WithCapabilities("cp1"))),
+		)
 		plain, err := credential.GetToken(t.Context(), request(azcredtest.Scope))
 		require.NoError(t, err)
 		assert.Empty(t, srv.LastRequest().Form.Get("claims"))
@@ -125,7 +132,10 @@ func TestTenant(t *testing.T) {
 		require.NoError(t, ask(credential, azcredtest.Tenant))
 		assert.ErrorContains(t, ask(credential, azcredtest.OtherTenant), "WithTenants")
 
-		credential = azcredtest.NewCredential(t, azcredtest.NewClient(t, srv, certtoken.WithTenants(azcredtest.OtherTenant)))
+		credential = azcredtest.NewCredential(
+			t,
+			azcredtest.NewClient(t, srv, certtoken.WithTenants(azcredtest.OtherTenant)),
+		)
 		require.NoError(t, ask(credential, azcredtest.OtherTenant))
 		assert.Equal(t, azcredtest.OtherTenant, srv.LastRequest().Tenant)
 
@@ -167,12 +177,14 @@ func TestErrors(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New(certtokentest.WithTokenType("mtls_pop"))
-		_, err := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv)).GetToken(t.Context(), request(azcredtest.Scope))
+		_, err := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv)).
+			GetToken(t.Context(), request(azcredtest.Scope))
 		assert.ErrorContains(t, err, `type "mtls_pop"`)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New(certtokentest.WithTokenType("bearer"))
-		_, err := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv)).GetToken(t.Context(), request(azcredtest.Scope))
+		_, err := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv)).
+			GetToken(t.Context(), request(azcredtest.Scope))
 		assert.NoError(t, err)
 	})
 }
@@ -190,7 +202,12 @@ func TestNotRetried(t *testing.T) {
 			_, err := credential.GetToken(req.Raw().Context(), request(azcredtest.Scope))
 			return nil, err
 		})
-		pipeline := runtime.NewPipeline("test", "v0.0.0", runtime.PipelineOptions{PerRetry: []policy.Policy{failing}}, nil)
+		pipeline := runtime.NewPipeline(
+			"test",
+			"v0.0.0",
+			runtime.PipelineOptions{PerRetry: []policy.Policy{failing}},
+			nil,
+		)
 		req, err := runtime.NewRequest(t.Context(), http.MethodGet, "https://contoso.example")
 		require.NoError(t, err)
 		_, err = pipeline.Do(req)

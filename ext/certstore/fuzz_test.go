@@ -47,7 +47,8 @@ func FuzzThumbprint(f *testing.F) {
 		}
 		assert.Contains(t, []int{sha1.Size, sha256.Size}, len(sum))
 		for _, r := range text {
-			known := strings.ContainsRune("0123456789abcdefABCDEF:", r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
+			known := strings.ContainsRune("0123456789abcdefABCDEF:", r) || unicode.IsSpace(r) ||
+				unicode.Is(unicode.Cf, r)
 			assert.True(t, known, "%q", r)
 		}
 		again, err := parseThumbprint(strings.ToUpper(hex.EncodeToString(sum)))

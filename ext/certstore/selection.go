@@ -19,7 +19,8 @@ import (
 // parseThumbprint reads a thumbprint as people copy it.
 func parseThumbprint(s string) ([]byte, error) {
 	digits := strings.Map(func(r rune) rune {
-		if r == ':' || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) { // U+200E in front, from the certificate manager
+		if r == ':' || unicode.IsSpace(r) ||
+			unicode.Is(unicode.Cf, r) { // U+200E in front, from the certificate manager
 			return -1
 		}
 		return r

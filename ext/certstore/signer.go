@@ -65,7 +65,10 @@ func (k *signer) verify(digest, signature []byte, opts crypto.SignerOpts) error 
 		!isPSS && rsa.VerifyPKCS1v15(k.public, opts.HashFunc(), digest, signature) == nil:
 		return nil
 	case isPSS && pss(rsa.PSSSaltLengthAuto) == nil:
-		return fmt.Errorf("%w: the key's provider makes PSS signatures with a salt of another length than the hash", errors.ErrUnsupported)
+		return fmt.Errorf(
+			"%w: the key's provider makes PSS signatures with a salt of another length than the hash",
+			errors.ErrUnsupported,
+		)
 	}
 	return fmt.Errorf("%w: the signature doesn't verify with the certificate", certtoken.ErrKeyMismatch)
 }

@@ -131,7 +131,12 @@ func (s *Source) load(now time.Time) (*certtoken.Certificate, error) {
 	}
 	pub, ok := got.leaf.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the certificate %q has a key of %T", certtoken.ErrNotRSA, got.leaf.Subject, got.leaf.PublicKey)
+		return nil, fmt.Errorf(
+			"%w: the certificate %q has a key of %T",
+			certtoken.ErrNotRSA,
+			got.leaf.Subject,
+			got.leaf.PublicKey,
+		)
 	}
 	name := s.cfg.location() + ", " + s.cfg.name()
 	return certtoken.NewCertificate(&signer{key: got.key, public: pub, name: name}, got.leaf, got.chain)

@@ -110,7 +110,13 @@ func TestOtherSystems(t *testing.T) {
 
 func TestRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one, two := certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+		one, two := certtokentest.NewCertificate(
+			t,
+			certtokentest.WithSharedKey(),
+		), certtokentest.NewCertificate(
+			t,
+			certtokentest.WithSharedKey(),
+		)
 		st := newStore(one)
 		s := st.source(t)
 		first, err := s.Certificate(t.Context())
@@ -145,7 +151,13 @@ func TestRenewal(t *testing.T) {
 func TestExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		st := newStore(certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithValidity(now.Add(-time.Hour), now.Add(-time.Minute))))
+		st := newStore(
+			certtokentest.NewCertificate(
+				t,
+				certtokentest.WithSharedKey(),
+				certtokentest.WithValidity(now.Add(-time.Hour), now.Add(-time.Minute)),
+			),
+		)
 		s := st.source(t)
 		for range 5 {
 			_, err := s.Certificate(t.Context())
@@ -195,11 +207,23 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestPrinting(t *testing.T) {
-	s, err := newSource(nil, []Option{WithSubject("app"), WithLocalMachine(), WithThumbprint("00112233445566778899aabbccddeeff00112233"), WithPrompts()})
+	s, err := newSource(
+		nil,
+		[]Option{
+			WithSubject("app"),
+			WithLocalMachine(),
+			WithThumbprint("00112233445566778899aabbccddeeff00112233"),
+			WithPrompts(),
+		},
+	)
 	require.NoError(t, err)
 	k := &signer{name: "n"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
-		assert.Equal(t, `certstore.Source(LocalMachine\My, thumbprint 00112233445566778899aabbccddeeff00112233, subject "app")`, fmt.Sprintf(verb, s))
+		assert.Equal(
+			t,
+			`certstore.Source(LocalMachine\My, thumbprint 00112233445566778899aabbccddeeff00112233, subject "app")`,
+			fmt.Sprintf(verb, s),
+		)
 		assert.Equal(t, "certstore.Key(n)", fmt.Sprintf(verb, k))
 	}
 	assert.Equal(t, s.String(), s.LogValue().String())

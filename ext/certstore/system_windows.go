@@ -58,7 +58,10 @@ func findInStore(cfg *config, now time.Time) (*found, error) {
 		if err == nil {
 			return &found{leaf: certs[i], chain: readChain(store, contexts[i], certs[i]), key: key}, nil
 		}
-		failures = append(failures, fmt.Errorf("%q, valid until %s: %w", certs[i].Subject, certs[i].NotAfter.UTC().Format(time.RFC3339), err))
+		failures = append(
+			failures,
+			fmt.Errorf("%q, valid until %s: %w", certs[i].Subject, certs[i].NotAfter.UTC().Format(time.RFC3339), err),
+		)
 	}
 	return nil, errors.Join(failures...)
 }
@@ -156,7 +159,11 @@ func acquireKey(c *windows.CertContext, prompts bool) (*cngKey, error) {
 	case errors.Is(err, syscall.Errno(windows.CRYPT_E_NO_KEY_PROPERTY)):
 		return nil, fmt.Errorf("%w: the store holds the certificate alone", certtoken.ErrNoPrivateKey)
 	case err != nil:
-		return nil, fmt.Errorf("%w that this account may use: opening it through CNG: %w", certtoken.ErrNoPrivateKey, err)
+		return nil, fmt.Errorf(
+			"%w that this account may use: opening it through CNG: %w",
+			certtoken.ErrNoPrivateKey,
+			err,
+		)
 	}
 	if ours {
 		runtime.AddCleanup(key, func(handle windows.Handle) { ncryptFreeObject.Call(uintptr(handle)) }, key.handle)

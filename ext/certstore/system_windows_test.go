@@ -21,7 +21,10 @@ func powershell(t *testing.T, command string) {
 func TestWindows(t *testing.T) {
 	const subject = "certtoken-certstore-test"
 	t.Cleanup(func() {
-		powershell(t, `Get-ChildItem Cert:\CurrentUser\My | Where-Object Subject -eq 'CN=`+subject+`' | Remove-Item -DeleteKey`)
+		powershell(
+			t,
+			`Get-ChildItem Cert:\CurrentUser\My | Where-Object Subject -eq 'CN=`+subject+`' | Remove-Item -DeleteKey`,
+		)
 	})
 	powershell(t, `New-SelfSignedCertificate -Subject 'CN=`+subject+`' -CertStoreLocation Cert:\CurrentUser\My `+
 		`-KeyAlgorithm RSA -KeyLength 2048 -KeyExportPolicy NonExportable -Provider 'Microsoft Software Key Storage Provider'`)

@@ -67,18 +67,30 @@ func TestRenewalIsSeenByCalls(t *testing.T) {
 func TestInsecureConnectionsGetNoToken(t *testing.T) {
 	w := newWorld(t)
 	t.Run("the connection", func(t *testing.T) {
-		_, err := grpc.NewClient(w.addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(w.creds))
+		_, err := grpc.NewClient(
+			w.addr,
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithPerRPCCredentials(w.creds),
+		)
 		assert.ErrorContains(t, err, "transport level security")
 	})
 	t.Run("a call", func(t *testing.T) {
 		plain := w.serve(insecure.NewCredentials())
-		api := grpc_health_v1.NewHealthClient(w.connect(plain, grpc.WithTransportCredentials(insecure.NewCredentials())))
+		api := grpc_health_v1.NewHealthClient(
+			w.connect(plain, grpc.WithTransportCredentials(insecure.NewCredentials())),
+		)
 		_, err := api.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}, grpc.PerRPCCredentials(w.creds))
 		assert.Equal(t, codes.Unauthenticated, status.Code(err))
 	})
 	t.Run("loopback without encryption", func(t *testing.T) {
 		plain := w.serve(local.NewCredentials())
-		api := grpc_health_v1.NewHealthClient(w.connect(plain, grpc.WithTransportCredentials(local.NewCredentials()), grpc.WithPerRPCCredentials(w.creds)))
+		api := grpc_health_v1.NewHealthClient(
+			w.connect(
+				plain,
+				grpc.WithTransportCredentials(local.NewCredentials()),
+				grpc.WithPerRPCCredentials(w.creds),
+			),
+		)
 		assert.ErrorContains(t, check(t.Context(), api), "insecure connection")
 	})
 	t.Run("by the credentials themselves", func(t *testing.T) {
@@ -107,7 +119,10 @@ func authInfo(level credentials.SecurityLevel) credentials.AuthInfo {
 
 // secure is the context that gRPC gives to credentials on a connection with TLS.
 func secure(ctx context.Context) context.Context {
-	return credentials.NewContextWithRequestInfo(ctx, credentials.RequestInfo{AuthInfo: authInfo(credentials.PrivacyAndIntegrity)})
+	return credentials.NewContextWithRequestInfo(
+		ctx,
+		credentials.RequestInfo{AuthInfo: authInfo(credentials.PrivacyAndIntegrity)},
+	)
 }
 
 func TestTheCallsContextCounts(t *testing.T) {
@@ -150,7 +165,11 @@ func TestStatusOfFailures(t *testing.T) {
 		assert.Equal(t, codes.Canceled, status.Code(check(t.Context(), w.dial())))
 	})
 	t.Run("expired certificate", func(t *testing.T) {
-		old := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithValidity(time.Unix(0, 0), time.Unix(1, 0)))
+		old := certtokentest.NewCertificate(
+			t,
+			certtokentest.WithSharedKey(),
+			certtokentest.WithValidity(time.Unix(0, 0), time.Unix(1, 0)),
+		)
 		tokens, err := certtoken.NewClient(certtoken.Entra("contoso.com"), clientID, old)
 		require.NoError(t, err)
 		defer tokens.Close()

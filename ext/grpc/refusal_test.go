@@ -55,7 +55,10 @@ func TestRefusedCallIsMadeAgainByPolicy(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			api := w.dial(grpc.WithStatsHandler(w.creds.StatsHandler()), grpc.WithDefaultServiceConfig(certtokengrpc.RetryRefused))
+			api := w.dial(
+				grpc.WithStatsHandler(w.creds.StatsHandler()),
+				grpc.WithDefaultServiceConfig(certtokengrpc.RetryRefused),
+			)
 			require.NoError(t, call(t.Context(), api))
 			w.endpoint.RevokeAll()
 			succeeds(t, name, func() error { return call(t.Context(), api) }) // nobody notices
@@ -66,7 +69,10 @@ func TestRefusedCallIsMadeAgainByPolicy(t *testing.T) {
 
 func TestManyRefusedCallsMakeOneTokenRequest(t *testing.T) {
 	w := newWorld(t)
-	api := w.dial(grpc.WithStatsHandler(w.creds.StatsHandler()), grpc.WithDefaultServiceConfig(certtokengrpc.RetryRefused))
+	api := w.dial(
+		grpc.WithStatsHandler(w.creds.StatsHandler()),
+		grpc.WithDefaultServiceConfig(certtokengrpc.RetryRefused),
+	)
 	require.NoError(t, check(t.Context(), api))
 	w.endpoint.RevokeAll()
 	w.endpoint.FailAlways(certtokentest.Fault{Delay: 100 * time.Millisecond})
@@ -81,7 +87,10 @@ func TestManyRefusedCallsMakeOneTokenRequest(t *testing.T) {
 // A server that refuses every token doesn't have the endpoint asked in a loop.
 func TestServerThatAlwaysRefuses(t *testing.T) {
 	w := newWorld(t)
-	api := w.dial(grpc.WithStatsHandler(w.creds.StatsHandler()), grpc.WithDefaultServiceConfig(certtokengrpc.RetryRefused))
+	api := w.dial(
+		grpc.WithStatsHandler(w.creds.StatsHandler()),
+		grpc.WithDefaultServiceConfig(certtokengrpc.RetryRefused),
+	)
 	w.api.Refuse(-1)
 	for range 20 {
 		assert.Equal(t, codes.Unauthenticated, status.Code(check(t.Context(), api)))
@@ -111,7 +120,12 @@ func newAlone(t *testing.T) alone {
 	t.Helper()
 	endpoint, cert := certtokentest.New(), certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	endpoint.Register(clientID, cert.Leaf)
-	tokens, err := certtoken.NewClient(endpoint.Authority(), clientID, cert, certtoken.WithHTTPClient(endpoint.Client()))
+	tokens, err := certtoken.NewClient(
+		endpoint.Authority(),
+		clientID,
+		cert,
+		certtoken.WithHTTPClient(endpoint.Client()),
+	)
 	require.NoError(t, err)
 	return alone{certtokengrpc.New(tokens, scope), endpoint, tokens}
 }

@@ -100,7 +100,17 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			require.Error(t, err)
 			called := check(t.Context(), w.dial())
 			require.Error(t, called)
-			text := printed(err) + printed(errors.Unwrap(err)) + printed(called) + printed(status.Convert(err).Proto()) + printed(status.Convert(called).Proto())
+			text := printed(
+				err,
+			) + printed(
+				errors.Unwrap(err),
+			) + printed(
+				called,
+			) + printed(
+				status.Convert(err).Proto(),
+			) + printed(
+				status.Convert(called).Proto(),
+			)
 			secretFree(t, w.endpoint, text)
 			assert.False(t, strings.Contains(text, said))
 		})

@@ -56,7 +56,12 @@ func newWorld(t *testing.T) *world {
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	w.endpoint.Register(clientID, cert.Leaf)
 	var err error
-	w.tokens, err = certtoken.NewClient(w.endpoint.Authority(), clientID, cert, certtoken.WithHTTPClient(w.endpoint.Client()))
+	w.tokens, err = certtoken.NewClient(
+		w.endpoint.Authority(),
+		clientID,
+		cert,
+		certtoken.WithHTTPClient(w.endpoint.Client()),
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.tokens.Close() })
 	w.creds = certtokengrpc.New(w.tokens, scope)
@@ -70,19 +75,25 @@ func newWorld(t *testing.T) *world {
 // serve starts a server that checks tokens and returns its address.
 func (w *world) serve(transport credentials.TransportCredentials) string {
 	w.t.Helper()
-	server := grpc.NewServer(grpc.Creds(transport),
-		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			if err := w.check(ctx); err != nil {
-				return nil, err
-			}
-			return next(ctx, req)
-		}),
-		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			if err := w.check(stream.Context()); err != nil {
-				return err
-			}
-			return next(srv, stream)
-		}))
+	server := grpc.NewServer(
+		grpc.Creds(transport),
+		grpc.UnaryInterceptor(
+			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+				if err := w.check(ctx); err != nil {
+					return nil, err
+				}
+				return next(ctx, req)
+			},
+		),
+		grpc.StreamInterceptor(
+			func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+				if err := w.check(stream.Context()); err != nil {
+					return err
+				}
+				return next(srv, stream)
+			},
+		),
+	)
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(w.t, err)

@@ -84,9 +84,12 @@ func parseResource(said string) (*url.URL, error) {
 		return nil, fmt.Errorf("the vault's authentication challenge names resource %q, which is no URL", shorten(said))
 	}
 	host := strings.ToLower(u.Host)
-	if clean := "https://" + host; !strings.EqualFold(strings.TrimSuffix(u.String(), "/"), clean) || !hostPattern.MatchString(host) {
-		return nil, fmt.Errorf("the vault's authentication challenge names resource %q, which is more or less than https://host",
-			shorten(said))
+	if clean := "https://" + host; !strings.EqualFold(strings.TrimSuffix(u.String(), "/"), clean) ||
+		!hostPattern.MatchString(host) {
+		return nil, fmt.Errorf(
+			"the vault's authentication challenge names resource %q, which is more or less than https://host",
+			shorten(said),
+		)
 	}
 	return &url.URL{Scheme: "https", Host: host}, nil
 }

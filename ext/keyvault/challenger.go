@@ -39,7 +39,11 @@ func (c *challenger) request(_ *policy.Request, authorize func(policy.TokenReque
 }
 
 // challenge answers a 401, whose header [challengeGuard] has written.
-func (c *challenger) challenge(req *policy.Request, resp *http.Response, authorize func(policy.TokenRequestOptions) error) error {
+func (c *challenger) challenge(
+	req *policy.Request,
+	resp *http.Response,
+	authorize func(policy.TokenRequestOptions) error,
+) error {
 	asked, err := parseChallenge(resp.Header.Values(wwwAuthenticate), req.Raw().URL.Host, c.anyResource)
 	if err != nil {
 		return err

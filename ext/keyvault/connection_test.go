@@ -22,7 +22,10 @@ const tenant = "00000000-0000-0000-0000-000000000001"
 type identity struct{ client *certtoken.Client }
 
 func (i identity) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, err := i.client.Acquire(ctx, certtoken.Request{Scopes: options.Scopes, Tenant: options.TenantID, Claims: options.Claims})
+	token, err := i.client.Acquire(
+		ctx,
+		certtoken.Request{Scopes: options.Scopes, Tenant: options.TenantID, Claims: options.Claims},
+	)
 	if err != nil {
 		return azcore.AccessToken{}, err
 	}

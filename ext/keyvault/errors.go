@@ -59,7 +59,13 @@ func explain(op operation, name string, err error) error {
 	}
 	code, message := answerOf(refused)
 	disabled := strings.HasSuffix(code, "Disabled")
-	text := fmt.Sprintf("keyvault: %s: %s: %d %s", name, op.verb, refused.StatusCode, http.StatusText(refused.StatusCode))
+	text := fmt.Sprintf(
+		"keyvault: %s: %s: %d %s",
+		name,
+		op.verb,
+		refused.StatusCode,
+		http.StatusText(refused.StatusCode),
+	)
 	if code != "" {
 		text += " (" + code + ")"
 	}

@@ -226,7 +226,12 @@ func answering(status int, body []byte) Option {
 	return WithClientOptions(azcore.ClientOptions{
 		Retry: policy.RetryOptions{MaxRetries: -1},
 		Transport: transport(func(req *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: status, Request: req, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}, nil
+			return &http.Response{
+				StatusCode: status,
+				Request:    req,
+				Header:     http.Header{"Content-Type": {"application/json"}},
+				Body:       io.NopCloser(bytes.NewReader(body)),
+			}, nil
 		}),
 	})
 }

@@ -37,7 +37,12 @@ func TestGuard(t *testing.T) {
 				Retry:            policy.RetryOptions{MaxRetries: -1},
 				PerRetryPolicies: []policy.Policy{challengeGuard{}},
 				Transport: transport(func(req *http.Request) (*http.Response, error) {
-					resp := &http.Response{StatusCode: test.status, Request: req, Body: http.NoBody, Header: http.Header{}}
+					resp := &http.Response{
+						StatusCode: test.status,
+						Request:    req,
+						Body:       http.NoBody,
+						Header:     http.Header{},
+					}
 					if test.header != "" {
 						resp.Header.Set(wwwAuthenticate, test.header)
 					}

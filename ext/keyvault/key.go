@@ -104,7 +104,12 @@ func (l *keyLoader) join(got bundle) (*certtoken.Certificate, error) {
 	}
 	public, ok := leaf.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the key is %v (%w)", certtoken.ErrNotRSA, leaf.PublicKeyAlgorithm, errors.ErrUnsupported)
+		return nil, fmt.Errorf(
+			"%w: the key is %v (%w)",
+			certtoken.ErrNotRSA,
+			leaf.PublicKeyAlgorithm,
+			errors.ErrUnsupported,
+		)
 	}
 	key, version, err := parseKeyID(l.vault, got.KID)
 	if err != nil {
@@ -144,7 +149,8 @@ func parseKeyID(vaultURL, id string) (key, version string, err error) {
 		return "", "", fmt.Errorf("the certificate's key %q isn't in this vault", shorten(id))
 	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(parts) != 3 || parts[0] != "keys" || !namePattern.MatchString(parts[1]) || !versionPattern.MatchString(parts[2]) {
+	if len(parts) != 3 || parts[0] != "keys" || !namePattern.MatchString(parts[1]) ||
+		!versionPattern.MatchString(parts[2]) {
 		return "", "", fmt.Errorf("the certificate's key %q isn't a version of a key", shorten(id))
 	}
 	return parts[1], parts[2], nil

@@ -32,7 +32,14 @@ func TestSigningAlgorithms(t *testing.T) {
 	source := fromKey(t, v)
 	cert := load(t, source)
 	for _, alg := range []certtoken.Algorithm{certtoken.RS256, certtoken.RS384, certtoken.RS512, certtoken.PS256, certtoken.PS384, certtoken.PS512} {
-		_, err := certtoken.Assertion{ClientID: "client", Audience: "https://issuer.example", Algorithm: alg}.Sign(t.Context(), cert)
+		_, err := certtoken.Assertion{
+			ClientID:  "client",
+			Audience:  "https://issuer.example",
+			Algorithm: alg,
+		}.Sign(
+			t.Context(),
+			cert,
+		)
 		require.NoError(t, err)
 		assert.Equal(t, "app/"+v.versions[0].id+" "+string(alg), v.signed[len(v.signed)-1])
 	}
@@ -66,7 +73,13 @@ func TestUnsupportedSignatures(t *testing.T) {
 func TestKeyMismatch(t *testing.T) {
 	v := newVault(t, firstCert(t))
 	v.versions[0].signer = secondCert(t).Signer
-	_, err := certtoken.Assertion{ClientID: "client", Audience: "https://issuer.example"}.Sign(t.Context(), load(t, fromKey(t, v)))
+	_, err := certtoken.Assertion{
+		ClientID: "client",
+		Audience: "https://issuer.example",
+	}.Sign(
+		t.Context(),
+		load(t, fromKey(t, v)),
+	)
 	assert.ErrorIs(t, err, certtoken.ErrKeyMismatch)
 }
 
@@ -80,7 +93,11 @@ func TestRenewedKeyMustSign(t *testing.T) {
 		v.change(func() { next.signer = cert.Signer })
 		v.fail = func(req *http.Request) (*http.Response, error) {
 			if strings.Contains(req.URL.Path, "/keys/app/"+next.id) && req.Header.Get("Authorization") != "" {
-				return answer(req, http.StatusForbidden, `{"error":{"code":"Forbidden","message":"sign is not permitted"}}`), nil
+				return answer(
+					req,
+					http.StatusForbidden,
+					`{"error":{"code":"Forbidden","message":"sign is not permitted"}}`,
+				), nil
 			}
 			return nil, nil
 		}
@@ -144,8 +161,19 @@ func TestUnusableCertificates(t *testing.T) {
 }
 
 func TestIssuers(t *testing.T) {
-	root := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.AsCA(), certtokentest.WithSubject("root"))
-	ca := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.AsCA(), certtokentest.WithSubject("CA"), certtokentest.SignedBy(root))
+	root := certtokentest.NewCertificate(
+		t,
+		certtokentest.WithSharedKey(),
+		certtokentest.AsCA(),
+		certtokentest.WithSubject("root"),
+	)
+	ca := certtokentest.NewCertificate(
+		t,
+		certtokentest.WithSharedKey(),
+		certtokentest.AsCA(),
+		certtokentest.WithSubject("CA"),
+		certtokentest.SignedBy(root),
+	)
 	stranger := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("stranger"))
 	v := newVault(t, certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.SignedBy(ca)))
 
@@ -192,7 +220,10 @@ func TestSigningThrottled(t *testing.T) {
 		signs(t, cert)
 		assert.Equal(t, 3*time.Second, time.Since(start))
 
-		v.down(http.StatusTooManyRequests, http.Header{"Retry-After": {time.Now().Add(2 * time.Minute).UTC().Format(http.TimeFormat)}})
+		v.down(
+			http.StatusTooManyRequests,
+			http.Header{"Retry-After": {time.Now().Add(2 * time.Minute).UTC().Format(http.TimeFormat)}},
+		)
 		_, err := cert.Signer.Sign(rand.Reader, make([]byte, 32), crypto.SHA256)
 		require.ErrorContains(t, err, "429")
 		asked := v.counted("keys")

@@ -43,7 +43,9 @@ func newConfig(opts []Option) config {
 	// A secret's body is a private key: it is in no log, whatever the user's
 	// options for other services say.
 	cfg.client.Logging.IncludeBody = false
-	cfg.client.PerRetryPolicies = append([]policy.Policy{challengeGuard{anyResource: cfg.anyChallenge}}, cfg.client.PerRetryPolicies...)
+	cfg.client.PerRetryPolicies = append(
+		[]policy.Policy{challengeGuard{anyResource: cfg.anyChallenge}},
+		cfg.client.PerRetryPolicies...)
 	return cfg
 }
 
@@ -127,10 +129,18 @@ var (
 func (c *config) validate(vaultURL, certificate string, credential azcore.TokenCredential) error {
 	errs := append(c.errs, checkVault(vaultURL))
 	if !namePattern.MatchString(certificate) {
-		errs = append(errs, fmt.Errorf("keyvault: %q is no name of a certificate: letters, digits and hyphens", shorten(certificate)))
+		errs = append(
+			errs,
+			fmt.Errorf("keyvault: %q is no name of a certificate: letters, digits and hyphens", shorten(certificate)),
+		)
 	}
 	if credential == nil {
-		errs = append(errs, errors.New("keyvault: no credential for the vault: a managed identity, or any other azcore.TokenCredential"))
+		errs = append(
+			errs,
+			errors.New(
+				"keyvault: no credential for the vault: a managed identity, or any other azcore.TokenCredential",
+			),
+		)
 	}
 	return errors.Join(errs...)
 }
@@ -146,7 +156,11 @@ func checkVault(raw string) error {
 	case u.Scheme != "https":
 		return fmt.Errorf("keyvault: %q is not https", shorten(raw))
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("keyvault: %q is more than the vault: give https://%s and the certificate's name", shorten(raw), u.Host)
+		return fmt.Errorf(
+			"keyvault: %q is more than the vault: give https://%s and the certificate's name",
+			shorten(raw),
+			u.Host,
+		)
 	}
 	return nil
 }

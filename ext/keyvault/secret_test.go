@@ -25,7 +25,12 @@ import (
 
 // The chain comes with the pair.
 func TestSecretChain(t *testing.T) {
-	ca := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.AsCA(), certtokentest.WithSubject("CA"))
+	ca := certtokentest.NewCertificate(
+		t,
+		certtokentest.WithSharedKey(),
+		certtokentest.AsCA(),
+		certtokentest.WithSubject("CA"),
+	)
 	v := newVault(t, certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.SignedBy(ca)))
 	cert := load(t, fromSecret(t, v))
 	require.Len(t, cert.Chain, 1)
@@ -119,7 +124,9 @@ func TestSecrecy(t *testing.T) {
 		fmt.Fprintln(&log, event, text)
 	})
 	defer azlog.SetListener(nil)
-	options := keyvault.WithClientOptions(azcore.ClientOptions{Transport: v, Retry: quick, Logging: policy.LogOptions{IncludeBody: true}})
+	options := keyvault.WithClientOptions(
+		azcore.ClientOptions{Transport: v, Retry: quick, Logging: policy.LogOptions{IncludeBody: true}},
+	)
 	for _, from := range []maker{fromSecret, fromKey} {
 		source := from(t, v, options)
 		got := load(t, source)

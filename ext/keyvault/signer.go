@@ -45,7 +45,12 @@ func (k *vaultKey) SignContext(ctx context.Context, digest []byte, opts crypto.S
 		return nil, fmt.Errorf("keyvault: %s: %w", k.address, err)
 	}
 	if len(digest) != opts.HashFunc().Size() {
-		return nil, fmt.Errorf("keyvault: %s: a digest of %d bytes is not of %v", k.address, len(digest), opts.HashFunc())
+		return nil, fmt.Errorf(
+			"keyvault: %s: a digest of %d bytes is not of %v",
+			k.address,
+			len(digest),
+			opts.HashFunc(),
+		)
 	}
 	if err := k.throttle.check(); err != nil {
 		return nil, err
@@ -57,14 +62,24 @@ func (k *vaultKey) SignContext(ctx context.Context, digest []byte, opts crypto.S
 		return nil, k.throttle.note(explain(signDigest, k.address, err))
 	}
 	if err := k.verify(digest, got.Result, opts); err != nil {
-		return nil, fmt.Errorf("keyvault: %s: %w: the vault's signature doesn't verify with the certificate", k.address, certtoken.ErrKeyMismatch)
+		return nil, fmt.Errorf(
+			"keyvault: %s: %w: the vault's signature doesn't verify with the certificate",
+			k.address,
+			certtoken.ErrKeyMismatch,
+		)
 	}
 	return got.Result, nil
 }
 
 func (k *vaultKey) verify(digest, signature []byte, opts crypto.SignerOpts) error {
 	if _, ok := opts.(*rsa.PSSOptions); ok {
-		return rsa.VerifyPSS(k.public, opts.HashFunc(), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		return rsa.VerifyPSS(
+			k.public,
+			opts.HashFunc(),
+			digest,
+			signature,
+			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash},
+		)
 	}
 	return rsa.VerifyPKCS1v15(k.public, opts.HashFunc(), digest, signature)
 }

@@ -108,8 +108,13 @@ func (s *Source) Health() error {
 	case p == nil:
 		return nil
 	case p != known.current:
-		return fmt.Errorf("keyvault: %s: the token endpoint refused version %s; version %s is used until %s",
-			s.name, versionName(known.current.version), versionName(p.version), known.refusedUntil.UTC().Format(time.RFC3339))
+		return fmt.Errorf(
+			"keyvault: %s: the token endpoint refused version %s; version %s is used until %s",
+			s.name,
+			versionName(known.current.version),
+			versionName(p.version),
+			known.refusedUntil.UTC().Format(time.RFC3339),
+		)
 	}
 	return validity(p.cert, now)
 }

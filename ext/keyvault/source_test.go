@@ -308,7 +308,14 @@ func TestNotYetValid(t *testing.T) {
 			v := newVault(t, firstCert(t))
 			source := from(t, v)
 			cert := load(t, source)
-			next := v.add(t, certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), validFor(15*time.Minute+10*time.Second, time.Hour)))
+			next := v.add(
+				t,
+				certtokentest.NewCertificate(
+					t,
+					certtokentest.WithSharedKey(),
+					validFor(15*time.Minute+10*time.Second, time.Hour),
+				),
+			)
 			time.Sleep(15 * time.Minute)
 			load(t, source)
 			synctest.Wait()
@@ -327,13 +334,22 @@ func TestNotYetValid(t *testing.T) {
 func TestExpired(t *testing.T) {
 	both(t, func(t *testing.T, from maker) {
 		synctest.Test(t, func(t *testing.T) {
-			v := newVault(t, certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), validFor(-time.Hour, time.Minute)))
+			v := newVault(
+				t,
+				certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), validFor(-time.Hour, time.Minute)),
+			)
 			source := from(t, v)
 			cert := load(t, source)
 			time.Sleep(2 * time.Minute)
 			assert.ErrorIs(t, source.Health(), certtoken.ErrExpired)
 			assert.Same(t, cert, load(t, source))
-			_, err := certtoken.Assertion{ClientID: "client", Audience: "https://issuer.example"}.Sign(t.Context(), cert)
+			_, err := certtoken.Assertion{
+				ClientID: "client",
+				Audience: "https://issuer.example",
+			}.Sign(
+				t.Context(),
+				cert,
+			)
 			assert.ErrorIs(t, err, certtoken.ErrExpired)
 
 			v.down(http.StatusServiceUnavailable, nil)

@@ -164,7 +164,11 @@ func (v *vault) Do(req *http.Request) (*http.Response, error) {
 	return v.getCertificate(req)
 }
 
-func (v *vault) getSecret(_ context.Context, name, id string, _ *azsecrets.GetSecretOptions) (resp azfake.Responder[azsecrets.GetSecretResponse], errResp azfake.ErrorResponder) {
+func (v *vault) getSecret(
+	_ context.Context,
+	name, id string,
+	_ *azsecrets.GetSecretOptions,
+) (resp azfake.Responder[azsecrets.GetSecretResponse], errResp azfake.ErrorResponder) {
 	found := v.find(name, id)
 	switch {
 	case found == nil:
@@ -185,16 +189,26 @@ func (v *vault) getCertificate(req *http.Request) (*http.Response, error) {
 	if req.Header.Get("Authorization") == "" {
 		resp := answer(req, http.StatusUnauthorized, "")
 		resp.Header.Set("WWW-Authenticate", fmt.Sprintf(
-			`Bearer authorization="https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001", resource=%q`, v.domain))
+			`Bearer authorization="https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001", resource=%q`,
+			v.domain,
+		))
 		return resp, nil
 	}
 	if req.URL.Query().Get("api-version") == "" {
-		return answer(req, http.StatusBadRequest, `{"error":{"code":"BadParameter","message":"api-version must be specified"}}`), nil
+		return answer(
+			req,
+			http.StatusBadRequest,
+			`{"error":{"code":"BadParameter","message":"api-version must be specified"}}`,
+		), nil
 	}
 	name, id, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/certificates/"), "/")
 	found := v.find(name, id)
 	if found == nil {
-		return answer(req, http.StatusNotFound, `{"error":{"code":"CertificateNotFound","message":"A certificate with (name/id) was not found"}}`), nil
+		return answer(
+			req,
+			http.StatusNotFound,
+			`{"error":{"code":"CertificateNotFound","message":"A certificate with (name/id) was not found"}}`,
+		), nil
 	}
 	body, err := json.Marshal(map[string]any{
 		"id":         vaultURL + "/certificates/app/" + found.id,
@@ -217,7 +231,12 @@ var signOpts = map[azkeys.SignatureAlgorithm]crypto.SignerOpts{
 	azkeys.SignatureAlgorithmPS512: &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA512},
 }
 
-func (v *vault) sign(_ context.Context, name, id string, params azkeys.SignParameters, _ *azkeys.SignOptions) (resp azfake.Responder[azkeys.SignResponse], errResp azfake.ErrorResponder) {
+func (v *vault) sign(
+	_ context.Context,
+	name, id string,
+	params azkeys.SignParameters,
+	_ *azkeys.SignOptions,
+) (resp azfake.Responder[azkeys.SignResponse], errResp azfake.ErrorResponder) {
 	if id == "" { // the fake server takes name and version for one
 		name, id, _ = strings.Cut(name, "/")
 	}
@@ -237,7 +256,11 @@ func (v *vault) sign(_ context.Context, name, id string, params azkeys.SignParam
 	}
 	v.change(func() { v.signed = append(v.signed, fmt.Sprintf("%s/%s %s", name, id, *params.Algorithm)) })
 	kid := azkeys.ID(vaultURL + "/keys/" + name + "/" + id)
-	resp.SetResponse(http.StatusOK, azkeys.SignResponse{KeyOperationResult: azkeys.KeyOperationResult{KID: &kid, Result: signature}}, nil)
+	resp.SetResponse(
+		http.StatusOK,
+		azkeys.SignResponse{KeyOperationResult: azkeys.KeyOperationResult{KID: &kid, Result: signature}},
+		nil,
+	)
 	return resp, errResp
 }
 
@@ -296,7 +319,11 @@ type maker func(*testing.T, *vault, ...keyvault.Option) *keyvault.Source
 
 func fromSecret(t *testing.T, v *vault, opts ...keyvault.Option) *keyvault.Source {
 	t.Helper()
-	source, err := keyvault.FromSecret(vaultURL, "app", &credential{}, append([]keyvault.Option{v.at(quick)}, opts...)...)
+	source, err := keyvault.FromSecret(
+		vaultURL,
+		"app",
+		&credential{},
+		append([]keyvault.Option{v.at(quick)}, opts...)...)
 	require.NoError(t, err)
 	return source
 }

@@ -55,7 +55,10 @@ func watch(t testing.TB, endpoint *certtokentest.Server, opts ...certtoken.Optio
 	endpoint.Register(clientID, w.cert.Leaf)
 	w.meters = metric.NewMeterProvider(metric.WithReader(w.reader))
 	w.tracers = trace.NewTracerProvider(trace.WithSpanProcessor(w.spans))
-	hooks, err := certtokenotel.Hooks(certtokenotel.WithMeterProvider(w.meters), certtokenotel.WithTracerProvider(w.tracers))
+	hooks, err := certtokenotel.Hooks(
+		certtokenotel.WithMeterProvider(w.meters),
+		certtokenotel.WithTracerProvider(w.tracers),
+	)
 	require.NoError(t, err)
 	w.Client = w.newClient(append(opts, certtoken.WithHooks(hooks))...)
 	return w

@@ -55,8 +55,13 @@ func newMetrics(meter metric.Meter, attrs []attribute.KeyValue) (*metrics, error
 	m.durations, errs[1] = meter.Float64Histogram("certtoken.request.duration",
 		metric.WithUnit("s"), metric.WithDescription("Duration of HTTP requests to the token endpoint."),
 		metric.WithExplicitBucketBoundaries(seconds...))
-	m.renewals, errs[2] = meter.Int64Counter("certtoken.renewal.failures",
-		metric.WithUnit("{failure}"), metric.WithDescription("Renewals that failed behind callers who have a valid token."))
+	m.renewals, errs[2] = meter.Int64Counter(
+		"certtoken.renewal.failures",
+		metric.WithUnit(
+			"{failure}",
+		),
+		metric.WithDescription("Renewals that failed behind callers who have a valid token."),
+	)
 	m.stores, errs[3] = meter.Int64Counter("certtoken.store.failures",
 		metric.WithUnit("{failure}"), metric.WithDescription("Failures of the store that processes share."))
 	errs[4] = m.observeCertificate(meter)

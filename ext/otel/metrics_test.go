@@ -135,9 +135,15 @@ func TestErrorTypesWithoutAnswer(t *testing.T) {
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := watch(t, nil, certtoken.WithHTTPClient(&http.Client{Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
-					return nil, c.err
-				})}))
+				w := watch(
+					t,
+					nil,
+					certtoken.WithHTTPClient(
+						&http.Client{Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
+							return nil, c.err
+						})},
+					),
+				)
 				_, err := w.Token(t.Context(), scope)
 				require.Error(t, err)
 				assert.Positive(t, w.series()[requests+"{error.type="+c.want+"}"], "%v", w.series())
@@ -212,9 +218,18 @@ func TestCertificateGauge(t *testing.T) {
 func TestForgottenClientLeavesNothing(t *testing.T) {
 	w := watch(t, nil)
 	func() {
-		hooks, err := certtokenotel.Hooks(certtokenotel.WithMeterProvider(w.meters), certtokenotel.WithAttributes(semconv.ServerAddress("other")))
+		hooks, err := certtokenotel.Hooks(
+			certtokenotel.WithMeterProvider(w.meters),
+			certtokenotel.WithAttributes(semconv.ServerAddress("other")),
+		)
 		require.NoError(t, err)
-		client, err := certtoken.NewClient(w.endpoint.Authority(), clientID, w.cert, certtoken.WithHTTPClient(w.endpoint.Client()), certtoken.WithHooks(hooks))
+		client, err := certtoken.NewClient(
+			w.endpoint.Authority(),
+			clientID,
+			w.cert,
+			certtoken.WithHTTPClient(w.endpoint.Client()),
+			certtoken.WithHooks(hooks),
+		)
 		require.NoError(t, err)
 		_, err = client.Token(t.Context(), scope)
 		require.NoError(t, err)
@@ -286,7 +301,10 @@ func (p keepingMeters) Meter(string, ...apimetric.MeterOption) apimetric.Meter {
 	return keepingMeter{registry: p.registry}
 }
 
-func (m keepingMeter) RegisterCallback(f apimetric.Callback, _ ...apimetric.Observable) (apimetric.Registration, error) {
+func (m keepingMeter) RegisterCallback(
+	f apimetric.Callback,
+	_ ...apimetric.Observable,
+) (apimetric.Registration, error) {
 	m.registry.mu.Lock()
 	defer m.registry.mu.Unlock()
 	r := &registration{registry: m.registry}
@@ -319,21 +337,35 @@ func TestForgottenHooksUnregister(t *testing.T) {
 		assert.Equal(t, 1, meters.registered())
 		runtime.KeepAlive(hooks)
 	}()
-	require.Eventually(t, func() bool { runtime.GC(); return meters.registered() == 0 }, time.Minute, 10*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { runtime.GC(); return meters.registered() == 0 },
+		time.Minute,
+		10*time.Millisecond,
+	)
 }
 
 func TestAttributesTellClientsApart(t *testing.T) {
 	w := watch(t, nil)
 	for _, name := range []string{"graph", "billing"} {
-		hooks, err := certtokenotel.Hooks(certtokenotel.WithMeterProvider(w.meters), certtokenotel.WithTracerProvider(w.tracers),
-			certtokenotel.WithAttributes(semconv.ServerAddress(name)))
+		hooks, err := certtokenotel.Hooks(
+			certtokenotel.WithMeterProvider(w.meters),
+			certtokenotel.WithTracerProvider(w.tracers),
+			certtokenotel.WithAttributes(semconv.ServerAddress(name)),
+		)
 		require.NoError(t, err)
 		_, err = w.newClient(certtoken.WithHooks(hooks)).Token(t.Context(), scope)
 		require.NoError(t, err)
 	}
 	all := w.series()
 	for _, name := range []string{"graph", "billing"} {
-		assert.Equal(t, 1., all["certtoken.cache.lookups{certtoken.cache.result=miss,server.address="+name+"}"], "%v", all)
+		assert.Equal(
+			t,
+			1.,
+			all["certtoken.cache.lookups{certtoken.cache.result=miss,server.address="+name+"}"],
+			"%v",
+			all,
+		)
 		assert.Equal(t, 1., all[requests+"{http.response.status_code=200,server.address="+name+"}"])
 	}
 	assert.Equal(t, "graph", attrs(w.spans.Ended()[0])["server.address"])
@@ -344,7 +376,9 @@ func TestNothingSecretIsExported(t *testing.T) {
 	w := watch(t, nil)
 	token, err := w.Token(t.Context(), scope)
 	require.NoError(t, err)
-	w.endpoint.Fail(certtokentest.Fault{Code: 700027, Description: "the assertion was " + w.endpoint.LastRequest().Assertion})
+	w.endpoint.Fail(
+		certtokentest.Fault{Code: 700027, Description: "the assertion was " + w.endpoint.LastRequest().Assertion},
+	)
 	_, err = w.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
 	require.Error(t, err)
 	var all strings.Builder

@@ -138,9 +138,11 @@ func isTimeout(err error) bool {
 
 func isTLS(err error) bool {
 	return kind[*tls.CertificateVerificationError](err) || kind[tls.RecordHeaderError](err) || kind[tls.AlertError](err) ||
-		kind[x509.UnknownAuthorityError](err) || kind[x509.HostnameError](err) || kind[x509.CertificateInvalidError](err)
+		kind[x509.UnknownAuthorityError](err) || kind[x509.HostnameError](err) ||
+		kind[x509.CertificateInvalidError](err)
 }
 
 func isConnection(err error) bool {
-	return kind[*net.OpError](err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+	return kind[*net.OpError](err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed)
 }

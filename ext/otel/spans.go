@@ -40,7 +40,12 @@ func (s *spans) start(ctx context.Context, e certtoken.Event) context.Context {
 	if e.Attempt > 1 {
 		attrs = append(attrs, semconv.HTTPRequestResendCount(e.Attempt-1))
 	}
-	ctx, span := s.tracer.Start(ctx, "acquire token", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
+	ctx, span := s.tracer.Start(
+		ctx,
+		"acquire token",
+		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attrs...),
+	)
 	return context.WithValue(ctx, spanKey{s}, span)
 }
 

@@ -99,7 +99,10 @@ func TestSpansOfSeveralHooks(t *testing.T) {
 		RequestEnd: func(ctx context.Context, _ certtoken.Event) { ctx.Value(key{}).(trace.Span).End() },
 	}
 	ours := func() certtoken.Hooks {
-		hooks, err := certtokenotel.Hooks(certtokenotel.WithMeterProvider(w.meters), certtokenotel.WithTracerProvider(w.tracers))
+		hooks, err := certtokenotel.Hooks(
+			certtokenotel.WithMeterProvider(w.meters),
+			certtokenotel.WithTracerProvider(w.tracers),
+		)
 		require.NoError(t, err)
 		return hooks
 	}

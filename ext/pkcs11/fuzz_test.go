@@ -36,7 +36,11 @@ func (o *oddToken) FindObjects(p11.SessionHandle, int) ([]p11.ObjectHandle, bool
 
 func (o *oddToken) FindObjectsFinal(p11.SessionHandle) error { return nil }
 
-func (o *oddToken) GetAttributeValue(_ p11.SessionHandle, _ p11.ObjectHandle, asked []*p11.Attribute) ([]*p11.Attribute, error) {
+func (o *oddToken) GetAttributeValue(
+	_ p11.SessionHandle,
+	_ p11.ObjectHandle,
+	asked []*p11.Attribute,
+) ([]*p11.Attribute, error) {
 	value, ok := o.attributes[asked[0].Type]
 	if !ok {
 		return nil, p11.Error(p11.CKR_ATTRIBUTE_TYPE_INVALID)
@@ -54,7 +58,15 @@ func FuzzAttributes(f *testing.F) {
 		der, err := os.ReadFile(file)
 		require.NoError(f, err)
 		f.Add(der, []byte{1}, "app", []byte{0, 0, 0, 0}, []byte(nil), []byte(nil), []byte{0})
-		f.Add(der, []byte(nil), "a\n\x1b[31m\u202e", []byte{0, 0, 0, 0, 0, 0, 0, 0}, []byte{0xff}, []byte{1, 0, 1}, []byte{1})
+		f.Add(
+			der,
+			[]byte(nil),
+			"a\n\x1b[31m\u202e",
+			[]byte{0, 0, 0, 0, 0, 0, 0, 0},
+			[]byte{0xff},
+			[]byte{1, 0, 1},
+			[]byte{1},
+		)
 		f.Add(der, []byte{1}, "", []byte{3}, []byte{0}, []byte{0xff, 0xff, 0xff, 0xff, 0xff}, []byte{})
 	}
 	f.Fuzz(func(t *testing.T, value, id []byte, label string, kind, modulus, exponent, always []byte) {

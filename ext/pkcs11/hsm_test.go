@@ -142,7 +142,9 @@ func (h *softHSM) generate(t *testing.T, label string, id byte, attributes ...*p
 	if !answered(err, []p11.Error{p11.CKR_USER_ALREADY_LOGGED_IN}) {
 		require.NoError(t, err)
 	}
-	_, handle, err := api.GenerateKeyPair(session, []*p11.Mechanism{p11.NewMechanism(p11.CKM_RSA_PKCS_KEY_PAIR_GEN, nil)},
+	_, handle, err := api.GenerateKeyPair(
+		session,
+		[]*p11.Mechanism{p11.NewMechanism(p11.CKM_RSA_PKCS_KEY_PAIR_GEN, nil)},
 		[]*p11.Attribute{
 			p11.NewAttribute(p11.CKA_MODULUS_BITS, 2048),
 			p11.NewAttribute(p11.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}),
@@ -155,11 +157,17 @@ func (h *softHSM) generate(t *testing.T, label string, id byte, attributes ...*p
 			p11.NewAttribute(p11.CKA_SIGN, true),
 			p11.NewAttribute(p11.CKA_LABEL, label),
 			p11.NewAttribute(p11.CKA_ID, []byte{id}),
-		}, attributes...))
+		}, attributes...),
+	)
 	require.NoError(t, err)
 	key, err := objects{api, session}.readKey(handle, &config{})
 	require.NoError(t, err)
-	ca := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.AsCA(), certtokentest.WithSubject("Test CA"))
+	ca := certtokentest.NewCertificate(
+		t,
+		certtokentest.WithSharedKey(),
+		certtokentest.AsCA(),
+		certtokentest.WithSubject("Test CA"),
+	)
 	return certtokentest.NewCertificate(t, certtokentest.SignedBy(ca),
 		certtokentest.WithKey(&signer{source: &Source{}, public: key.public}))
 }
@@ -340,7 +348,11 @@ func (p *polite) FindObjectsFinal(s p11.SessionHandle) error {
 	return p.nothing(func() error { return p.cryptoki.FindObjectsFinal(s) })
 }
 
-func (p *polite) GetAttributeValue(s p11.SessionHandle, o p11.ObjectHandle, a []*p11.Attribute) ([]*p11.Attribute, error) {
+func (p *polite) GetAttributeValue(
+	s p11.SessionHandle,
+	o p11.ObjectHandle,
+	a []*p11.Attribute,
+) ([]*p11.Attribute, error) {
 	return during(p, func() ([]*p11.Attribute, error) { return p.cryptoki.GetAttributeValue(s, o, a) })
 }
 

@@ -57,7 +57,13 @@ func mechanism(digest []byte, opts crypto.SignerOpts) (*p11.Mechanism, []byte, e
 // verify checks a signature with the certificate's key.
 func verify(pub *rsa.PublicKey, digest, signature []byte, opts crypto.SignerOpts) error {
 	if _, ok := opts.(*rsa.PSSOptions); ok {
-		return rsa.VerifyPSS(pub, opts.HashFunc(), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		return rsa.VerifyPSS(
+			pub,
+			opts.HashFunc(),
+			digest,
+			signature,
+			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash},
+		)
 	}
 	return rsa.VerifyPKCS1v15(pub, opts.HashFunc(), digest, signature)
 }

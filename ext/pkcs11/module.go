@@ -19,7 +19,11 @@ type cryptoki interface {
 	FindObjectsInit(session p11.SessionHandle, template []*p11.Attribute) error
 	FindObjects(session p11.SessionHandle, limit int) ([]p11.ObjectHandle, bool, error)
 	FindObjectsFinal(session p11.SessionHandle) error
-	GetAttributeValue(session p11.SessionHandle, object p11.ObjectHandle, attributes []*p11.Attribute) ([]*p11.Attribute, error)
+	GetAttributeValue(
+		session p11.SessionHandle,
+		object p11.ObjectHandle,
+		attributes []*p11.Attribute,
+	) ([]*p11.Attribute, error)
 	SignInit(session p11.SessionHandle, mechanism []*p11.Mechanism, key p11.ObjectHandle) error
 	Sign(session p11.SessionHandle, message []byte) ([]byte, error)
 }
@@ -61,7 +65,10 @@ func (m *module) use() (*p11.Ctx, error) {
 	defer m.mu.Unlock()
 	if m.ctx == nil {
 		if m.ctx = p11.New(m.path); m.ctx == nil {
-			return nil, fmt.Errorf("%s can't be loaded: is it there, a PKCS #11 library, and built for this architecture?", m.path)
+			return nil, fmt.Errorf(
+				"%s can't be loaded: is it there, a PKCS #11 library, and built for this architecture?",
+				m.path,
+			)
 		}
 	}
 	if err := m.initialize(); err != nil {

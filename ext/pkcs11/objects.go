@@ -94,7 +94,11 @@ func (o objects) key(cfg *config) (*privateKey, error) {
 	case 1:
 		return o.readKey(found[0], cfg)
 	case 0:
-		return nil, fmt.Errorf("%w: %s is not on the token, or not shown to this user", certtoken.ErrNoPrivateKey, cfg.keyName())
+		return nil, fmt.Errorf(
+			"%w: %s is not on the token, or not shown to this user",
+			certtoken.ErrNoPrivateKey,
+			cfg.keyName(),
+		)
 	}
 	var names []string
 	for _, handle := range found {
@@ -105,7 +109,12 @@ func (o objects) key(cfg *config) (*privateKey, error) {
 		names = append(names, key.String())
 	}
 	slices.Sort(names)
-	return nil, fmt.Errorf("%w: %s is %s; select one with WithKeyID", ErrSeveralKeys, cfg.keyName(), strings.Join(names, ", "))
+	return nil, fmt.Errorf(
+		"%w: %s is %s; select one with WithKeyID",
+		ErrSeveralKeys,
+		cfg.keyName(),
+		strings.Join(names, ", "),
+	)
 }
 
 // nameKey reads what a key is called.
@@ -245,8 +254,12 @@ func leafOf(key *privateKey, all []stored, now time.Time) (*x509.Certificate, er
 			return slices.MaxFunc(fit, func(a, b *x509.Certificate) int { return compare(a, b, key.public, now) }), nil
 		}
 	}
-	return nil, fmt.Errorf("%w: none of %d on the token has the id or the label of the key %v; store it there, or give it by WithCertificate",
-		certtoken.ErrNoCertificate, len(all), key)
+	return nil, fmt.Errorf(
+		"%w: none of %d on the token has the id or the label of the key %v; store it there, or give it by WithCertificate",
+		certtoken.ErrNoCertificate,
+		len(all),
+		key,
+	)
 }
 
 // compare puts the certificate that is rather meant last.
@@ -296,7 +309,12 @@ func (s *Source) read(o objects) (*pair, error) {
 	}
 	pub, ok := leaf.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the certificate %q has a key of %T", certtoken.ErrNotRSA, leaf.Subject, leaf.PublicKey)
+		return nil, fmt.Errorf(
+			"%w: the certificate %q has a key of %T",
+			certtoken.ErrNotRSA,
+			leaf.Subject,
+			leaf.PublicKey,
+		)
 	}
 	sig := &signer{source: s, public: pub}
 	if key.public != nil {

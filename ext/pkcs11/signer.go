@@ -47,7 +47,11 @@ func (k *signer) sign(ctx context.Context, digest []byte, opts crypto.SignerOpts
 	signature, err := do(ctx, k.source, func(c *connection, session p11.SessionHandle) ([]byte, error) {
 		known := k.source.pairOf(c)
 		if !known.public.Equal(k.public) {
-			return nil, fmt.Errorf("%w: the token has another certificate by now, %q", certtoken.ErrKeyMismatch, known.cert.Leaf.Subject)
+			return nil, fmt.Errorf(
+				"%w: the token has another certificate by now, %q",
+				certtoken.ErrKeyMismatch,
+				known.cert.Leaf.Subject,
+			)
 		}
 		return k.source.signOnce(ctx, c, session, known.key, mech, input)
 	})
@@ -58,7 +62,10 @@ func (k *signer) sign(ctx context.Context, digest []byte, opts crypto.SignerOpts
 		return nil, err
 	}
 	if verify(k.public, digest, signature, opts) != nil {
-		return nil, fmt.Errorf("%w: the token's signature doesn't verify with the certificate", certtoken.ErrKeyMismatch)
+		return nil, fmt.Errorf(
+			"%w: the token's signature doesn't verify with the certificate",
+			certtoken.ErrKeyMismatch,
+		)
 	}
 	return signature, nil
 }
@@ -72,7 +79,14 @@ func mechanismName(m *p11.Mechanism) string {
 
 // signOnce makes a signature in a session. A key that wants the PIN for each gets
 // it between the two steps (PKCS #11 v3.1 §5.13).
-func (s *Source) signOnce(ctx context.Context, c *connection, session p11.SessionHandle, key *privateKey, mech *p11.Mechanism, input []byte) ([]byte, error) {
+func (s *Source) signOnce(
+	ctx context.Context,
+	c *connection,
+	session p11.SessionHandle,
+	key *privateKey,
+	mech *p11.Mechanism,
+	input []byte,
+) ([]byte, error) {
 	begin := func() error {
 		return call("C_SignInit", c.api.SignInit(session, []*p11.Mechanism{mech}, key.handle))
 	}

@@ -84,7 +84,12 @@ func TestToken(t *testing.T) {
 	srv := certtokentest.NewServer(t)
 	srv.Register("client-id", made.Leaf)
 	for _, alg := range []certtoken.Algorithm{certtoken.PS256, certtoken.RS256, certtoken.RS384, certtoken.RS512} {
-		client, err := certtoken.NewClient(srv.Authority(certtoken.WithAlgorithm(alg)), "client-id", source, certtoken.WithHTTPClient(srv.Client()))
+		client, err := certtoken.NewClient(
+			srv.Authority(certtoken.WithAlgorithm(alg)),
+			"client-id",
+			source,
+			certtoken.WithHTTPClient(srv.Client()),
+		)
 		require.NoError(t, err)
 		token, err := client.Token(t.Context(), "https://graph.microsoft.com/.default")
 		require.NoError(t, err)
@@ -316,7 +321,11 @@ func TestRenewal(t *testing.T) {
 	h := newHSM(t)
 	at := func(from, to time.Duration) *certtoken.Certificate {
 		now := time.Now()
-		return certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithValidity(now.Add(from), now.Add(to)))
+		return certtokentest.NewCertificate(
+			t,
+			certtokentest.WithSharedKey(),
+			certtokentest.WithValidity(now.Add(from), now.Add(to)),
+		)
 	}
 	old := at(-48*time.Hour, time.Hour)
 	h.store(t, old, "my-app", "01")
@@ -382,7 +391,12 @@ func TestWithoutPSS(t *testing.T) {
 
 	srv := certtokentest.New()
 	srv.Register("client-id", made.Leaf)
-	client, err := certtoken.NewClient(certtoken.Entra("contoso.com", certtoken.WithPSSFallback()), "client-id", cert, certtoken.WithHTTPClient(srv.Client()))
+	client, err := certtoken.NewClient(
+		certtoken.Entra("contoso.com", certtoken.WithPSSFallback()),
+		"client-id",
+		cert,
+		certtoken.WithHTTPClient(srv.Client()),
+	)
 	require.NoError(t, err)
 	defer client.Close()
 	_, err = client.Token(t.Context(), "https://graph.microsoft.com/.default")

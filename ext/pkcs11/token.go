@@ -48,7 +48,11 @@ func findToken(api cryptoki, cfg *config) (token, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return token{}, fmt.Errorf("%w: %s; select one with WithTokenLabel, WithTokenSerial or WithSlot", ErrSeveralTokens, list(found))
+		return token{}, fmt.Errorf(
+			"%w: %s; select one with WithTokenLabel, WithTokenSerial or WithSlot",
+			ErrSeveralTokens,
+			list(found),
+		)
 	case unreadable != nil:
 		return token{}, fmt.Errorf("%w: %s; present: %s%w", ErrTokenNotFound, cfg.tokenName(), list(others), unreadable)
 	}

@@ -71,11 +71,16 @@ func runReplica(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := certtoken.NewClient(certtoken.Issuer(os.Getenv(issuerEnv), os.Getenv(tokenEnv)), clientID,
+	tokens, err := certtoken.NewClient(
+		certtoken.Issuer(os.Getenv(issuerEnv), os.Getenv(tokenEnv)),
+		clientID,
 		certtoken.CertFile(os.Getenv(certEnv)),
 		certtoken.WithHTTPClient(&http.Client{Transport: transport}),
 		certtoken.WithStore(store, secret),
-		certtoken.WithHooks(certtoken.Hooks{StoreFailed: func(e certtoken.Event) { fmt.Fprintln(os.Stderr, "replica:", e.Err) }}))
+		certtoken.WithHooks(
+			certtoken.Hooks{StoreFailed: func(e certtoken.Event) { fmt.Fprintln(os.Stderr, "replica:", e.Err) }},
+		),
+	)
 	if err != nil {
 		return err
 	}

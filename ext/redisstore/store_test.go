@@ -75,7 +75,14 @@ func TestEveryKeyHasAnEnd(t *testing.T) {
 			require.NoError(t, store.Set(ctx, "value", []byte("x"), ttl))
 			_, err := store.TryLock(ctx, "lock", ttl)
 			require.NoError(t, err)
-			require.Eventually(t, func() bool { return client.DBSize(ctx).Val() == 0 }, 5*time.Second, time.Millisecond, "ttl %d", ttl)
+			require.Eventually(
+				t,
+				func() bool { return client.DBSize(ctx).Val() == 0 },
+				5*time.Second,
+				time.Millisecond,
+				"ttl %d",
+				ttl,
+			)
 		}
 		require.NoError(t, store.Set(ctx, "value", []byte("x"), 90*time.Second+time.Microsecond))
 		assert.Greater(t, client.PTTL(ctx, "value").Val(), 89*time.Second)
@@ -150,9 +157,14 @@ func TestErrors(t *testing.T) {
 func TestNarrowAccess(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, program string) {
 		ctx, server := t.Context(), redistest.Start(t, program)
-		require.NoError(t, server.Client().Do(ctx, "ACL", "SETUSER", "replica", "on", ">password", "resetkeys", "~billing:*",
-			"-@all", "+get", "+set", "+del", "+eval", "+evalsha").Err())
-		client := redis.NewClient(&redis.Options{Addr: server.Addr, Username: "replica", Password: "password", ContextTimeoutEnabled: true})
+		require.NoError(
+			t,
+			server.Client().Do(ctx, "ACL", "SETUSER", "replica", "on", ">password", "resetkeys", "~billing:*",
+				"-@all", "+get", "+set", "+del", "+eval", "+evalsha").Err(),
+		)
+		client := redis.NewClient(
+			&redis.Options{Addr: server.Addr, Username: "replica", Password: "password", ContextTimeoutEnabled: true},
+		)
 		defer client.Close()
 		store := newStore(t, client, redisstore.WithPrefix("billing:"))
 		require.NoError(t, store.Set(ctx, "key", []byte("value"), time.Minute))

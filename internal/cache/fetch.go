@@ -134,7 +134,12 @@ func (c *Cache[T, G]) noteFailure(call *Call[T, G], verdict Verdict) time.Durati
 	s, f, before := call.slot, call.flight, call.Before
 	st, now := s.record(), c.Clock.Look()
 	if verdict.Remember > 0 && (verdict.General || f.claims == "") {
-		st.refused = &refusal{err: f.err, until: now.Mono + verdict.Remember, ahead: now.Ahead, condition: verdict.Condition}
+		st.refused = &refusal{
+			err:       f.err,
+			until:     now.Mono + verdict.Remember,
+			ahead:     now.Ahead,
+			condition: verdict.Condition,
+		}
 	}
 	var life, pause time.Duration
 	if before != nil {

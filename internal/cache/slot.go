@@ -113,7 +113,8 @@ func (s *Slot[T]) prune() {
 }
 
 func (st *state[T]) isEmpty() bool {
-	return st.flight == nil && st.abandoned == 0 && st.refused == nil && st.failures == 0 && !st.forced && st.claims == ""
+	return st.flight == nil && st.abandoned == 0 && st.refused == nil && st.failures == 0 && !st.forced &&
+		st.claims == ""
 }
 
 // retire marks s as dead, unless it has a flight, also one that was given up, or
@@ -123,7 +124,8 @@ func (s *Slot[T]) retire(now time.Duration) bool {
 		return false
 	}
 	defer s.mu.Unlock()
-	if st := s.state; st != nil && (st.flight != nil || st.abandoned > 0 || st.refused != nil && now < st.refused.until) {
+	if st := s.state; st != nil &&
+		(st.flight != nil || st.abandoned > 0 || st.refused != nil && now < st.refused.until) {
 		return false
 	}
 	s.dead.Store(true)

@@ -14,7 +14,9 @@ func TestBoundsOfAChallenge(t *testing.T) {
 	blanks := func(n int) string { return strings.Repeat(" ", n) }
 	claimsOf := func(n int) string {
 		object := `{"x":"` + strings.Repeat("x", n-len(`{"x":""}`)) + `"}`
-		return `Bearer error="insufficient_claims", claims="` + base64.RawURLEncoding.EncodeToString([]byte(object)) + `"`
+		return `Bearer error="insufficient_claims", claims="` + base64.RawURLEncoding.EncodeToString(
+			[]byte(object),
+		) + `"`
 	}
 	for name, c := range map[string]struct{ kept, beyond string }{
 		"64 KiB of header": {blanks(64<<10-len(asks)-1) + asks, blanks(64<<10-len(asks)) + asks},

@@ -16,7 +16,9 @@ func TestClaimsOf(t *testing.T) {
 	std := base64.StdEncoding.EncodeToString([]byte(wanted))
 	raw := base64.RawURLEncoding.EncodeToString([]byte(wanted))
 	asks := `Bearer error="insufficient_claims", claims="` + std + `"`
-	second := `Bearer error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString([]byte(`{"x":1}`)) + `"`
+	second := `Bearer error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString(
+		[]byte(`{"x":1}`),
+	) + `"`
 	graph := `Bearer realm="", authorization_uri="https://login.example/common/oauth2/authorize", client_id="x", `
 	arm := `Bearer authorization_uri="https://login.example/x", error="invalid_token", error_description="The user's ` +
 		`session, \"x\", changed.", claims="` + std + `"`

@@ -29,8 +29,10 @@ var (
 	tagPattern   = regexp.MustCompile(`<[^>]*>`)
 
 	// An id has a digit, and is named as web filters name it.
-	idPattern = regexp.MustCompile(`(?i)\b(?:support|incident|reference|request|ray|event|transaction|case|block|attack|session|trace|correlation)` +
-		`\s*(?:id|number|code|no\.?|#)\s*(?:is)?\s*[:#=]?\s*([0-9a-z.:_-]*[0-9][0-9a-z.:_-]*[0-9a-z])`)
+	idPattern = regexp.MustCompile(
+		`(?i)\b(?:support|incident|reference|request|ray|event|transaction|case|block|attack|session|trace|correlation)` +
+			`\s*(?:id|number|code|no\.?|#)\s*(?:is)?\s*[:#=]?\s*([0-9a-z.:_-]*[0-9][0-9a-z.:_-]*[0-9a-z])`,
+	)
 )
 
 func page(body []byte) pageText {

@@ -82,7 +82,11 @@ func TestChangesShow(t *testing.T) {
 		}
 	}
 	newest, asked := remembered(of(a, b))
-	assert.Equal(t, map[string]string{"example.com/a": "v1.1.0, 2026-02-03", "example.com/b": "v0.1.0, 2026-03-04"}, newest)
+	assert.Equal(
+		t,
+		map[string]string{"example.com/a": "v1.1.0, 2026-02-03", "example.com/b": "v0.1.0, 2026-03-04"},
+		newest,
+	)
 	assert.Equal(t, "2026-04-05", asked)
 }
 

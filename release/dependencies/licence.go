@@ -24,9 +24,15 @@ var (
 	marks = []struct{ spdx, sentence string }{
 		{"Apache-2.0", "apache license version 2.0, january 2004"},
 		{"MPL-2.0", "mozilla public license, version 2.0"},
-		{"MIT", "permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files"},
+		{
+			"MIT",
+			"permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files",
+		},
 		{"Unlicense", "this is free and unencumbered software released into the public domain"},
-		{"ISC", "permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted, provided that the above copyright notice"},
+		{
+			"ISC",
+			"permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted, provided that the above copyright notice",
+		},
 	}
 	bsd       = "redistribution and use in source and binary forms, with or without modification, are permitted provided that the following conditions are met"
 	bsdThird  = regexp.MustCompile(`neither the names? of .{1,200} endorse or promote products derived from`)
@@ -34,12 +40,16 @@ var (
 
 	// restrictions are words of texts that take back what the marks give, but
 	// where they are harmless.
-	restrictions = regexp.MustCompile(`commons clause|business source license|server side public license|elastic license|general public license|non-?commercial|not use .{1,40}(commercially|for commercial)`)
-	harmless     = strings.NewReplacer(
+	restrictions = regexp.MustCompile(
+		`commons clause|business source license|server side public license|elastic license|general public license|non-?commercial|not use .{1,40}(commercially|for commercial)`,
+	)
+	harmless = strings.NewReplacer(
 		// what MPL-2.0 allows to be used beside it
-		"gnu general public license, version 2.0, the gnu lesser general public license, version 2.1, the gnu affero general public license, version 3.0", "",
+		"gnu general public license, version 2.0, the gnu lesser general public license, version 2.1, the gnu affero general public license, version 3.0",
+		"",
 		// what the Unlicense gives
-		"commercial or non-commercial", "",
+		"commercial or non-commercial",
+		"",
 	)
 )
 

@@ -59,7 +59,16 @@ The newest releases are what the module proxy had on %s.
 	users := inv.users()
 	for _, id := range slices.Sorted(maps.Keys(users)) {
 		d := inv.deps[id]
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", d.Path, d.Version, d.Released, d.Licence, inv.newest[d.Path], strings.Join(users[id], ", "))
+		fmt.Fprintf(
+			&b,
+			"| %s | %s | %s | %s | %s | %s |\n",
+			d.Path,
+			d.Version,
+			d.Released,
+			d.Licence,
+			inv.newest[d.Path],
+			strings.Join(users[id], ", "),
+		)
 	}
 	b.WriteString(`
 ## By module

@@ -33,10 +33,19 @@ type settings struct {
 
 func main() {
 	s := settings{}
-	tests := flag.String("tests", "", "folders of the packages whose tests judge, with commas; the package's own by default")
+	tests := flag.String(
+		"tests",
+		"",
+		"folders of the packages whose tests judge, with commas; the package's own by default",
+	)
 	flag.StringVar(&s.run, "run", "", "as go test -run: which tests judge")
 	flag.StringVar(&s.files, "files", "", "as path.Match: which files of the package are changed; all by default")
-	flag.DurationVar(&s.timeout, "timeout", 0, "of one run of the tests; by default 10 s and five times what they take unchanged")
+	flag.DurationVar(
+		&s.timeout,
+		"timeout",
+		0,
+		"of one run of the tests; by default 10 s and five times what they take unchanged",
+	)
 	flag.IntVar(&s.workers, "j", max(1, runtime.NumCPU()/2), "runs side by side")
 	flag.StringVar(&s.accepted, "accepted", "release/mutate/accepted.txt", "list of the survivors that guard nothing")
 	flag.Parse()

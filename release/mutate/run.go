@@ -79,7 +79,12 @@ func judge(ctx context.Context, s settings, mutants []mutant) ([]verdict, error)
 	if s.timeout == 0 {
 		s.timeout = 10*time.Second + 5*took
 	}
-	fmt.Fprintf(os.Stderr, "%d changes, each judged by tests that take %v unchanged\n", len(mutants), took.Round(time.Second/10))
+	fmt.Fprintf(
+		os.Stderr,
+		"%d changes, each judged by tests that take %v unchanged\n",
+		len(mutants),
+		took.Round(time.Second/10),
+	)
 
 	results, errs := make([]verdict, len(mutants)), make([]error, len(mutants))
 	next := make(chan int)
@@ -153,7 +158,11 @@ func try(ctx context.Context, s settings, work string, m mutant) (verdict, error
 	for _, dir := range s.tests {
 		// The limit of the process is for tests that don't even stop at their own.
 		limited, cancel := context.WithTimeout(ctx, 2*s.timeout+2*time.Minute)
-		out, err := output(limited, dir, "go", append(testArgs(s), "-overlay", work+".json", "-timeout", s.timeout.String(), ".")...)
+		out, err := output(
+			limited,
+			dir,
+			"go",
+			append(testArgs(s), "-overlay", work+".json", "-timeout", s.timeout.String(), ".")...)
 		cancel()
 		switch {
 		case ctx.Err() != nil:

@@ -21,7 +21,12 @@ var namedTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9_]+)`(?:\\s\\(([a-z
 // claims checks that the tests which a document names passed in one run at least.
 func claims(out io.Writer, record, document string, args []string) error {
 	if leavesOut(args) {
-		fmt.Fprintf(out, "not checked: whether the tests that %s names ran (-%s)\n", document, strings.Join(leaveOut, ", -"))
+		fmt.Fprintf(
+			out,
+			"not checked: whether the tests that %s names ran (-%s)\n",
+			document,
+			strings.Join(leaveOut, ", -"),
+		)
 		return nil
 	}
 	named, err := namedTests(document)

@@ -203,7 +203,10 @@ func (c *crew) fates() error {
 		switch {
 		case killed:
 		case f == nil || !f.Last:
-			errs = append(errs, fmt.Errorf("worker %d ended by itself, or didn't end in time: %w", p.number, cmp.Or(p.err, errNoError)))
+			errs = append(
+				errs,
+				fmt.Errorf("worker %d ended by itself, or didn't end in time: %w", p.number, cmp.Or(p.err, errNoError)),
+			)
 		case f.Left > 0:
 			errs = append(errs, fmt.Errorf("worker %d: %d goroutines were left after Close", p.number, f.Left))
 		}

@@ -48,7 +48,10 @@ func TestFleet(t *testing.T) {
 		t.Skip("takes eight seconds: not with -short")
 	}
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), config{duration: 8 * time.Second, workers: 3, callers: 8, faults: 0.25, out: &out}))
+	require.NoError(
+		t,
+		run(t.Context(), config{duration: 8 * time.Second, workers: 3, callers: 8, faults: 0.25, out: &out}),
+	)
 	assert.Regexp(t, `\| calls \| [1-9]`, out.String())
 	assert.Regexp(t, `get [1-9]`, out.String(), "commands of Redis")
 	assert.Regexp(t, `\| trouble \| .* [1-9]`, out.String())
@@ -83,7 +86,10 @@ func TestInterrupted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second: not with -short")
 	}
-	f := &fleet{cfg: config{duration: time.Minute, workers: 3, callers: 2, calm: true, out: io.Discard}, ledger: newLedger()}
+	f := &fleet{
+		cfg:    config{duration: time.Minute, workers: 3, callers: 2, calm: true, out: io.Discard},
+		ledger: newLedger(),
+	}
 	require.NoError(t, f.start())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -114,7 +120,10 @@ func TestInterruptedRunFails(t *testing.T) {
 // A worker that dies although nobody killed it is told of.
 func TestWorkerEndsByItself(t *testing.T) {
 	needsRedis(t)
-	f := &fleet{cfg: config{duration: time.Minute, workers: 2, callers: 1, calm: true, out: io.Discard}, ledger: newLedger()}
+	f := &fleet{
+		cfg:    config{duration: time.Minute, workers: 2, callers: 1, calm: true, out: io.Discard},
+		ledger: newLedger(),
+	}
 	defer func() { assert.NoError(t, f.end()) }()
 	require.NoError(t, f.start())
 	dead := f.crew.working[1]
@@ -151,7 +160,10 @@ func TestLedger(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for _, early := range []bool{true, false} { // whoever speaks first
 				l := newLedger()
-				requests := []certtokentest.Request{issued("a", scope, nil), issued("", scope, &certtokentest.Fault{Status: 500})}
+				requests := []certtokentest.Request{
+					issued("a", scope, nil),
+					issued("", scope, &certtokentest.Fault{Status: 500}),
+				}
 				if early {
 					l.take(c.given)
 					l.read(requests)
@@ -213,7 +225,12 @@ func TestVerdict(t *testing.T) {
 		}, "worker 0: the open files grew"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := &result{cfg: config{workers: 4}, took: time.Minute, calls: 1000, usages: [][]load.Usage{make([]load.Usage, 60)}}
+			r := &result{
+				cfg:    config{workers: 4},
+				took:   time.Minute,
+				calls:  1000,
+				usages: [][]load.Usage{make([]load.Usage, 60)},
+			}
 			r.whole = int(r.needed())
 			r.granted = r.whole
 			r.waits.Add(time.Millisecond)

@@ -112,15 +112,33 @@ func (r *result) verdict() error {
 		}
 	}
 	check(r.calls > 0, "nobody called")
-	check(r.broken == 0, "%d calls failed although a valid token existed or got an expired one, the first: %s", r.broken, r.first)
+	check(
+		r.broken == 0,
+		"%d calls failed although a valid token existed or got an expired one, the first: %s",
+		r.broken,
+		r.first,
+	)
 	check(r.bad == 0, "%d tokens aren't what the endpoint issued: %s", r.bad, strings.Join(r.wrong, "; "))
-	check(r.granted == r.whole+r.strange+r.lost, "the endpoint issued %d tokens, the ledger has %d", r.granted, r.whole+r.strange+r.lost)
+	check(
+		r.granted == r.whole+r.strange+r.lost,
+		"the endpoint issued %d tokens, the ledger has %d",
+		r.granted,
+		r.whole+r.strange+r.lost,
+	)
 	check(r.endless == 0, "%d keys in Redis never end", r.endless)
 	if r.took < load.Settled {
 		return errors.Join(errs...)
 	}
-	check(r.waits.At(0.999) < maxWait, "one of a thousand callers waited %v or more although there was a valid token", r.waits.At(0.999))
-	check(r.cfg.alone || r.saved() > minSaved, "the fleet hardly shares: %.2f times the tokens of one process", r.times())
+	check(
+		r.waits.At(0.999) < maxWait,
+		"one of a thousand callers waited %v or more although there was a valid token",
+		r.waits.At(0.999),
+	)
+	check(
+		r.cfg.alone || r.saved() > minSaved,
+		"the fleet hardly shares: %.2f times the tokens of one process",
+		r.times(),
+	)
 	for number, usages := range r.usages {
 		if err := load.Usages(usages).Grown(); err != nil {
 			errs = append(errs, fmt.Errorf("worker %d: %w", number, err))
@@ -131,9 +149,20 @@ func (r *result) verdict() error {
 
 // line is how it goes.
 func (r *result) line(w io.Writer) {
-	fmt.Fprintf(w, "%4.0f s  %d calls, %d failed or expired, %d without a valid token; waits 99.9 %% %v, most %v; %d requests, %d faults; %.2f times the tokens of one process; %d failures of the store\n",
-		r.took.Seconds(), r.calls, r.broken, r.without, round(r.waits.At(0.999)), round(r.waits.At(1)),
-		r.requests, r.faults, r.times(), r.events[eventStoreFailed])
+	fmt.Fprintf(
+		w,
+		"%4.0f s  %d calls, %d failed or expired, %d without a valid token; waits 99.9 %% %v, most %v; %d requests, %d faults; %.2f times the tokens of one process; %d failures of the store\n",
+		r.took.Seconds(),
+		r.calls,
+		r.broken,
+		r.without,
+		round(r.waits.At(0.999)),
+		round(r.waits.At(1)),
+		r.requests,
+		r.faults,
+		r.times(),
+		r.events[eventStoreFailed],
+	)
 }
 
 // print writes the figures as tables.
@@ -141,7 +170,14 @@ func (r *result) print(w io.Writer) {
 	row := func(what, format string, args ...any) {
 		fmt.Fprintf(w, "| %s | %s |\n", what, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(w, "\n| %.0f s, %d processes with %d callers each, %d scopes |  |\n|---|---|\n", r.took.Seconds(), r.cfg.workers, r.cfg.callers, load.Scopes)
+	fmt.Fprintf(
+		w,
+		"\n| %.0f s, %d processes with %d callers each, %d scopes |  |\n|---|---|\n",
+		r.took.Seconds(),
+		r.cfg.workers,
+		r.cfg.callers,
+		load.Scopes,
+	)
 	row("machine", "%s, %d cores, %s, %s", machine.Processor(), runtime.NumCPU(), runtime.GOOS, runtime.Version())
 	row("calls", "%d", r.calls)
 	row("failed although their process had a valid token", "%d", r.failed)
@@ -153,7 +189,13 @@ func (r *result) print(w io.Writer) {
 	row("wait of a caller for whom there was none", "%s", spread(&r.others))
 	row("token requests", "%d, of which %d met a fault", r.requests, r.faults)
 	row("tokens granted", "%d, and %d for scopes asked for once, and %d lost on their way", r.whole, r.strange, r.lost)
-	row("one process alone would need", "%.0f; the fleet took %.2f times that, unshared it would be %d", r.needed(), r.times(), r.cfg.workers)
+	row(
+		"one process alone would need",
+		"%.0f; the fleet took %.2f times that, unshared it would be %d",
+		r.needed(),
+		r.times(),
+		r.cfg.workers,
+	)
 	row("Redis commands", "%s", list(r.commands))
 	row("keys in Redis at the end", "%d, of which %d without an end", r.keys, r.endless)
 	row("trouble", "%s", list(r.troubles))
@@ -163,7 +205,13 @@ func (r *result) print(w io.Writer) {
 	for number, usages := range r.usages {
 		if len(usages) > 0 {
 			u := load.Usages(usages)
-			row(fmt.Sprintf("worker %d: first, middle and last third", number), "%v; %v; %v", u.Third(0), u.Third(1), u.Third(2))
+			row(
+				fmt.Sprintf("worker %d: first, middle and last third", number),
+				"%v; %v; %v",
+				u.Third(0),
+				u.Third(1),
+				u.Third(2),
+			)
 		}
 	}
 	row("coordinator at the end", "%v", r.own)
@@ -171,7 +219,13 @@ func (r *result) print(w io.Writer) {
 }
 
 func spread(h *load.Histogram) string {
-	return fmt.Sprintf("p50 %v, p99 %v, p99.9 %v, most %v", round(h.At(0.5)), round(h.At(0.99)), round(h.At(0.999)), round(h.At(1)))
+	return fmt.Sprintf(
+		"p50 %v, p99 %v, p99.9 %v, most %v",
+		round(h.At(0.5)),
+		round(h.At(0.99)),
+		round(h.At(0.999)),
+		round(h.At(1)),
+	)
 }
 
 // round leaves what the histogram knows: three digits at most.

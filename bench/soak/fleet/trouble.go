@@ -27,7 +27,10 @@ type trouble struct {
 // needs it, in short runs too.
 var troubles = []trouble{
 	{"entries in Redis corrupted", (*fleet).corrupt},
-	{"worker killed and replaced", func(f *fleet, _ context.Context, _ time.Duration) error { return f.crew.replaceOne() }},
+	{
+		"worker killed and replaced",
+		func(f *fleet, _ context.Context, _ time.Duration) error { return f.crew.replaceOne() },
+	},
 	{"Redis emptied", (*fleet).empty},
 	{"Redis frozen", (*fleet).freeze},
 	{"endpoint down", (*fleet).endpointDown},

@@ -95,7 +95,10 @@ func (l *Codes) Redeem(r Redemption) (code *Code, revoke []string, refused *refu
 	case c.used:
 		return nil, nil, refusal.New(700082, "The refresh token was used before.")
 	case !r.Now.Before(c.until) && !r.Refresh:
-		return nil, nil, refusal.New(70008, "The provided authorization code or refresh token has expired due to inactivity.")
+		return nil, nil, refusal.New(
+			70008,
+			"The provided authorization code or refresh token has expired due to inactivity.",
+		)
 	case !r.Now.Before(c.until):
 		return nil, nil, refusal.New(700082, "The refresh token has expired due to inactivity.")
 	case !r.Refresh && r.RedirectURI != c.RedirectURI:

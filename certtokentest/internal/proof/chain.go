@@ -60,7 +60,12 @@ func (c *Client) checkTrusted(chain []*x509.Certificate, now time.Time, from str
 	}
 	switch {
 	case subjectKnown:
-		return refusal.New(700027, "The certificate in %s doesn't lead to a trusted issuer of '%s'.", from, leaf.Subject)
+		return refusal.New(
+			700027,
+			"The certificate in %s doesn't lead to a trusted issuer of '%s'.",
+			from,
+			leaf.Subject,
+		)
 	case len(c.trusts) == 0:
 		return refusal.New(700027, "The certificate in %s is not registered on application. "+
 			"[Reason - The key was not found., Thumbprint of key used by client: '%s'.]", from, Thumbprint(leaf)).

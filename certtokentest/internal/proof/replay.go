@@ -60,7 +60,10 @@ func (u *Used) Reset() {
 func (u *Used) check(p Presented, leeway time.Duration, now time.Time) *refusal.Refusal {
 	jti := p.Assertion.text("jti")
 	if jti == "" || len(jti) > maxNameLength {
-		return refusal.New(50027, "JWT token is invalid or malformed: 'jti' must be a string that names this assertion.")
+		return refusal.New(
+			50027,
+			"JWT token is invalid or malformed: 'jti' must be a string that names this assertion.",
+		)
 	}
 	if p.MayRepeat {
 		return nil

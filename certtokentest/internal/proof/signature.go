@@ -58,8 +58,11 @@ func (c *Client) trustedLeaf(a *Assertion, r *Rules, now time.Time) (*x509.Certi
 	}
 	claimed := &Client{certs: chain[:1], keyIDs: c.keyIDs}
 	if len(claimed.candidates(a, r.KnownKeyID)) == 0 {
-		return nil, refusal.New(700027, "Client assertion's x5c holds another certificate than its thumbprint names: '%s'.",
-			a.keyName())
+		return nil, refusal.New(
+			700027,
+			"Client assertion's x5c holds another certificate than its thumbprint names: '%s'.",
+			a.keyName(),
+		)
 	}
 	if refused := c.checkTrusted(chain, now, "x5c"); refused != nil {
 		return nil, refused

@@ -82,7 +82,12 @@ func (u Usages) Grown() error {
 	base := most(first, heap)
 	return errors.Join(
 		grown("the heap", base+base/10+heapSlack, base, least(last, heap)),
-		grown("the goroutines", most(first, goroutines)+goroutineSlack, most(first, goroutines), least(last, goroutines)),
+		grown(
+			"the goroutines",
+			most(first, goroutines)+goroutineSlack,
+			most(first, goroutines),
+			least(last, goroutines),
+		),
 		grown("the open files", most(first, files)+fileSlack, most(first, files), least(last, files)),
 	)
 }

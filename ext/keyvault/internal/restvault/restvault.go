@@ -70,11 +70,25 @@ func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := fmt.Sprintf("%032d", v.version)
 	switch r.Method + " " + r.URL.Path {
 	case "GET /secrets/" + v.name, "GET /secrets/" + v.name + "/", "GET /secrets/" + v.name + "/" + id:
-		write(w, map[string]any{"id": v.url + "/secrets/" + v.name + "/" + id, "value": v.pfx, "contentType": "application/x-pkcs12",
-			"attributes": map[string]any{"enabled": true}})
+		write(
+			w,
+			map[string]any{
+				"id":          v.url + "/secrets/" + v.name + "/" + id,
+				"value":       v.pfx,
+				"contentType": "application/x-pkcs12",
+				"attributes":  map[string]any{"enabled": true},
+			},
+		)
 	case "GET /certificates/" + v.name, "GET /certificates/" + v.name + "/" + id:
-		write(w, map[string]any{"id": v.url + "/certificates/" + v.name + "/" + id, "kid": v.url + "/keys/" + v.name + "/" + id,
-			"cer": v.cert.Leaf.Raw, "attributes": map[string]any{"enabled": true}})
+		write(
+			w,
+			map[string]any{
+				"id":         v.url + "/certificates/" + v.name + "/" + id,
+				"kid":        v.url + "/keys/" + v.name + "/" + id,
+				"cer":        v.cert.Leaf.Raw,
+				"attributes": map[string]any{"enabled": true},
+			},
+		)
 	case "POST /keys/" + v.name + "/" + id + "/sign":
 		v.sign(w, r, id)
 	default:
@@ -102,7 +116,13 @@ func (v *Vault) sign(w http.ResponseWriter, r *http.Request, id string) {
 		refuse(w, http.StatusBadRequest, "BadParameter", "digest")
 		return
 	}
-	write(w, map[string]any{"kid": v.url + "/keys/" + v.name + "/" + id, "value": base64.RawURLEncoding.EncodeToString(signature)})
+	write(
+		w,
+		map[string]any{
+			"kid":   v.url + "/keys/" + v.name + "/" + id,
+			"value": base64.RawURLEncoding.EncodeToString(signature),
+		},
+	)
 }
 
 func write(w http.ResponseWriter, body any) {
@@ -113,5 +133,7 @@ func write(w http.ResponseWriter, body any) {
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"code": code, "message": message}}) // the client may have left
+	_ = json.NewEncoder(w).
+		Encode(map[string]any{"error": map[string]any{"code": code, "message": message}})
+	// the client may have left
 }
