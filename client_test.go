@@ -309,8 +309,10 @@ func TestInvalidRequests(t *testing.T) {
 		"claims: no JSON":   {certtoken.Request{Scopes: scopes, Claims: "{"}, "claims"},
 		"claims: array":     {certtoken.Request{Scopes: scopes, Claims: "[]"}, "claims"},
 		"claims: null":      {certtoken.Request{Scopes: scopes, Claims: "null"}, "claims"},
-		"claims: too long":  {certtoken.Request{Scopes: scopes, Claims: `{"a":"` + strings.Repeat("x", 20<<10) + `"}`}, "claims"},
-		"foreign tenant":    {certtoken.Request{Scopes: scopes, Tenant: "evil.com"}, "WithTenants"},
+		"claims: too long": {
+			certtoken.Request{Scopes: scopes, Claims: `{"a":"` + strings.Repeat("x", 20<<10) + `"}`}, "claims",
+		},
+		"foreign tenant": {certtoken.Request{Scopes: scopes, Tenant: "evil.com"}, "WithTenants"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.client.Acquire(t.Context(), c.req)
@@ -424,12 +426,22 @@ func TestClaims(t *testing.T) {
 func TestClaimsAreMergedWithCapabilities(t *testing.T) {
 	r := newRig(t, certtoken.WithCapabilities("cp1"))
 	for name, c := range map[string]struct{ claims, want string }{
-		"none":               {"", `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
-		"of the token":       {`{"access_token":{"nbf":{"value":"1"}}}`, `{"access_token":{"nbf":{"value":"1"},"xms_cc":{"values":["cp1"]}}}`},
-		"of something else":  {`{"id_token":{"a":null}}`, `{"id_token":{"a":null},"access_token":{"xms_cc":{"values":["cp1"]}}}`},
-		"null in its place":  {`{"access_token":null}`, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
-		"a large number":     {`{"access_token":{"n":12345678901234567890}}`, `{"access_token":{"n":12345678901234567890,"xms_cc":{"values":["cp1"]}}}`},
-		"its own capability": {`{"access_token":{"xms_cc":{"values":["cp1"]}}}`, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
+		"none": {"", `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
+		"of the token": {
+			`{"access_token":{"nbf":{"value":"1"}}}`,
+			`{"access_token":{"nbf":{"value":"1"},"xms_cc":{"values":["cp1"]}}}`,
+		},
+		"of something else": {
+			`{"id_token":{"a":null}}`, `{"id_token":{"a":null},"access_token":{"xms_cc":{"values":["cp1"]}}}`,
+		},
+		"null in its place": {`{"access_token":null}`, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
+		"a large number": {
+			`{"access_token":{"n":12345678901234567890}}`,
+			`{"access_token":{"n":12345678901234567890,"xms_cc":{"values":["cp1"]}}}`,
+		},
+		"its own capability": {
+			`{"access_token":{"xms_cc":{"values":["cp1"]}}}`, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.client.Acquire(
@@ -547,10 +559,19 @@ func TestCheckFindsABadCertificate(t *testing.T) {
 		source certtoken.CertSource
 		want   string
 	}{
-		"error":   {certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, gone }), gone.Error()},
-		"nothing": {certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, nil }), "nil certificate"},
-		"file":    {certtoken.CertFile("no-such-file.pfx"), "no-such-file.pfx"},
-		"panic":   {certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { panic("oops") }), "panicked"},
+		"error": {
+			certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, gone }),
+			gone.Error(),
+		},
+		"nothing": {
+			certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, nil }),
+			"nil certificate",
+		},
+		"file": {certtoken.CertFile("no-such-file.pfx"), "no-such-file.pfx"},
+		"panic": {
+			certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { panic("oops") }),
+			"panicked",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRigOf(t, nil, c.source)

@@ -23,14 +23,34 @@ func TestClocks(t *testing.T) {
 		hit   bool          // the first token is still handed out
 	}
 	for name, steps := range map[string][]step{
-		"suspended past the end":        {{shift: 2 * time.Hour, sleep: time.Second, hit: false}},
-		"suspended up to the end":       {{shift: 59 * time.Minute, sleep: 29 * time.Second, hit: true}, {sleep: 2 * time.Second, hit: false}},
-		"suspended for a moment":        {{shift: 10 * time.Minute, sleep: time.Second, hit: true}, {sleep: 48 * time.Minute, hit: true}, {sleep: 2 * time.Minute, hit: false}},
-		"suspended twice":               {{shift: 29 * time.Minute, sleep: time.Second, hit: true}, {shift: 31 * time.Minute, sleep: time.Second, hit: false}},
-		"set back":                      {{shift: -24 * time.Hour, sleep: time.Second, hit: true}, {sleep: 59 * time.Minute, hit: true}, {sleep: time.Minute, hit: false}},
-		"set back and forth":            {{shift: -24 * time.Hour, sleep: time.Minute, hit: true}, {shift: 24 * time.Hour, sleep: time.Minute, hit: true}, {sleep: 58 * time.Minute, hit: false}},
-		"looked at once a second":       {{shift: 2 * time.Hour, sleep: 0, hit: true}, {sleep: 999 * time.Millisecond, hit: true}, {sleep: time.Millisecond, hit: false}},
-		"forward and put right at once": {{shift: 2 * time.Hour, sleep: 500 * time.Millisecond, hit: true}, {shift: -2 * time.Hour, sleep: time.Second, hit: true}},
+		"suspended past the end": {{shift: 2 * time.Hour, sleep: time.Second, hit: false}},
+		"suspended up to the end": {
+			{shift: 59 * time.Minute, sleep: 29 * time.Second, hit: true}, {sleep: 2 * time.Second, hit: false},
+		},
+		"suspended for a moment": {
+			{shift: 10 * time.Minute, sleep: time.Second, hit: true}, {sleep: 48 * time.Minute, hit: true},
+			{sleep: 2 * time.Minute, hit: false},
+		},
+		"suspended twice": {
+			{shift: 29 * time.Minute, sleep: time.Second, hit: true},
+			{shift: 31 * time.Minute, sleep: time.Second, hit: false},
+		},
+		"set back": {
+			{shift: -24 * time.Hour, sleep: time.Second, hit: true}, {sleep: 59 * time.Minute, hit: true},
+			{sleep: time.Minute, hit: false},
+		},
+		"set back and forth": {
+			{shift: -24 * time.Hour, sleep: time.Minute, hit: true},
+			{shift: 24 * time.Hour, sleep: time.Minute, hit: true}, {sleep: 58 * time.Minute, hit: false},
+		},
+		"looked at once a second": {
+			{shift: 2 * time.Hour, sleep: 0, hit: true}, {sleep: 999 * time.Millisecond, hit: true},
+			{sleep: time.Millisecond, hit: false},
+		},
+		"forward and put right at once": {
+			{shift: 2 * time.Hour, sleep: 500 * time.Millisecond, hit: true},
+			{shift: -2 * time.Hour, sleep: time.Second, hit: true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

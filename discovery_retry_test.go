@@ -152,8 +152,10 @@ func TestDiscoverSMART(t *testing.T) {
 		},
 		"options win": {
 			config: `{"token_endpoint":"https://auth.example/token"}`,
-			opts:   []certtoken.AuthorityOption{certtoken.WithAudience("mine"), certtoken.WithAlgorithm(certtoken.PS256)},
-			alg:    "PS256", aud: "mine",
+			opts: []certtoken.AuthorityOption{
+				certtoken.WithAudience("mine"), certtoken.WithAlgorithm(certtoken.PS256),
+			},
+			alg: "PS256", aud: "mine",
 		},
 		"no endpoint": {config: `{"capabilities":["launch-ehr"]}`, says: "no token endpoint"},
 		"plain http":  {config: `{"token_endpoint":"http://auth.example/token"}`, says: "plain http"},

@@ -228,14 +228,38 @@ func TestEntraEndpoints(t *testing.T) {
 		authority certtoken.Authority
 		want      string
 	}{
-		"region":          {certtoken.Entra(tenant, certtoken.WithRegion("westeurope")), "https://westeurope.login.microsoft.com/contoso.com/oauth2/v2.0/token"},
-		"custom host":     {certtoken.Entra(tenant, certtoken.WithHost("login.private.example:8443")), "https://login.private.example:8443/contoso.com/oauth2/v2.0/token"},
-		"B2C":             {certtoken.EntraB2C("contoso", "B2C_1_sign-in"), "https://contoso.b2clogin.com/contoso.onmicrosoft.com/B2C_1_sign-in/oauth2/v2.0/token"},
-		"odd spelling":    {certtoken.Entra(tenant, certtoken.WithHost("Login.Private.example.:443")), "https://login.private.example/contoso.com/oauth2/v2.0/token"},
-		"B2C, own domain": {certtoken.EntraB2C("contoso", "B2C_1A_x", certtoken.WithHost("login.contoso.com")), "https://login.contoso.com/contoso.onmicrosoft.com/B2C_1A_x/oauth2/v2.0/token"},
-		"External ID":     {certtoken.EntraExternalID("contoso"), "https://contoso.ciamlogin.com/contoso.onmicrosoft.com/oauth2/v2.0/token"},
-		"query":           {certtoken.Entra(tenant, certtoken.WithQuery("dc", "PROD A"), certtoken.WithQuery("slice", "test")), "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token?dc=PROD+A&slice=test"},
-		"two queries":     {certtoken.Issuer("https://as.example.com", "https://as.example.com/token?a=b", certtoken.WithQuery("c", "d")), "https://as.example.com/token?a=b&c=d"},
+		"region": {
+			certtoken.Entra(tenant, certtoken.WithRegion("westeurope")),
+			"https://westeurope.login.microsoft.com/contoso.com/oauth2/v2.0/token",
+		},
+		"custom host": {
+			certtoken.Entra(tenant, certtoken.WithHost("login.private.example:8443")),
+			"https://login.private.example:8443/contoso.com/oauth2/v2.0/token",
+		},
+		"B2C": {
+			certtoken.EntraB2C("contoso", "B2C_1_sign-in"),
+			"https://contoso.b2clogin.com/contoso.onmicrosoft.com/B2C_1_sign-in/oauth2/v2.0/token",
+		},
+		"odd spelling": {
+			certtoken.Entra(tenant, certtoken.WithHost("Login.Private.example.:443")),
+			"https://login.private.example/contoso.com/oauth2/v2.0/token",
+		},
+		"B2C, own domain": {
+			certtoken.EntraB2C("contoso", "B2C_1A_x", certtoken.WithHost("login.contoso.com")),
+			"https://login.contoso.com/contoso.onmicrosoft.com/B2C_1A_x/oauth2/v2.0/token",
+		},
+		"External ID": {
+			certtoken.EntraExternalID("contoso"),
+			"https://contoso.ciamlogin.com/contoso.onmicrosoft.com/oauth2/v2.0/token",
+		},
+		"query": {
+			certtoken.Entra(tenant, certtoken.WithQuery("dc", "PROD A"), certtoken.WithQuery("slice", "test")),
+			"https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token?dc=PROD+A&slice=test",
+		},
+		"two queries": {
+			certtoken.Issuer("https://as.example.com", "https://as.example.com/token?a=b", certtoken.WithQuery("c", "d")),
+			"https://as.example.com/token?a=b&c=d",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked string
@@ -273,18 +297,32 @@ func TestAuthorityOptionsThatMakeNoSense(t *testing.T) {
 		says      string
 	}{
 		"region of another cloud": {certtoken.EntraUSGov("contoso.com", certtoken.WithRegion("usgov")), "WithRegion"},
-		"region of a custom host": {certtoken.Entra("contoso.com", certtoken.WithHost("x.example"), certtoken.WithRegion("westeurope")), "WithRegion"},
-		"region that is a host":   {certtoken.Entra("contoso.com", certtoken.WithRegion("evil.example/")), "region"},
-		"host of an issuer":       {certtoken.Issuer("https://as.example.com", "https://as.example.com/token", certtoken.WithHost("x.example")), "WithHost"},
-		"host with a path":        {certtoken.Entra("contoso.com", certtoken.WithHost("x.example/y")), "host name only"},
-		"host with a user":        {certtoken.Entra("contoso.com", certtoken.WithHost("a@x.example")), "host name only"},
-		"host in quotes":          {certtoken.Entra("contoso.com", certtoken.WithHost(`"x.example"`)), "host name only"},
-		"host in brackets":        {certtoken.Entra("contoso.com", certtoken.WithHost("[x.example]")), "host name only"},
-		"no host":                 {certtoken.Entra("contoso.com", certtoken.WithHost("")), "host name only"},
-		"B2C domain":              {certtoken.EntraB2C("contoso.onmicrosoft.com", "p"), "first part"},
-		"B2C policy":              {certtoken.EntraB2C("contoso", "../x"), "user flow"},
-		"no name":                 {certtoken.EntraExternalID(""), "first part"},
-		"no parameter":            {certtoken.Entra("contoso.com", certtoken.WithParameter("", "x")), "not a name"},
+		"region of a custom host": {
+			certtoken.Entra("contoso.com", certtoken.WithHost("x.example"), certtoken.WithRegion("westeurope")),
+			"WithRegion",
+		},
+		"region that is a host": {certtoken.Entra("contoso.com", certtoken.WithRegion("evil.example/")), "region"},
+		"host of an issuer": {
+			certtoken.Issuer("https://as.example.com", "https://as.example.com/token", certtoken.WithHost("x.example")),
+			"WithHost",
+		},
+		"host with a path": {
+			certtoken.Entra("contoso.com", certtoken.WithHost("x.example/y")), "host name only",
+		},
+		"host with a user": {
+			certtoken.Entra("contoso.com", certtoken.WithHost("a@x.example")), "host name only",
+		},
+		"host in quotes": {
+			certtoken.Entra("contoso.com", certtoken.WithHost(`"x.example"`)), "host name only",
+		},
+		"host in brackets": {
+			certtoken.Entra("contoso.com", certtoken.WithHost("[x.example]")), "host name only",
+		},
+		"no host":      {certtoken.Entra("contoso.com", certtoken.WithHost("")), "host name only"},
+		"B2C domain":   {certtoken.EntraB2C("contoso.onmicrosoft.com", "p"), "first part"},
+		"B2C policy":   {certtoken.EntraB2C("contoso", "../x"), "user flow"},
+		"no name":      {certtoken.EntraExternalID(""), "first part"},
+		"no parameter": {certtoken.Entra("contoso.com", certtoken.WithParameter("", "x")), "not a name"},
 	} {
 		_, err := certtoken.NewClient(c.authority, appID, cert)
 		assert.ErrorContains(t, err, c.says, name)

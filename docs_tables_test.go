@@ -62,7 +62,10 @@ func aadstsTable(refusals []certtoken.Refusal) string {
 func whatToDo(r certtoken.Refusal) string {
 	text := r.Advice
 	for _, other := range []struct{ where, advice string }{
-		{"For a user's grant", r.User}, {"For a certificate in TLS", r.TLS}, {"For an assertion from elsewhere", r.Others},
+		{
+			"For a user's grant", r.User}, {"For a certificate in TLS", r.TLS}, {"For an assertion from elsewhere",
+			r.Others,
+		},
 	} {
 		if other.advice != "" {
 			text += ". **" + other.where + "**: " + other.advice

@@ -45,61 +45,192 @@ func TestFaultMatrix(t *testing.T) {
 	}
 	for name, c := range map[string]row{
 		// no answer
-		"connection reset":     {fault: certtokentest.Fault{Shape: certtokentest.ResetConnection}, is: []error{syscall.ECONNRESET}, words: []string{"login.microsoftonline.com", "reset"}, requests: attempts, within: 3 * time.Second},
-		"connection refused":   {transport: broken(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), is: []error{syscall.ECONNREFUSED}, words: []string{"dial", "refused"}, requests: 0, within: 3 * time.Second},
-		"DNS failure":          {transport: broken(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "login.microsoftonline.com", IsNotFound: true}}), words: []string{"no such host"}, requests: 0, within: 3 * time.Second},
-		"slow headers":         {fault: certtokentest.Fault{Delay: time.Hour}, is: deadline, words: []string{"s: context deadline"}, requests: attempts, within: 30 * time.Second},
-		"slow body":            {fault: certtokentest.Fault{BodyDelay: time.Hour}, is: deadline, words: []string{"s: context deadline"}, requests: attempts, within: 30 * time.Second},
-		"truncated body":       {fault: certtokentest.Fault{Shape: certtokentest.TruncatedBody}, is: []error{io.ErrUnexpectedEOF}, words: []string{"unexpected EOF"}, requests: attempts, within: 3 * time.Second},
-		"truncated error":      {fault: certtokentest.Fault{Code: 700027, Shape: certtokentest.TruncatedBody}, is: []error{io.ErrUnexpectedEOF}, words: []string{"unexpected EOF"}, requests: attempts, within: 3 * time.Second},
-		"a transport's panic":  {transport: roundTripFunc(func(*http.Request) (*http.Response, error) { panic("oops") }), words: []string{"panicked"}},
-		"a transport's Goexit": {transport: roundTripFunc(func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }), words: []string{"ended its goroutine"}},
+		"connection reset": {
+			fault: certtokentest.Fault{Shape: certtokentest.ResetConnection}, is: []error{syscall.ECONNRESET},
+			words: []string{"login.microsoftonline.com", "reset"}, requests: attempts, within: 3 * time.Second,
+		},
+		"connection refused": {
+			transport: broken(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}),
+			is:        []error{syscall.ECONNREFUSED}, words: []string{"dial", "refused"}, requests: 0,
+			within: 3 * time.Second,
+		},
+		"DNS failure": {
+			transport: broken(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "login.microsoftonline.com", IsNotFound: true}}),
+			words:     []string{"no such host"}, requests: 0, within: 3 * time.Second,
+		},
+		"slow headers": {
+			fault: certtokentest.Fault{Delay: time.Hour}, is: deadline, words: []string{"s: context deadline"},
+			requests: attempts, within: 30 * time.Second,
+		},
+		"slow body": {
+			fault: certtokentest.Fault{BodyDelay: time.Hour}, is: deadline, words: []string{"s: context deadline"},
+			requests: attempts, within: 30 * time.Second,
+		},
+		"truncated body": {
+			fault: certtokentest.Fault{Shape: certtokentest.TruncatedBody}, is: []error{io.ErrUnexpectedEOF},
+			words: []string{"unexpected EOF"}, requests: attempts, within: 3 * time.Second,
+		},
+		"truncated error": {
+			fault: certtokentest.Fault{Code: 700027, Shape: certtokentest.TruncatedBody},
+			is:    []error{io.ErrUnexpectedEOF}, words: []string{"unexpected EOF"}, requests: attempts,
+			within: 3 * time.Second,
+		},
+		"a transport's panic": {
+			transport: roundTripFunc(func(*http.Request) (*http.Response, error) { panic("oops") }),
+			words:     []string{"panicked"},
+		},
+		"a transport's Goexit": {
+			transport: roundTripFunc(func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }),
+			words:     []string{"ended its goroutine"},
+		},
 
 		// an answer that is an error
-		"408":                        {fault: certtokentest.Fault{Status: 408}, status: 408, words: []string{"answered 408"}, requests: attempts, within: 3 * time.Second},
-		"500":                        {fault: certtokentest.Fault{Status: 500}, status: 500, words: []string{"answered 500"}, requests: attempts, within: 3 * time.Second},
-		"502 of a proxy":             {fault: certtokentest.Fault{Status: 502, Shape: certtokentest.HTML}, status: 502, words: []string{"answered 502", "text/html", "proxy"}, requests: attempts, within: 3 * time.Second},
-		"503":                        {fault: certtokentest.Fault{Status: 503}, status: 503, words: []string{"answered 503"}, requests: attempts, within: 3 * time.Second},
-		"503 in 2 MiB":               {fault: certtokentest.Fault{Status: 503, Shape: certtokentest.EndlessBody}, status: 503, words: []string{"answered 503"}, requests: attempts, within: 3 * time.Second},
-		"504":                        {fault: certtokentest.Fault{Status: 504}, status: 504, words: []string{"answered 504"}, requests: attempts, within: 3 * time.Second},
-		"429":                        {fault: certtokentest.Fault{Code: 90055}, status: 429, words: []string{"AADSTS90055", "throttling"}, requests: attempts, within: 3 * time.Second},
-		"429, Retry-After: 120":      {fault: certtokentest.Throttle(2 * time.Minute), status: 429, words: []string{"asked again in 2m0s"}, requests: once},
-		"429, Retry-After: a date":   {fault: certtokentest.Fault{Code: 90055, RetryAfter: 2 * time.Minute, RetryDate: true}, status: 429, words: []string{"asked again in 2m0s"}, requests: once},
-		"429, Retry-After: an hour":  {fault: certtokentest.Throttle(time.Hour), status: 429, words: []string{"asked again in 5m0s"}, requests: once},
-		"429, Retry-After: nonsense": {fault: certtokentest.Fault{Status: 429, Header: http.Header{"Retry-After": {"soon"}}}, status: 429, words: []string{"429"}, requests: attempts, within: 3 * time.Second},
-		"429, Retry-After: negative": {fault: certtokentest.Fault{Status: 429, Header: http.Header{"Retry-After": {"-5"}}}, status: 429, words: []string{"429"}, requests: attempts, within: 3 * time.Second},
-		"429, Retry-After: overflow": {fault: certtokentest.Fault{Status: 429, Header: http.Header{"Retry-After": {"99999999999999999999"}}}, status: 429, words: []string{"asked again in 5m0s"}, requests: once},
-		"temporarily_unavailable":    {fault: certtokentest.Fault{Status: 400, Error: "temporarily_unavailable"}, status: 400, words: []string{"temporarily_unavailable"}, requests: attempts, within: 3 * time.Second},
-		"certificate unknown":        {fault: certtokentest.Fault{Code: 700027}, status: 401, words: []string{"invalid_client", "AADSTS700027", "upload", "SHA-256"}, requests: once},
-		"tenant not found":           {fault: certtokentest.Fault{Code: 90002}, status: 400, words: []string{"AADSTS90002", "cloud"}, requests: once},
-		"scope not found":            {fault: certtokentest.Fault{Code: 500011}, status: 400, words: []string{"AADSTS500011", "/.default"}, requests: once},
-		"invalid_request":            {fault: certtokentest.Fault{Error: "invalid_request", Description: "no reason"}, status: 400, words: []string{"invalid_request", "no reason"}, requests: once},
-		"403 without a word":         {fault: certtokentest.Fault{Status: 403}, status: 403, words: []string{"answered 403", "proxy"}, requests: once},
-		"404 page":                   {fault: certtokentest.Fault{Status: 404, Shape: certtokentest.HTML}, status: 404, words: []string{"answered 404", "text/html", "token endpoint"}, requests: once},
-		"an error that isn't JSON":   {fault: certtokentest.Fault{Status: 400, Shape: certtokentest.NotJSON}, status: 400, words: []string{"answered 400", "no OAuth error"}, requests: once},
+		"408": {
+			fault: certtokentest.Fault{Status: 408}, status: 408, words: []string{"answered 408"}, requests: attempts,
+			within: 3 * time.Second,
+		},
+		"500": {
+			fault: certtokentest.Fault{Status: 500}, status: 500, words: []string{"answered 500"}, requests: attempts,
+			within: 3 * time.Second,
+		},
+		"502 of a proxy": {
+			fault: certtokentest.Fault{Status: 502, Shape: certtokentest.HTML}, status: 502,
+			words: []string{"answered 502", "text/html", "proxy"}, requests: attempts, within: 3 * time.Second,
+		},
+		"503": {
+			fault: certtokentest.Fault{Status: 503}, status: 503, words: []string{"answered 503"}, requests: attempts,
+			within: 3 * time.Second,
+		},
+		"503 in 2 MiB": {
+			fault: certtokentest.Fault{Status: 503, Shape: certtokentest.EndlessBody}, status: 503,
+			words: []string{"answered 503"}, requests: attempts, within: 3 * time.Second,
+		},
+		"504": {
+			fault: certtokentest.Fault{Status: 504}, status: 504, words: []string{"answered 504"}, requests: attempts,
+			within: 3 * time.Second,
+		},
+		"429": {
+			fault: certtokentest.Fault{Code: 90055}, status: 429, words: []string{"AADSTS90055", "throttling"},
+			requests: attempts, within: 3 * time.Second,
+		},
+		"429, Retry-After: 120": {
+			fault: certtokentest.Throttle(2 * time.Minute), status: 429, words: []string{"asked again in 2m0s"},
+			requests: once,
+		},
+		"429, Retry-After: a date": {
+			fault: certtokentest.Fault{Code: 90055, RetryAfter: 2 * time.Minute, RetryDate: true}, status: 429,
+			words: []string{"asked again in 2m0s"}, requests: once,
+		},
+		"429, Retry-After: an hour": {
+			fault: certtokentest.Throttle(time.Hour), status: 429, words: []string{"asked again in 5m0s"},
+			requests: once,
+		},
+		"429, Retry-After: nonsense": {
+			fault: certtokentest.Fault{Status: 429, Header: http.Header{"Retry-After": {"soon"}}}, status: 429,
+			words: []string{"429"}, requests: attempts, within: 3 * time.Second,
+		},
+		"429, Retry-After: negative": {
+			fault: certtokentest.Fault{Status: 429, Header: http.Header{"Retry-After": {"-5"}}}, status: 429,
+			words: []string{"429"}, requests: attempts, within: 3 * time.Second,
+		},
+		"429, Retry-After: overflow": {
+			fault:  certtokentest.Fault{Status: 429, Header: http.Header{"Retry-After": {"99999999999999999999"}}},
+			status: 429, words: []string{"asked again in 5m0s"}, requests: once,
+		},
+		"temporarily_unavailable": {
+			fault: certtokentest.Fault{Status: 400, Error: "temporarily_unavailable"}, status: 400,
+			words: []string{"temporarily_unavailable"}, requests: attempts, within: 3 * time.Second,
+		},
+		"certificate unknown": {
+			fault: certtokentest.Fault{Code: 700027}, status: 401,
+			words: []string{"invalid_client", "AADSTS700027", "upload", "SHA-256"}, requests: once,
+		},
+		"tenant not found": {
+			fault: certtokentest.Fault{Code: 90002}, status: 400, words: []string{"AADSTS90002", "cloud"},
+			requests: once,
+		},
+		"scope not found": {
+			fault: certtokentest.Fault{Code: 500011}, status: 400, words: []string{"AADSTS500011", "/.default"},
+			requests: once,
+		},
+		"invalid_request": {
+			fault: certtokentest.Fault{Error: "invalid_request", Description: "no reason"}, status: 400,
+			words: []string{"invalid_request", "no reason"}, requests: once,
+		},
+		"403 without a word": {
+			fault: certtokentest.Fault{Status: 403}, status: 403, words: []string{"answered 403", "proxy"},
+			requests: once,
+		},
+		"404 page": {
+			fault: certtokentest.Fault{Status: 404, Shape: certtokentest.HTML}, status: 404,
+			words: []string{"answered 404", "text/html", "token endpoint"}, requests: once,
+		},
+		"an error that isn't JSON": {
+			fault: certtokentest.Fault{Status: 400, Shape: certtokentest.NotJSON}, status: 400,
+			words: []string{"answered 400", "no OAuth error"}, requests: once,
+		},
 
 		// an answer that makes no sense
-		"HTML":                 {fault: certtokentest.Fault{Shape: certtokentest.HTML}, is: badResponse, words: []string{"status 200", "text/html", "not a JSON object", "proxy"}, requests: once},
-		"not JSON":             {fault: certtokentest.Fault{Shape: certtokentest.NotJSON}, is: badResponse, words: []string{"not a JSON object"}, requests: once},
-		"nothing":              {fault: certtokentest.Fault{Shape: certtokentest.EmptyBody}, is: badResponse, words: []string{"not a JSON object"}, requests: once},
-		"no content":           {fault: certtokentest.Fault{Status: 204}, is: badResponse, words: []string{"204", "not a JSON object"}, requests: once},
-		"a gzip bomb":          {fault: certtokentest.Fault{Shape: certtokentest.GzipBomb}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
-		"a body without end":   {fault: certtokentest.Fault{Shape: certtokentest.EndlessBody}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
-		"5 MiB":                {fault: certtokentest.Fault{Shape: certtokentest.OversizedBody}, is: badResponse, words: []string{"larger than 1048576"}, requests: once},
-		"a redirect":           {fault: certtokentest.Fault{Shape: certtokentest.Redirect, Location: "https://evil.example.com/token?x=y"}, is: badResponse, words: []string{"307", "redirects to evil.example.com"}, requests: once},
-		"a redirect to itself": {fault: certtokentest.Fault{Shape: certtokentest.Redirect, Status: 302, Location: "/again"}, is: badResponse, words: []string{"302", "redirects"}, requests: once},
-		"200 without a token":  {fault: certtokentest.Fault{Shape: certtokentest.NoToken}, is: badResponse, words: []string{"no access_token"}, requests: once},
+		"HTML": {
+			fault: certtokentest.Fault{Shape: certtokentest.HTML}, is: badResponse,
+			words: []string{"status 200", "text/html", "not a JSON object", "proxy"}, requests: once,
+		},
+		"not JSON": {
+			fault: certtokentest.Fault{Shape: certtokentest.NotJSON}, is: badResponse,
+			words: []string{"not a JSON object"}, requests: once,
+		},
+		"nothing": {
+			fault: certtokentest.Fault{Shape: certtokentest.EmptyBody}, is: badResponse,
+			words: []string{"not a JSON object"}, requests: once,
+		},
+		"no content": {
+			fault: certtokentest.Fault{Status: 204}, is: badResponse, words: []string{"204", "not a JSON object"},
+			requests: once,
+		},
+		"a gzip bomb": {
+			fault: certtokentest.Fault{Shape: certtokentest.GzipBomb}, is: badResponse,
+			words: []string{"larger than 1048576"}, requests: once,
+		},
+		"a body without end": {
+			fault: certtokentest.Fault{Shape: certtokentest.EndlessBody}, is: badResponse,
+			words: []string{"larger than 1048576"}, requests: once,
+		},
+		"5 MiB": {
+			fault: certtokentest.Fault{Shape: certtokentest.OversizedBody}, is: badResponse,
+			words: []string{"larger than 1048576"}, requests: once,
+		},
+		"a redirect": {
+			fault: certtokentest.Fault{Shape: certtokentest.Redirect, Location: "https://evil.example.com/token?x=y"},
+			is:    badResponse, words: []string{"307", "redirects to evil.example.com"}, requests: once,
+		},
+		"a redirect to itself": {
+			fault: certtokentest.Fault{Shape: certtokentest.Redirect, Status: 302, Location: "/again"},
+			is:    badResponse, words: []string{"302", "redirects"}, requests: once,
+		},
+		"200 without a token": {
+			fault: certtokentest.Fault{Shape: certtokentest.NoToken}, is: badResponse,
+			words: []string{"no access_token"}, requests: once,
+		},
 
 		// no request
-		"a source's error": {source: func(context.Context) (*certtoken.Certificate, error) { return nil, io.ErrNoProgress }, is: []error{io.ErrNoProgress}, words: []string{"certificate source"}},
-		"a source's panic": {source: func(context.Context) (*certtoken.Certificate, error) { panic("oops") }, words: []string{"panicked", "TestFaultMatrix"}},
+		"a source's error": {
+			source: func(context.Context) (*certtoken.Certificate, error) { return nil, io.ErrNoProgress },
+			is:     []error{io.ErrNoProgress}, words: []string{"certificate source"},
+		},
+		"a source's panic": {
+			source: func(context.Context) (*certtoken.Certificate, error) { panic("oops") },
+			words:  []string{"panicked", "TestFaultMatrix"},
+		},
 
 		// what does no harm
 		"another content type":  {fault: certtokentest.Fault{Shape: certtokentest.WrongContentType}, requests: once},
 		"no expires_in":         {fault: certtokentest.Fault{Shape: certtokentest.NoExpiry}, requests: once},
 		"a negative expires_in": {fault: certtokentest.Fault{Shape: certtokentest.NegativeExpiry}, requests: once},
 		"an absurd expires_in":  {fault: certtokentest.Fault{Shape: certtokentest.AbsurdExpiry}, requests: once},
-		"a slow answer":         {fault: certtokentest.Fault{Delay: 5 * time.Second, BodyDelay: 4 * time.Second}, requests: once, within: 9 * time.Second},
+		"a slow answer": {
+			fault: certtokentest.Fault{Delay: 5 * time.Second, BodyDelay: 4 * time.Second}, requests: once,
+			within: 9 * time.Second,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -201,9 +332,18 @@ func TestFaultsOverTheWire(t *testing.T) {
 			},
 			words: []string{"HTTP response to HTTPS client"},
 		},
-		"a gzip bomb":        {fault: certtokentest.Fault{Shape: certtokentest.GzipBomb}, is: certtoken.ErrBadResponse, words: []string{"larger"}, requests: 1},
-		"a body without end": {fault: certtokentest.Fault{Shape: certtokentest.EndlessBody}, is: certtoken.ErrBadResponse, words: []string{"larger"}, requests: 1},
-		"a redirect":         {fault: certtokentest.Fault{Shape: certtokentest.Redirect, Location: "https://127.0.0.1:1/"}, is: certtoken.ErrBadResponse, words: []string{"redirects"}, requests: 1},
+		"a gzip bomb": {
+			fault: certtokentest.Fault{Shape: certtokentest.GzipBomb}, is: certtoken.ErrBadResponse,
+			words: []string{"larger"}, requests: 1,
+		},
+		"a body without end": {
+			fault: certtokentest.Fault{Shape: certtokentest.EndlessBody}, is: certtoken.ErrBadResponse,
+			words: []string{"larger"}, requests: 1,
+		},
+		"a redirect": {
+			fault: certtokentest.Fault{Shape: certtokentest.Redirect, Location: "https://127.0.0.1:1/"},
+			is:    certtoken.ErrBadResponse, words: []string{"redirects"}, requests: 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := c.server
@@ -281,15 +421,18 @@ func TestRetries(t *testing.T) {
 		requests int
 		ok       bool
 	}{
-		"none":                    {nil, 1, true},
-		"408":                     {status(408), 2, true},
-		"429":                     {status(429), 2, true},
-		"500":                     {status(500), 2, true},
-		"502, 503":                {status(502, 503), 3, true},
-		"504, 429, 500":           {status(504, 429, 500), 3, false},
-		"503, then refused":       {append(status(503), certtokentest.Fault{Code: 700016}), 2, false},
-		"reset":                   {[]certtokentest.Fault{{Shape: certtokentest.ResetConnection}}, 2, true},
-		"reset, truncated":        {[]certtokentest.Fault{{Shape: certtokentest.ResetConnection}, {Shape: certtokentest.TruncatedBody}}, 3, true},
+		"none":              {nil, 1, true},
+		"408":               {status(408), 2, true},
+		"429":               {status(429), 2, true},
+		"500":               {status(500), 2, true},
+		"502, 503":          {status(502, 503), 3, true},
+		"504, 429, 500":     {status(504, 429, 500), 3, false},
+		"503, then refused": {append(status(503), certtokentest.Fault{Code: 700016}), 2, false},
+		"reset":             {[]certtokentest.Fault{{Shape: certtokentest.ResetConnection}}, 2, true},
+		"reset, truncated": {
+			[]certtokentest.Fault{{Shape: certtokentest.ResetConnection}, {Shape: certtokentest.TruncatedBody}}, 3,
+			true,
+		},
 		"slow, then well":         {[]certtokentest.Fault{{Delay: time.Minute}}, 2, true},
 		"temporarily_unavailable": {[]certtokentest.Fault{{Error: "temporarily_unavailable"}}, 2, true},
 		"90033":                   {aadsts(90033), 2, true},
@@ -366,12 +509,25 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		took   time.Duration
 		ok     bool
 	}{
-		"seconds":                {[]certtokentest.Fault{certtokentest.Throttle(5 * time.Second)}, 5 * time.Second, true},
-		"a date":                 {[]certtokentest.Fault{{Status: 503, RetryAfter: 7 * time.Second, RetryDate: true}}, 7 * time.Second, true},
-		"twice":                  {[]certtokentest.Fault{certtokentest.Throttle(5 * time.Second), certtokentest.Throttle(6 * time.Second)}, 11 * time.Second, true},
-		"beyond the flight":      {[]certtokentest.Fault{certtokentest.Throttle(20 * time.Second), certtokentest.Throttle(20 * time.Second)}, 20 * time.Second, false},
-		"as long as a flight":    {[]certtokentest.Fault{certtokentest.Throttle(30 * time.Second)}, 0, false},
-		"on a server that's off": {[]certtokentest.Fault{{Status: 429, Header: http.Header{"Date": {"Mon, 01 Jan 2035 00:00:00 GMT"}, "Retry-After": {"Mon, 01 Jan 2035 00:00:04 GMT"}}}}, 4 * time.Second, true},
+		"seconds": {
+			[]certtokentest.Fault{certtokentest.Throttle(5 * time.Second)}, 5 * time.Second, true,
+		},
+		"a date": {
+			[]certtokentest.Fault{{Status: 503, RetryAfter: 7 * time.Second, RetryDate: true}}, 7 * time.Second, true,
+		},
+		"twice": {
+			[]certtokentest.Fault{certtokentest.Throttle(5 * time.Second), certtokentest.Throttle(6 * time.Second)},
+			11 * time.Second, true,
+		},
+		"beyond the flight": {
+			[]certtokentest.Fault{certtokentest.Throttle(20 * time.Second), certtokentest.Throttle(20 * time.Second)},
+			20 * time.Second, false,
+		},
+		"as long as a flight": {[]certtokentest.Fault{certtokentest.Throttle(30 * time.Second)}, 0, false},
+		"on a server that's off": {
+			[]certtokentest.Fault{{Status: 429, Header: http.Header{"Date": {"Mon, 01 Jan 2035 00:00:00 GMT"}, "Retry-After": {"Mon, 01 Jan 2035 00:00:04 GMT"}}}},
+			4 * time.Second, true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -558,16 +714,42 @@ func TestSelfHealingHasItsLimits(t *testing.T) {
 		reloads  int32
 		requests int
 	}{
-		"nothing new":                          {func(*testing.T, *rotating) {}, certtokentest.Fault{Code: 700027}, 1, 1},
-		"the same again":                       {func(_ *testing.T, s *rotating) { s.next = s.current.Load() }, certtokentest.Fault{Code: 700027}, 1, 1},
-		"Reload fails":                         {func(_ *testing.T, s *rotating) { s.err = errors.New("gone") }, certtokentest.Fault{Code: 700027}, 1, 1},
-		"Reload panics":                        {func(_ *testing.T, s *rotating) { s.onReload = func() { panic("oops") } }, certtokentest.Fault{Code: 700027}, 1, 1},
-		"the new one is refused":               {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 700027}, 1, 2},
-		"another error":                        {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 700027, Error: "invalid_request", Status: 400}, 0, 1},
-		"invalid_client, no code":              {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Error: "invalid_client", Status: 400}, 1, 2},
-		"401, another code":                    {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Error: "nope", Status: 401}, 1, 2},
-		"403":                                  {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Error: "unauthorized_client", Status: 403}, 0, 1},
-		"a reason that no certificate changes": {func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 7000112, Error: "invalid_client", Status: 401}, 0, 1},
+		"nothing new": {
+			func(*testing.T, *rotating) {}, certtokentest.Fault{Code: 700027}, 1, 1,
+		},
+		"the same again": {
+			func(_ *testing.T, s *rotating) { s.next = s.current.Load() }, certtokentest.Fault{Code: 700027}, 1, 1,
+		},
+		"Reload fails": {
+			func(_ *testing.T, s *rotating) { s.err = errors.New("gone") }, certtokentest.Fault{Code: 700027}, 1, 1,
+		},
+		"Reload panics": {
+			func(_ *testing.T, s *rotating) { s.onReload = func() { panic("oops") } },
+			certtokentest.Fault{Code: 700027}, 1, 1,
+		},
+		"the new one is refused": {
+			func(t *testing.T, s *rotating) { s.next = newCert(t, "next") }, certtokentest.Fault{Code: 700027}, 1, 2,
+		},
+		"another error": {
+			func(t *testing.T, s *rotating) { s.next = newCert(t, "next") },
+			certtokentest.Fault{Code: 700027, Error: "invalid_request", Status: 400}, 0, 1,
+		},
+		"invalid_client, no code": {
+			func(t *testing.T, s *rotating) { s.next = newCert(t, "next") },
+			certtokentest.Fault{Error: "invalid_client", Status: 400}, 1, 2,
+		},
+		"401, another code": {
+			func(t *testing.T, s *rotating) { s.next = newCert(t, "next") },
+			certtokentest.Fault{Error: "nope", Status: 401}, 1, 2,
+		},
+		"403": {
+			func(t *testing.T, s *rotating) { s.next = newCert(t, "next") },
+			certtokentest.Fault{Error: "unauthorized_client", Status: 403}, 0, 1,
+		},
+		"a reason that no certificate changes": {
+			func(t *testing.T, s *rotating) { s.next = newCert(t, "next") },
+			certtokentest.Fault{Code: 7000112, Error: "invalid_client", Status: 401}, 0, 1,
+		},
 		"without end, new each time": {func(t *testing.T, s *rotating) {
 			n := 0
 			s.onReload = func() { n++; s.next = newCert(t, fmt.Sprint(n)) }

@@ -234,16 +234,33 @@ func TestSourcesThatMisbehave(t *testing.T) {
 		is     error
 		within time.Duration
 	}{
-		"error":   {func(context.Context) (*certtoken.Certificate, error) { return nil, gone }, []string{"certificate source", gone.Error()}, gone, 0},
-		"nothing": {func(context.Context) (*certtoken.Certificate, error) { return nil, nil }, []string{"nil certificate"}, nil, 0},
-		"empty":   {func(context.Context) (*certtoken.Certificate, error) { return new(certtoken.Certificate), nil }, []string{"Leaf is nil"}, certtoken.ErrNoCertificate, 0},
-		"panic":   {func(context.Context) (*certtoken.Certificate, error) { panic("oops") }, []string{"panicked", "TestSourcesThatMisbehave"}, nil, 0},
+		"error": {
+			func(context.Context) (*certtoken.Certificate, error) { return nil, gone },
+			[]string{"certificate source", gone.Error()}, gone, 0,
+		},
+		"nothing": {
+			func(context.Context) (*certtoken.Certificate, error) { return nil, nil }, []string{"nil certificate"},
+			nil, 0,
+		},
+		"empty": {
+			func(context.Context) (*certtoken.Certificate, error) { return new(certtoken.Certificate), nil },
+			[]string{"Leaf is nil"}, certtoken.ErrNoCertificate, 0,
+		},
+		"panic": {
+			func(context.Context) (*certtoken.Certificate, error) { panic("oops") },
+			[]string{"panicked", "TestSourcesThatMisbehave"}, nil, 0,
+		},
 		"nil map": {func(context.Context) (*certtoken.Certificate, error) {
 			nilMap()["a"]++
 			return nil, nil
 		}, []string{"panicked", "assignment to entry in nil map", "TestSourcesThatMisbehave"}, nil, 0},
-		"panic with nil":      {func(context.Context) (*certtoken.Certificate, error) { panic(nil) }, []string{"panicked"}, nil, 0},
-		"panic with an error": {func(context.Context) (*certtoken.Certificate, error) { panic(gone) }, []string{"panicked", "*errors.errorString"}, nil, 0},
+		"panic with nil": {
+			func(context.Context) (*certtoken.Certificate, error) { panic(nil) }, []string{"panicked"}, nil, 0,
+		},
+		"panic with an error": {
+			func(context.Context) (*certtoken.Certificate, error) { panic(gone) },
+			[]string{"panicked", "*errors.errorString"}, nil, 0,
+		},
 		"Goexit": {func(context.Context) (*certtoken.Certificate, error) {
 			runtime.Goexit()
 			return nil, nil
@@ -662,10 +679,21 @@ func TestPausesAfterFailedRenewals(t *testing.T) {
 		fault certtokentest.Fault
 		want  []time.Duration
 	}{
-		"refused":          {certtokentest.Fault{Code: 53003}, []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute}},
-		"Retry-After 90 s": {certtokentest.Throttle(90 * time.Second), []time.Duration{90 * time.Second, 90 * time.Second, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute}},
-		"Retry-After 1 h":  {certtokentest.Throttle(time.Hour), []time.Duration{5 * time.Minute, 5 * time.Minute, 5 * time.Minute}},
-		"an HTTP date":     {certtokentest.Fault{Code: 90055, RetryAfter: 100 * time.Second, RetryDate: true}, []time.Duration{100 * time.Second, 100 * time.Second, 2 * time.Minute}},
+		"refused": {
+			certtokentest.Fault{Code: 53003},
+			[]time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute},
+		},
+		"Retry-After 90 s": {
+			certtokentest.Throttle(90 * time.Second),
+			[]time.Duration{90 * time.Second, 90 * time.Second, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute},
+		},
+		"Retry-After 1 h": {
+			certtokentest.Throttle(time.Hour), []time.Duration{5 * time.Minute, 5 * time.Minute, 5 * time.Minute},
+		},
+		"an HTTP date": {
+			certtokentest.Fault{Code: 90055, RetryAfter: 100 * time.Second, RetryDate: true},
+			[]time.Duration{100 * time.Second, 100 * time.Second, 2 * time.Minute},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

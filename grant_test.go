@@ -173,15 +173,31 @@ func TestGrantsThatMakeNoSense(t *testing.T) {
 		req  certtoken.Request
 		says string
 	}{
-		"no assertion":        {certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf("")}, "OnBehalfOf"},
-		"assertion of lines":  {certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf("first-secret\nsecond")}, "characters"},
-		"huge assertion":      {certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf(strings.Repeat("secret", 20_000))}, "bytes"},
-		"no scope":            {certtoken.Request{Grant: certtoken.OnBehalfOf("secret")}, "no scope"},
-		"no code":             {certtoken.Request{Grant: certtoken.AuthorizationCode("", callback, verifier)}, "AuthorizationCode"},
-		"short verifier":      {certtoken.Request{Grant: certtoken.AuthorizationCode("secret", callback, "secret")}, "7636"},
-		"no refresh token":    {certtoken.Request{Grant: certtoken.RefreshToken("")}, "RefreshToken"},
-		"min validity, once":  {certtoken.Request{Grant: certtoken.RefreshToken("secret"), MinValidity: time.Hour}, "MinValidity"},
-		"tenant not allowed":  {certtoken.Request{Grant: certtoken.RefreshToken("secret"), Tenant: "fabrikam.com"}, "WithTenants"},
+		"no assertion": {
+			certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf("")}, "OnBehalfOf",
+		},
+		"assertion of lines": {
+			certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf("first-secret\nsecond")},
+			"characters",
+		},
+		"huge assertion": {
+			certtoken.Request{Scopes: []string{graph}, Grant: certtoken.OnBehalfOf(strings.Repeat("secret", 20_000))},
+			"bytes",
+		},
+		"no scope": {certtoken.Request{Grant: certtoken.OnBehalfOf("secret")}, "no scope"},
+		"no code": {
+			certtoken.Request{Grant: certtoken.AuthorizationCode("", callback, verifier)}, "AuthorizationCode",
+		},
+		"short verifier": {
+			certtoken.Request{Grant: certtoken.AuthorizationCode("secret", callback, "secret")}, "7636",
+		},
+		"no refresh token": {certtoken.Request{Grant: certtoken.RefreshToken("")}, "RefreshToken"},
+		"min validity, once": {
+			certtoken.Request{Grant: certtoken.RefreshToken("secret"), MinValidity: time.Hour}, "MinValidity",
+		},
+		"tenant not allowed": {
+			certtoken.Request{Grant: certtoken.RefreshToken("secret"), Tenant: "fabrikam.com"}, "WithTenants",
+		},
 		"claims not a object": {certtoken.Request{Grant: certtoken.RefreshToken("secret"), Claims: "secret"}, "JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -208,9 +208,11 @@ func TestCertificateNearItsEnd(t *testing.T) {
 		opts []certtoken.Option
 		want int // announcements in three days
 	}{
-		"far away":             {60 * 24 * time.Hour, nil, 0},
-		"near":                 {20 * 24 * time.Hour, nil, 3},
-		"a longer warning":     {60 * 24 * time.Hour, []certtoken.Option{certtoken.WithExpiryWarning(90 * 24 * time.Hour)}, 3},
+		"far away": {60 * 24 * time.Hour, nil, 0},
+		"near":     {20 * 24 * time.Hour, nil, 3},
+		"a longer warning": {
+			60 * 24 * time.Hour, []certtoken.Option{certtoken.WithExpiryWarning(90 * 24 * time.Hour)}, 3,
+		},
 		"turned off":           {20 * 24 * time.Hour, []certtoken.Option{certtoken.WithExpiryWarning(0)}, 0},
 		"turned off, and over": {time.Hour, []certtoken.Option{certtoken.WithExpiryWarning(0)}, 0},
 	} {

@@ -95,8 +95,10 @@ func TestCertificateBoundTokens(t *testing.T) {
 		opts    []certtoken.AuthorityOption
 		asserts bool
 	}{
-		"tls_client_auth":     {opts: []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}},
-		"beside an assertion": {opts: []certtoken.AuthorityOption{certtoken.WithCertificateBoundTokens()}, asserts: true},
+		"tls_client_auth": {opts: []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()}},
+		"beside an assertion": {
+			opts: []certtoken.AuthorityOption{certtoken.WithCertificateBoundTokens()}, asserts: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newMTLSRig(t, c.opts)
@@ -267,8 +269,10 @@ func TestMTLSWithASigner(t *testing.T) {
 		says   string
 		tls    uint16
 	}{
-		"an HSM":                   {signer: hsm{key, true}, tls: tls.VersionTLS13},
-		"without PSS":              {signer: hsm{key, false}, opts: []certtoken.AuthorityOption{certtoken.WithoutPSS()}, tls: tls.VersionTLS12},
+		"an HSM": {signer: hsm{key, true}, tls: tls.VersionTLS13},
+		"without PSS": {
+			signer: hsm{key, false}, opts: []certtoken.AuthorityOption{certtoken.WithoutPSS()}, tls: tls.VersionTLS12,
+		},
 		"without PSS, not said so": {signer: hsm{key, false}, says: "no PSS here"},
 		"a panic":                  {signer: panicking{hsm{key, true}}, says: "panicked"},
 	} {
@@ -509,11 +513,19 @@ func TestMTLSThatCannotBe(t *testing.T) {
 	}{
 		"another RoundTripper": {issuer, []certtoken.Option{certtoken.WithHTTPClient(wrapped)}, "*http.Transport"},
 		"TLS of its own":       {issuer, []certtoken.Option{certtoken.WithHTTPClient(dialing)}, "DialTLS"},
-		"PoP of an issuer":     {certtoken.Issuer("https://as.example.com", "https://as.example.com/token", certtoken.WithMTLSPoP()), nil, "WithMTLSPoP"},
+		"PoP of an issuer": {
+			certtoken.Issuer("https://as.example.com", "https://as.example.com/token", certtoken.WithMTLSPoP()), nil,
+			"WithMTLSPoP",
+		},
 		"PoP of another cloud": {certtoken.EntraChina("contoso.com", certtoken.WithMTLSPoP()), nil, "public cloud"},
 		"PoP of one tenant's":  {certtoken.EntraExternalID("contoso", certtoken.WithMTLSPoP()), nil, "public cloud"},
-		"PoP of two hosts":     {certtoken.Entra("contoso.com", certtoken.WithMTLSPoP(), certtoken.WithRegion("westeurope"), certtoken.WithHost("mtls.example.com")), nil, "exclude"},
-		"a region of US Gov":   {certtoken.EntraUSGov("contoso.com", certtoken.WithRegion("usgovvirginia")), nil, "WithRegion"},
+		"PoP of two hosts": {
+			certtoken.Entra("contoso.com", certtoken.WithMTLSPoP(), certtoken.WithRegion("westeurope"), certtoken.WithHost("mtls.example.com")),
+			nil, "exclude",
+		},
+		"a region of US Gov": {
+			certtoken.EntraUSGov("contoso.com", certtoken.WithRegion("usgovvirginia")), nil, "WithRegion",
+		},
 	} {
 		_, err := certtoken.NewClient(c.authority, appID, cert, c.opts...)
 		assert.ErrorContains(t, err, c.says, name)

@@ -184,11 +184,13 @@ func TestRequestTimeouts(t *testing.T) {
 		requests             int
 		says                 string
 	}{
-		"one slow attempt":    {2 * time.Minute, 2 * time.Minute, 2 * time.Minute, 1, "within 2m0s"},
-		"three attempts":      {time.Second, 30 * time.Second, 6 * time.Second, 3, "no answer within 1s"},
-		"shorter as a whole":  {time.Second, 1500 * time.Millisecond, 1500 * time.Millisecond, 2, "within 1"},
-		"as long as it may":   {10 * time.Minute, 10 * time.Minute, 10 * time.Minute, 1, "within 10m0s"},
-		"longer than default": {40 * time.Second, 5 * time.Minute, 2*time.Minute + 3*time.Second, 3, "no answer within 40s"},
+		"one slow attempt":   {2 * time.Minute, 2 * time.Minute, 2 * time.Minute, 1, "within 2m0s"},
+		"three attempts":     {time.Second, 30 * time.Second, 6 * time.Second, 3, "no answer within 1s"},
+		"shorter as a whole": {time.Second, 1500 * time.Millisecond, 1500 * time.Millisecond, 2, "within 1"},
+		"as long as it may":  {10 * time.Minute, 10 * time.Minute, 10 * time.Minute, 1, "within 10m0s"},
+		"longer than default": {
+			40 * time.Second, 5 * time.Minute, 2*time.Minute + 3*time.Second, 3, "no answer within 40s",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

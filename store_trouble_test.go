@@ -188,14 +188,16 @@ func TestStoredTokensAndClocks(t *testing.T) {
 		shared         bool          // the reader takes the stored token
 		least          time.Duration // for which it is then handed out
 	}{
-		"both are right":                       {shared: true, least: 59 * time.Minute},
-		"the writer's is ahead":                {writer: 40 * time.Minute},
-		"the writer's is a little ahead":       {writer: 50 * time.Second, shared: true, least: 58 * time.Minute},
-		"the writer's is behind":               {writer: -30 * time.Minute, shared: true, least: 29 * time.Minute},
-		"the reader's is behind":               {reader: -40 * time.Minute},
-		"the reader's is behind, and it knows": {reader: -40 * time.Minute, knows: true, shared: true, least: 58 * time.Minute},
-		"the reader's is a little behind":      {reader: -50 * time.Second, shared: true, least: 58 * time.Minute},
-		"the reader's is ahead":                {reader: 30 * time.Minute, shared: true, least: 29 * time.Minute},
+		"both are right":                 {shared: true, least: 59 * time.Minute},
+		"the writer's is ahead":          {writer: 40 * time.Minute},
+		"the writer's is a little ahead": {writer: 50 * time.Second, shared: true, least: 58 * time.Minute},
+		"the writer's is behind":         {writer: -30 * time.Minute, shared: true, least: 29 * time.Minute},
+		"the reader's is behind":         {reader: -40 * time.Minute},
+		"the reader's is behind, and it knows": {
+			reader: -40 * time.Minute, knows: true, shared: true, least: 58 * time.Minute,
+		},
+		"the reader's is a little behind": {reader: -50 * time.Second, shared: true, least: 58 * time.Minute},
+		"the reader's is ahead":           {reader: 30 * time.Minute, shared: true, least: 29 * time.Minute},
 		"both are ahead, and the reader knows": {
 			writer: 40 * time.Minute, reader: 40 * time.Minute, knows: true, shared: true, least: 19 * time.Minute,
 		},
@@ -248,7 +250,10 @@ func TestTransportOverOddRoundTrippers(t *testing.T) {
 	}{
 		"nothing":            {nil, "neither a response nor an error"},
 		"a 401 without body": {&http.Response{StatusCode: http.StatusUnauthorized, Header: refusal}, ""},
-		"a 401 with a body":  {&http.Response{StatusCode: http.StatusUnauthorized, Header: refusal, Body: io.NopCloser(strings.NewReader("no"))}, ""},
+		"a 401 with a body": {
+			&http.Response{StatusCode: http.StatusUnauthorized, Header: refusal, Body: io.NopCloser(strings.NewReader("no"))},
+			"",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

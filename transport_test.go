@@ -76,11 +76,17 @@ func TestTransportKeepsTheRoundTripperContract(t *testing.T) {
 		base  http.RoundTripper
 		want  string
 	}{
-		"no token":   {url: apiURL, setUp: func(r *rig) { r.server.FailAlways(certtokentest.Fault{Code: 700016}) }, want: "700016"},
+		"no token": {
+			url: apiURL, setUp: func(r *rig) { r.server.FailAlways(certtokentest.Fault{Code: 700016}) },
+			want: "700016",
+		},
 		"plain http": {url: "http://orders.example.com/", want: "https only"},
 		"no scheme":  {url: "ftp://orders.example.com/", want: "https only"},
-		"no network": {url: apiURL, base: roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, fails }), want: "no network"},
-		"closed":     {url: apiURL, setUp: func(r *rig) { assert.NoError(t, r.client.Close()) }, want: "closed"},
+		"no network": {
+			url: apiURL, base: roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, fails }),
+			want: "no network",
+		},
+		"closed": {url: apiURL, setUp: func(r *rig) { assert.NoError(t, r.client.Close()) }, want: "closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -170,20 +176,45 @@ func TestTransportAndRedirects(t *testing.T) {
 		hops []hop
 		want map[string]bool // who gets the token
 	}{
-		"none":                   {nil, map[string]bool{a: true}},
-		"the same host":          {[]hop{{a, a + "2", 307}, {a + "2", a + "3", 307}}, map[string]bool{a: true, a + "2": true, a + "3": true}},
-		"the same, other case":   {[]hop{{a, "https://A.example.com/2", 302}}, map[string]bool{a: true, "https://A.example.com/2": true}},
-		"the same, with 443":     {[]hop{{a, "https://a.example.com:443/2", 307}, {"https://a.example.com:443/2", a + "3", 307}}, map[string]bool{a: true, "https://a.example.com:443/2": true, a + "3": true}},
+		"none": {nil, map[string]bool{a: true}},
+		"the same host": {
+			[]hop{{a, a + "2", 307}, {a + "2", a + "3", 307}}, map[string]bool{a: true, a + "2": true, a + "3": true},
+		},
+		"the same, other case": {
+			[]hop{{a, "https://A.example.com/2", 302}}, map[string]bool{a: true, "https://A.example.com/2": true},
+		},
+		"the same, with 443": {
+			[]hop{{a, "https://a.example.com:443/2", 307}, {"https://a.example.com:443/2", a + "3", 307}},
+			map[string]bool{a: true, "https://a.example.com:443/2": true, a + "3": true},
+		},
 		"another host":           {[]hop{{a, b, 302}}, map[string]bool{a: true, b: false}},
 		"another host, with 307": {[]hop{{a, b, 307}}, map[string]bool{a: true, b: false}},
-		"on at another host":     {[]hop{{a, b, 302}, {b, b + "2", 302}}, map[string]bool{a: true, b: false, b + "2": false}},
-		"there and back":         {[]hop{{a, b, 302}, {b, a + "2", 302}}, map[string]bool{a: true, b: false, a + "2": false}},
-		"a subdomain":            {[]hop{{a, "https://x.a.example.com/", 302}}, map[string]bool{a: true, "https://x.a.example.com/": false}},
-		"another port":           {[]hop{{a, "https://a.example.com:8443/", 302}}, map[string]bool{a: true, "https://a.example.com:8443/": false}},
-		"with a dot":             {[]hop{{a, "https://a.example.com./", 302}}, map[string]bool{a: true, "https://a.example.com./": false}},
-		"to http on 443":         {[]hop{{a, "http://a.example.com:443/", 302}}, map[string]bool{a: true, "http://a.example.com:443/": false}},
-		"to plain http":          {[]hop{{a, "http://a.example.com/", 302}}, map[string]bool{a: true, "http://a.example.com/": false}},
-		"to plain http with 307": {[]hop{{a, "http://a.example.com/", 307}}, map[string]bool{a: true, "http://a.example.com/": false}},
+		"on at another host": {
+			[]hop{{a, b, 302}, {b, b + "2", 302}}, map[string]bool{a: true, b: false, b + "2": false},
+		},
+		"there and back": {
+			[]hop{{a, b, 302}, {b, a + "2", 302}}, map[string]bool{a: true, b: false, a + "2": false},
+		},
+		"a subdomain": {
+			[]hop{{a, "https://x.a.example.com/", 302}}, map[string]bool{a: true, "https://x.a.example.com/": false},
+		},
+		"another port": {
+			[]hop{{a, "https://a.example.com:8443/", 302}},
+			map[string]bool{a: true, "https://a.example.com:8443/": false},
+		},
+		"with a dot": {
+			[]hop{{a, "https://a.example.com./", 302}}, map[string]bool{a: true, "https://a.example.com./": false},
+		},
+		"to http on 443": {
+			[]hop{{a, "http://a.example.com:443/", 302}},
+			map[string]bool{a: true, "http://a.example.com:443/": false},
+		},
+		"to plain http": {
+			[]hop{{a, "http://a.example.com/", 302}}, map[string]bool{a: true, "http://a.example.com/": false},
+		},
+		"to plain http with 307": {
+			[]hop{{a, "http://a.example.com/", 307}}, map[string]bool{a: true, "http://a.example.com/": false},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -232,11 +263,17 @@ func TestTransportOverLoopbackHTTP(t *testing.T) {
 		url  string
 		want string
 	}{
-		"allowed":                  {[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, api.URL, ""},
-		"not allowed":              {nil, api.URL, "https only"},
-		"allowed, another machine": {[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, "http://api.example.com/", "https only"},
-		"allowed, looks local":     {[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, "http://127.0.0.1.example.com/", "https only"},
-		"allowed, localhost.evil":  {[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, "http://localhost.evil.com/", "https only"},
+		"allowed":     {[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, api.URL, ""},
+		"not allowed": {nil, api.URL, "https only"},
+		"allowed, another machine": {
+			[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, "http://api.example.com/", "https only",
+		},
+		"allowed, looks local": {
+			[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, "http://127.0.0.1.example.com/", "https only",
+		},
+		"allowed, localhost.evil": {
+			[]certtoken.AuthorityOption{certtoken.WithLoopbackHTTP()}, "http://localhost.evil.com/", "https only",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, err := certtoken.NewClient(
@@ -391,10 +428,16 @@ func TestClaimsChallenge(t *testing.T) {
 		"base64url":             {`Bearer error="insufficient_claims", claims="` + url.EncodeToString([]byte(claims)) + `"`},
 		"without quotes":        {`Bearer error=insufficient_claims, claims=` + url.WithPadding(base64.NoPadding).EncodeToString([]byte(claims))},
 		"other case":            {`bearer Error="insufficient_claims", CLAIMS="` + std.EncodeToString([]byte(claims)) + `"`},
-		"among others":          {`Basic realm="a, b=c"`, `Negotiate abc==, Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `", PoP nonce="x"`},
-		"two of Bearer":         {`Bearer realm="x"`, `Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`},
-		"Resource Manager":      {`Bearer authorization_uri="https://login.microsoftonline.com/x", error="invalid_token", error_description="The session has changed.", claims="` + std.EncodeToString([]byte(claims)) + `"`},
-		"a quote within":        {`Bearer realm="a \" b", error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`},
+		"among others": {
+			`Basic realm="a, b=c"`,
+			`Negotiate abc==, Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `", PoP nonce="x"`,
+		},
+		"two of Bearer": {
+			`Bearer realm="x"`,
+			`Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`,
+		},
+		"Resource Manager": {`Bearer authorization_uri="https://login.microsoftonline.com/x", error="invalid_token", error_description="The session has changed.", claims="` + std.EncodeToString([]byte(claims)) + `"`},
+		"a quote within":   {`Bearer realm="a \" b", error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, certtoken.WithCapabilities("cp1"))

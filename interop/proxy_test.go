@@ -87,8 +87,10 @@ func TestRealProxyOfTheUser(t *testing.T) {
 		lines []string
 		user  *url.Userinfo
 	}{
-		"open":            {[]string{"ConnectPort " + port, "Allow 127.0.0.1"}, nil},
-		"with a password": {[]string{"ConnectPort " + port, "BasicAuth robot s3cret"}, url.UserPassword("robot", "s3cret")},
+		"open": {[]string{"ConnectPort " + port, "Allow 127.0.0.1"}, nil},
+		"with a password": {
+			[]string{"ConnectPort " + port, "BasicAuth robot s3cret"}, url.UserPassword("robot", "s3cret"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			proxy, log := startTinyproxy(t, c.lines...)

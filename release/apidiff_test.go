@@ -46,7 +46,10 @@ func TestAPIDiff(t *testing.T) {
 		{name: "nothing changed", code: two, want: "compatible with v0.5.1"},
 		{name: "a function more", code: three, want: "compatible with v0.5.1"},
 		{name: "a function less", code: one, want: "Two: removed", fails: true},
-		{name: "another signature", code: two[:len(two)-len("() {}\n")] + "(int) {}\n", want: "Two: changed", fails: true},
+		{
+			name: "another signature", code: two[:len(two)-len("() {}\n")] + "(int) {}\n", want: "Two: changed",
+			fails: true,
+		},
 		{name: "a patch may not", code: one, args: []string{"v0.5.2"}, want: "v0.5.2 must be", fails: true},
 		{name: "a minor may, at v0", code: one, args: []string{"v0.6.0"}, want: "as v0.6.0 may be"},
 		{name: "a major may", code: one, args: []string{"v1.0.0"}, want: "as v1.0.0 may be"},

@@ -148,7 +148,10 @@ func TestStatusOfFailures(t *testing.T) {
 	}{
 		{"final refusal", certtokentest.Fault{Code: 700027}, codes.Unauthenticated, "AADSTS700027"},
 		{"throttled", certtokentest.Throttle(time.Minute), codes.Unavailable, "AADSTS90055"},
-		{"a proxy's page", certtokentest.Fault{Shape: certtokentest.HTML}, codes.Unavailable, "is it the token endpoint"},
+		{
+			"a proxy's page", certtokentest.Fault{Shape: certtokentest.HTML}, codes.Unavailable,
+			"is it the token endpoint",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -22,12 +22,18 @@ func TestGuard(t *testing.T) {
 		err                 error
 	}{
 		{name: "an error", err: lost},
-		{name: "another status", status: http.StatusForbidden, header: `Bearer resource="http://x"`, want: `Bearer resource="http://x"`},
+		{
+			name: "another status", status: http.StatusForbidden, header: `Bearer resource="http://x"`,
+			want: `Bearer resource="http://x"`,
+		},
 		{name: "no challenge", status: http.StatusUnauthorized},
 		{name: "a challenge", status: http.StatusUnauthorized,
 			header: `Bearer authorization="https://evil.example/t/x" resource="https://vault.azure.net/"`,
 			want:   `Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net"`},
-		{name: "a refused token", authorization: "Bearer x", status: http.StatusUnauthorized, header: `Bearer error="invalid_token"`},
+		{
+			name: "a refused token", authorization: "Bearer x", status: http.StatusUnauthorized,
+			header: `Bearer error="invalid_token"`,
+		},
 		{name: "claims", authorization: "Bearer x", status: http.StatusUnauthorized,
 			header: `Bearer error="insufficient_claims", claims="e30="`,
 			want:   `Bearer error="insufficient_claims", claims="e30="`},

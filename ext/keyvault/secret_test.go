@@ -82,14 +82,28 @@ func TestRefusals(t *testing.T) {
 		status     int
 		body, says string
 	}{
-		{http.StatusForbidden, `{"error":{"code":"Forbidden","message":"Caller is not authorized","innererror":{"code":"ForbiddenByRbac"}}}`, "(ForbiddenByRbac)"},
+		{
+			http.StatusForbidden,
+			`{"error":{"code":"Forbidden","message":"Caller is not authorized","innererror":{"code":"ForbiddenByRbac"}}}`,
+			"(ForbiddenByRbac)",
+		},
 		{http.StatusForbidden, `{"error":{"code":"Forbidden","message":"no"}}`, "/get (role Key Vault "},
-		{http.StatusForbidden, `{"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByFirewall"}}}`, "firewall"},
-		{http.StatusForbidden, `{"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByConnection"}}}`, "private connections"},
+		{
+			http.StatusForbidden, `{"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByFirewall"}}}`,
+			"firewall",
+		},
+		{
+			http.StatusForbidden, `{"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByConnection"}}}`,
+			"private connections",
+		},
 		{http.StatusForbidden, `<html>proxy</html>`, "403 Forbidden"},
 		{http.StatusNotFound, `{"error":{"code":"SecretNotFound","message":"not here"}}`, "check the name"},
 		{http.StatusUnauthorized, ``, "tenant and cloud"},
-		{http.StatusBadRequest, "{\"error\":{\"code\":\"Bad\\nCode\",\"message\":\"line\\nline eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln " + strings.Repeat("x", 4000) + "\"}}", "[removed]"},
+		{
+			http.StatusBadRequest,
+			"{\"error\":{\"code\":\"Bad\\nCode\",\"message\":\"line\\nline eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln " + strings.Repeat("x", 4000) + "\"}}",
+			"[removed]",
+		},
 	} {
 		both(t, func(t *testing.T, from maker) {
 			v := newVault(t, firstCert(t))

@@ -103,7 +103,11 @@ func TestErrorTypes(t *testing.T) {
 		series string
 	}{
 		{"Entra ID", certtokentest.Fault{Code: 700027}, nil, "{error.type=AADSTS700027,http.response.status_code=401}"},
-		{"RFC 6749", certtokentest.Fault{Error: "invalid_scope", Status: 400}, []certtokentest.Option{certtokentest.WithIssuer("")}, "{error.type=invalid_scope,http.response.status_code=400}"},
+		{
+			"RFC 6749", certtokentest.Fault{Error: "invalid_scope", Status: 400},
+			[]certtokentest.Option{certtokentest.WithIssuer("")},
+			"{error.type=invalid_scope,http.response.status_code=400}",
+		},
 		{"status", certtokentest.Fault{Status: 418}, nil, "{error.type=418,http.response.status_code=418}"},
 		{"web page", certtokentest.Fault{Shape: certtokentest.HTML}, nil, "{error.type=bad_response}"},
 		{"reset", certtokentest.Fault{Shape: certtokentest.ResetConnection}, nil, "{error.type=connection}"},

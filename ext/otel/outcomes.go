@@ -138,7 +138,8 @@ func isTimeout(err error) bool {
 
 func isTLS(err error) bool {
 	return kind[*tls.CertificateVerificationError](err) || kind[tls.RecordHeaderError](err) || kind[tls.AlertError](err) ||
-		kind[x509.UnknownAuthorityError](err) || kind[x509.HostnameError](err) ||
+		kind[x509.UnknownAuthorityError](err) ||
+		kind[x509.HostnameError](err) ||
 		kind[x509.CertificateInvalidError](err)
 }
 

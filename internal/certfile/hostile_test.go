@@ -89,7 +89,10 @@ func TestHostile(t *testing.T) {
 			ErrTooLarge},
 		{"key bag in an encrypted safe, nested",
 			pfxFile(mac, encryptedSafeOf(e, nestedBag(shroudedBag(claimPKCS12(billion), nil)))), ErrTooLarge},
-		{"total of key bags", pfxFile(mac, plainSafe(repeat(3, shroudedBag(claimPBKDF2(4_000_000), nil))...)), ErrTooLarge},
+		{
+			"total of key bags", pfxFile(mac, plainSafe(repeat(3, shroudedBag(claimPBKDF2(4_000_000), nil))...)),
+			ErrTooLarge,
+		},
 		{"total of key bags in an encrypted safe",
 			pfxFile(mac, encryptedSafeOf(e, repeat(3, shroudedBag(claimPBKDF2(4_000_000), nil))...)), ErrTooLarge},
 		{"total of safes", pfxFile(nil, repeat(11, encryptedSafeOf(claimPBKDF2(1_000_000)))...), ErrTooLarge},
@@ -118,7 +121,10 @@ func TestHostile(t *testing.T) {
 		{"PEM begins", bytes.Repeat([]byte(pemBegin), 90_000), ErrTooLarge},
 		{"BER depth", bytes.Repeat([]byte{0x30, 0x80}, 500_000), ErrFormat},
 		{"BER depth with octets", bytes.Repeat([]byte{0x30, 0x80, 0x24, 0x80}, 250_000), ErrFormat},
-		{"many tiny values", append([]byte{0x30, 0x80}, append(bytes.Repeat([]byte{5, 0}, 500_000), 0, 0)...), ErrFormat},
+		{
+			"many tiny values", append([]byte{0x30, 0x80}, append(bytes.Repeat([]byte{5, 0}, 500_000), 0, 0)...),
+			ErrFormat,
+		},
 		{"zeros", make([]byte, maxFileSize), ErrFormat},
 		{"base64 of base64 of base64", nest64(pfxFile(nil), 6), ErrFormat},
 	} {

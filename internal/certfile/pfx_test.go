@@ -259,8 +259,14 @@ func TestPFXErrors(t *testing.T) {
 			ErrWrongPassword, "private key"},
 		{"unknown encryption of the key", pfxFile(mac, plainSafe(shroudedBag(alg("1.2.3.4"), k.pkcs8)),
 			encryptedSafeOf(e, leaf)), ErrUnsupported, "1.2.3.4"},
-		{"MD2", pfxFile(mac, plainSafe(key), encryptedSafeOf(alg(oidPBEMD2DES))), ErrUnsupported, "pbeWithMD2AndDES-CBC"},
-		{"GCM", pfxFile(mac, plainSafe(shroudedBag(gcm, nil)), encryptedSafeOf(e, leaf)), ErrUnsupported, "AES-256-GCM"},
+		{
+			"MD2", pfxFile(mac, plainSafe(key), encryptedSafeOf(alg(oidPBEMD2DES))), ErrUnsupported,
+			"pbeWithMD2AndDES-CBC",
+		},
+		{
+			"GCM", pfxFile(mac, plainSafe(shroudedBag(gcm, nil)), encryptedSafeOf(e, leaf)), ErrUnsupported,
+			"AES-256-GCM",
+		},
 		{"only encrypted for a certificate", pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq()))),
 			ErrUnsupported, "for a certificate"},
 		{"signed", seq(number(3), seq(oid(oidSignedData), explicit0(seq()))), ErrUnsupported, "signed"},

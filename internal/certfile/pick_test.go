@@ -203,8 +203,10 @@ func TestKeyErrors(t *testing.T) {
 		want error
 		text string
 	}{
-		"EC":         {k.ecPKCS8, ErrNotRSA, "EC P-256"},
-		"SEC 1":      {seq(number(1), octets(make([]byte, 32)), tlv(0xa0, oid("1.2.840.10045.3.1.7"))), ErrNotRSA, "EC"},
+		"EC": {k.ecPKCS8, ErrNotRSA, "EC P-256"},
+		"SEC 1": {
+			seq(number(1), octets(make([]byte, 32)), tlv(0xa0, oid("1.2.840.10045.3.1.7"))), ErrNotRSA, "EC",
+		},
 		"Ed25519":    {otherAlgorithm("1.3.101.112"), ErrNotRSA, "Ed25519"},
 		"DSA":        {seq(number(0), number(1), number(2), number(3), number(4), number(5)), ErrNotRSA, "DSA"},
 		"unknown":    {otherAlgorithm("1.2.3.4"), ErrNotRSA, "1.2.3.4"},

@@ -74,7 +74,10 @@ func TestParsePublicRefuses(t *testing.T) {
 		{"a PFX", pfxFile(nil, plainSafe(certBag(k.leaf.Raw))), ErrFormat, "openssl pkcs12"},
 		{"a PFX beside", slices.Concat(pems(k.root), pemOf("PKCS12", pfxFile(nil, plainSafe()))), ErrFormat, "PFX"},
 		{"one of two is cut", slices.Concat(pems(k.leaf), cut), ErrFormat, "no end"},
-		{"one of two is damaged", slices.Concat(pems(k.leaf), pemOf("CERTIFICATE", damaged)), ErrFormat, "can't be read"},
+		{
+			"one of two is damaged", slices.Concat(pems(k.leaf), pemOf("CERTIFICATE", damaged)), ErrFormat,
+			"can't be read",
+		},
 		{"too many", many, ErrTooLarge, "more than"},
 		{"too large", make([]byte, maxFileSize+1), ErrTooLarge, "more than"},
 		{"a web page", []byte("<html>"), ErrFormat, "web page"},

@@ -251,7 +251,10 @@ func TestFindPrimesIsBounded(t *testing.T) {
 		{"a prime for a modulus", rsaNumbers{n: prime, e: 65537, d: d, p: zero, q: zero}, errNoFactors},
 		{"and a long exponent", rsaNumbers{n: prime, e: 65537, d: long, p: zero, q: zero}, errNoFactors},
 		{"a square for a modulus", rsaNumbers{n: square, e: 65537, d: d, p: zero, q: zero}, errNoFactors},
-		{"too long an exponent", rsaNumbers{n: prime, e: 65537, d: new(big.Int).Lsh(d, 9000), p: zero, q: zero}, errLongExp},
+		{
+			"too long an exponent", rsaNumbers{n: prime, e: 65537, d: new(big.Int).Lsh(d, 9000), p: zero, q: zero},
+			errLongExp,
+		},
 		{"too long a modulus", rsaNumbers{n: large, e: 65537, d: d, p: zero, q: zero}, errLongModulus},
 		{"an even modulus", rsaNumbers{n: new(big.Int).Lsh(prime, 1), e: 65537, d: d, p: zero, q: zero}, errNoFactors},
 	} {

@@ -64,7 +64,10 @@ func TestNames(t *testing.T) {
 	}{
 		"loopback": {IsLoopback, []string{"localhost", "Localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"},
 			[]string{"", "localhost.", "issuer.example", "10.0.0.1", "0.0.0.0", "::"}},
-		"scope":  {IsScope, []string{"a", "https://graph.microsoft.com/.default", "a:b"}, []string{"a b", `a"b`, `a\b`, "ä", "a\n"}},
+		"scope": {
+			IsScope, []string{"a", "https://graph.microsoft.com/.default", "a:b"},
+			[]string{"a b", `a"b`, `a\b`, "ä", "a\n"},
+		},
 		"label":  {IsLabel, []string{"a", "contoso-2"}, []string{"", "-a", "a-", "a.b", strings.Repeat("a", 64)}},
 		"policy": {IsPolicy, []string{"B2C_1_sign-in"}, []string{"", "a/b", "a b", strings.Repeat("a", 129)}},
 		"region": {IsRegion, []string{"westeurope", "eastus2"}, []string{"", "West", "west europe", "a"}},

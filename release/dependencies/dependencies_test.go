@@ -138,7 +138,10 @@ func TestLicenceFiles(t *testing.T) {
 	}{
 		{"one", map[string]string{"LICENSE": isc}, "ISC"},
 		{"another name", map[string]string{"Licence.md": isc}, "ISC"},
-		{"two", map[string]string{"LICENSE-APACHE": "Apache License Version 2.0, January 2004", "COPYING": isc}, "Apache-2.0 AND ISC"},
+		{
+			"two", map[string]string{"LICENSE-APACHE": "Apache License Version 2.0, January 2004", "COPYING": isc},
+			"Apache-2.0 AND ISC",
+		},
 		{"one isn't known", map[string]string{"LICENSE": isc, "LICENSE.other": "mine"}, ""},
 		{"code", map[string]string{"license.go": "package licence"}, ""},
 		{"none", map[string]string{"README.md": isc}, ""},

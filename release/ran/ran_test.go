@@ -36,7 +36,9 @@ func TestTest(t *testing.T) {
 			record: "pass SAMPLE TestPasses\nskip SAMPLE TestSkipped\npass SAMPLE TestFails\npass SAMPLE TestPanics\n",
 		},
 		"fails": {
-			want:   []string{"this is wrong", "--- FAIL: TestFails/bad", "--- FAIL: TestFails", "FAIL\n", "FAIL\tgithub.com/"},
+			want: []string{
+				"this is wrong", "--- FAIL: TestFails/bad", "--- FAIL: TestFails", "FAIL\n", "FAIL\tgithub.com/",
+			},
 			not:    []string{"===", "nobody reads this", "nor this", "no program"},
 			record: "pass SAMPLE TestPasses\nskip SAMPLE TestSkipped\nfail SAMPLE TestFails\npass SAMPLE TestPanics\n",
 			fails:  true,

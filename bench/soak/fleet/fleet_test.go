@@ -153,7 +153,10 @@ func TestLedger(t *testing.T) {
 	}{
 		{"as issued", given("a", scope, load.Lifetime), ""},
 		{"held to be shorter", given("a", scope, time.Second), ""},
-		{"for another scope", given("a", other, load.Lifetime), "a token for " + scope + " was handed out for " + other},
+		{
+			"for another scope", given("a", other, load.Lifetime),
+			"a token for " + scope + " was handed out for " + other,
+		},
 		{"held to be longer", given("a", scope, load.Lifetime+time.Second), "valid 1s longer than it is"},
 		{"never issued", given("x", scope, load.Lifetime), "hasn't issued"},
 	} {
@@ -207,8 +210,14 @@ func TestVerdict(t *testing.T) {
 	}{
 		{"all well", func(*result) {}, ""},
 		{"nobody called", func(r *result) { r.calls = 0 }, "nobody called"},
-		{"a call failed", func(r *result) { r.broken, r.first = 1, "why" }, "1 calls failed although a valid token existed or got an expired one, the first: why"},
-		{"a wrong token", func(r *result) { r.bad, r.wrong = 1, []string{"why"} }, "aren't what the endpoint issued: why"},
+		{
+			"a call failed", func(r *result) { r.broken, r.first = 1, "why" },
+			"1 calls failed although a valid token existed or got an expired one, the first: why",
+		},
+		{
+			"a wrong token", func(r *result) { r.bad, r.wrong = 1, []string{"why"} },
+			"aren't what the endpoint issued: why",
+		},
 		{"a gap in the ledger", func(r *result) { r.granted++ }, "the ledger has"},
 		{"a key for ever", func(r *result) { r.endless = 1 }, "1 keys in Redis never end"},
 		{"callers wait", func(r *result) { r.waits.Add(time.Second) }, "waited"},
@@ -216,7 +225,10 @@ func TestVerdict(t *testing.T) {
 		{"callers wait, in a short run", func(r *result) { r.took = 8 * time.Second; r.waits.Add(time.Second) }, ""},
 		{"nothing is shared", func(r *result) { r.whole *= 4; r.granted = r.whole }, "hardly shares: 4.00 times"},
 		{"nothing is shared, as told", func(r *result) { r.whole *= 4; r.granted = r.whole; r.cfg.alone = true }, ""},
-		{"nothing is shared, in a short run", func(r *result) { r.took = 8 * time.Second; r.whole *= 4; r.granted = r.whole }, ""},
+		{
+			"nothing is shared, in a short run",
+			func(r *result) { r.took = 8 * time.Second; r.whole *= 4; r.granted = r.whole }, "",
+		},
 		{"files grow", func(r *result) {
 			r.usages[0] = slices.Clone(r.usages[0])
 			for i := range r.usages[0] {

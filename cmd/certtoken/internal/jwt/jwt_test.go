@@ -71,15 +71,17 @@ func TestReadDeep(t *testing.T) {
 		json string
 		ok   bool
 	}{
-		"as deep as allowed":      {nested(maxDepth, `"a"`), true},
-		"one deeper":              {nested(maxDepth+1, ""), false},
-		"arrays":                  {nested(9000, ""), false},
-		"objects":                 {objects, false},
-		"many values, deep":       {nested(40, strings.Repeat("1,", 300_000)+"1"), false},
-		"many values, not deep":   {nested(2, strings.Repeat("1,", 300_000)+"1"), true},
-		"brackets in a string":    {`{"k":"` + strings.Repeat("[", 1000) + `"}`, true},
-		"behind a quoted quote":   {`{"k":"\"` + strings.Repeat("[", 1000) + `"}`, true},
-		"behind a quoted escape":  {`{"a":"\\\\","k":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, false},
+		"as deep as allowed":    {nested(maxDepth, `"a"`), true},
+		"one deeper":            {nested(maxDepth+1, ""), false},
+		"arrays":                {nested(9000, ""), false},
+		"objects":               {objects, false},
+		"many values, deep":     {nested(40, strings.Repeat("1,", 300_000)+"1"), false},
+		"many values, not deep": {nested(2, strings.Repeat("1,", 300_000)+"1"), true},
+		"brackets in a string":  {`{"k":"` + strings.Repeat("[", 1000) + `"}`, true},
+		"behind a quoted quote": {`{"k":"\"` + strings.Repeat("[", 1000) + `"}`, true},
+		"behind a quoted escape": {
+			`{"a":"\\\\","k":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, false,
+		},
 		"many values in a string": {`{"k":"` + strings.Repeat(",", 300_000) + `"}`, true},
 	} {
 		segment := base64.RawURLEncoding.EncodeToString([]byte(c.json))
