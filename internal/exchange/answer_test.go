@@ -351,8 +351,8 @@ func FuzzRead(f *testing.F) {
 		f.Add(200, "text/html", "", []byte(body))
 	}
 	f.Add(201, formType, "", []byte("access_token=abc&expires_in=3600"))
-	for _, body := range longRefusals() {
-		f.Add(400, jsonType, "", body[:min(len(body), 8<<10)])
+	for _, body := range longRefusals(8 << 10) {
+		f.Add(400, jsonType, "", body)
 	}
 	f.Add(401, "", strings.Repeat(`Bearer error_description="some text that is new", `, 100), []byte{})
 	f.Fuzz(func(t *testing.T, status int, contentType, challenge string, body []byte) {

@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// longRefusals are bodies of up to MaxBody by which a server would keep its client busy.
-func longRefusals() map[string][]byte {
+// longRefusals are bodies of up to size bytes by which a server would keep its client busy.
+func longRefusals(size int) map[string][]byte {
 	text := func(i int) string { return fmt.Sprintf("text %d %s", i, strings.Repeat("x", 80)) }
 	var nested, wide, deepLists bytes.Buffer
-	for i := 0; nested.Len() < MaxBody-1<<17; i++ {
+	for i := 0; nested.Len() < size-size/8; i++ {
 		fmt.Fprintf(&nested, `{"title":"%s","message":`, text(i))
 	}
 	nested.WriteString(`"end"`)
@@ -39,19 +39,24 @@ func longRefusals() map[string][]byte {
 		}
 		return "{" + b.String() + "}"
 	}
-	wide.WriteString(object(2))
-	deepLists.WriteString(`{"errors":` + strings.Repeat("[", 9000) + `"end"` + strings.Repeat("]", 9000) + "}")
+	if size < MaxBody {
+		wide.WriteString(object(1))
+	} else {
+		wide.WriteString(object(2))
+	}
+	levels := min(9000, size/3)
+	deepLists.WriteString(`{"errors":` + strings.Repeat("[", levels) + `"end"` + strings.Repeat("]", levels) + "}")
 	return map[string][]byte{
 		"nested": nested.Bytes(), "wide": wide.Bytes(), "lists": deepLists.Bytes(),
-		"one text": []byte(`{"message":"` + strings.Repeat("long ", MaxBody/6) + `"}`),
-		"a list":   []byte(`[` + strings.Repeat(`{"message":"text"},`, MaxBody/20) + `{}]`),
+		"one text": []byte(`{"message":"` + strings.Repeat("long ", size/6) + `"}`),
+		"a list":   []byte(`[` + strings.Repeat(`{"message":"text"},`, size/20) + `{}]`),
 	}
 }
 
 // What is kept of a refusal is what bounds the work, because each text is compared with
 // all that was said before.
 func TestALongRefusalIsReadInPart(t *testing.T) {
-	for name, body := range longRefusals() {
+	for name, body := range longRefusals(MaxBody) {
 		t.Run(name, func(t *testing.T) {
 			require.LessOrEqual(t, len(body), MaxBody)
 			p := problemOf(body)
@@ -104,7 +109,7 @@ func TestManyChallengesAreReadInPart(t *testing.T) {
 }
 
 func BenchmarkReadLongRefusal(b *testing.B) {
-	for name, body := range longRefusals() {
+	for name, body := range longRefusals(MaxBody) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			for b.Loop() {
