@@ -297,7 +297,8 @@ func (c *Client) checkCredential(ctx context.Context) error {
 // Close ends what is under way and forgets the tokens. Callers who wait, and all later
 // ones, get [ErrClosed]. Close waits until the client's goroutines have ended, at most
 // 10 s. If some have not, its error names the part of the program that ignores its
-// context, such as a signer. A second call does nothing and returns at once.
+// context, such as a signer; a source of [NewestValid] may be at work for up to 16 s
+// longer. A second call does nothing and returns at once.
 func (c *Client) Close() error {
 	if c.own == nil {
 		return nil
