@@ -119,14 +119,7 @@ func TestFormatsInReadme(t *testing.T) {
 	found := section.FindStringSubmatch(string(readme))
 	require.NotNil(t, found, "the README has a place for the table")
 	if *update {
-		require.NoError(
-			t,
-			os.WriteFile(
-				"README.md",
-				[]byte(strings.Replace(string(readme), found[0], found[1]+"\n"+table+"\n"+found[3], 1)),
-				0o644,
-			),
-		)
+		require.NoError(t, os.WriteFile("README.md", []byte(strings.Replace(string(readme), found[0], found[1]+"\n"+table+"\n"+found[3], 1)), 0o644))
 		return
 	}
 	assert.Equal(t, "\n"+table+"\n", found[2], "go test -run TestFormatsInReadme -update .")

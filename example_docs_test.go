@@ -218,8 +218,7 @@ func TestDocumentedGitHubAssertion(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		_ = json.NewEncoder(w).
-			Encode(map[string]string{"value": issuer.Assertion(subject, r.URL.Query().Get("audience"), time.Minute)})
+		_ = json.NewEncoder(w).Encode(map[string]string{"value": issuer.Assertion(subject, r.URL.Query().Get("audience"), time.Minute)})
 	}))
 	defer github.Close()
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", github.URL+"/?api-version=2.0")

@@ -121,10 +121,7 @@ func ExampleAuthorizationCode() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	token, err = client.Acquire(
-		ctx,
-		certtoken.Request{Scopes: scopes, Grant: certtoken.RefreshToken(token.RefreshToken())},
-	)
+	token, err = client.Acquire(ctx, certtoken.Request{Scopes: scopes, Grant: certtoken.RefreshToken(token.RefreshToken())})
 	_, _ = token, err
 }
 
@@ -142,11 +139,7 @@ func ExampleNewFederatedClient() {
 func ExampleClient_AssertionSource() {
 	var home *certtoken.Client // from NewClient, with a certificate
 
-	away, err := certtoken.NewFederatedClient(
-		certtoken.Entra("fabrikam.com"),
-		"other-client-id",
-		home.AssertionSource(),
-	)
+	away, err := certtoken.NewFederatedClient(certtoken.Entra("fabrikam.com"), "other-client-id", home.AssertionSource())
 	_, _ = away, err
 }
 

@@ -31,11 +31,7 @@ func Example_fromMSAL() {
 		if err != nil {
 			return err
 		}
-		app, err := confidential.New(
-			"https://login.microsoftonline.com/contoso.onmicrosoft.com",
-			"client-id",
-			credential,
-		)
+		app, err := confidential.New("https://login.microsoftonline.com/contoso.onmicrosoft.com", "client-id", credential)
 		if err != nil {
 			return err
 		}

@@ -51,12 +51,7 @@ func run(ctx context.Context) error {
 	source := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
 		return certtoken.NewCertificate(signer, cert.Leaf, nil)
 	})
-	client, err := certtoken.NewClient(
-		server.Authority(),
-		"my-service",
-		source,
-		certtoken.WithHTTPClient(server.Client()),
-	)
+	client, err := certtoken.NewClient(server.Authority(), "my-service", source, certtoken.WithHTTPClient(server.Client()))
 	if err != nil {
 		return err
 	}

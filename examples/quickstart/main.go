@@ -92,11 +92,7 @@ func parse(args []string) (*settings, error) {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	tenant := flags.String("tenant", "", "Entra tenant, GUID or domain; without it everything happens on this machine")
 	clientID := flags.String("client-id", "", "application (client) id")
-	cert := flags.String(
-		"cert",
-		"",
-		"PFX or PEM file; its password, if it has one, is in the environment variable "+envPassword,
-	)
+	cert := flags.String("cert", "", "PFX or PEM file; its password, if it has one, is in the environment variable "+envPassword)
 	scope := flags.String("scope", "https://graph.microsoft.com/.default", "scope to ask for")
 	api := flags.String("api", "https://graph.microsoft.com/v1.0/organization", "API to call with the token")
 	var problem bytes.Buffer
@@ -211,10 +207,7 @@ func story(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf(
-		"4. A signed assertion was exchanged for a token, in %v:\n",
-		time.Since(started).Round(100*time.Microsecond),
-	)
+	fmt.Printf("4. A signed assertion was exchanged for a token, in %v:\n", time.Since(started).Round(100*time.Microsecond))
 	fmt.Printf("     %s token of %d bytes for %v, until %s, renewed from %s\n", token.Type(), len(token.AccessToken()),
 		token.Scopes(), token.ExpiresAt().Format(time.TimeOnly), token.RenewAt().Format(time.TimeOnly))
 

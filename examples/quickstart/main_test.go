@@ -27,10 +27,7 @@ func TestParse(t *testing.T) {
 		says string
 	}{
 		{[]string{"private.pfx"}, "no other arguments"},
-		{
-			[]string{"-tenant", "contoso.com", "-client-id", "id", "-cert", "private.pfx", "secret"},
-			"no other arguments",
-		},
+		{[]string{"-tenant", "contoso.com", "-client-id", "id", "-cert", "private.pfx", "secret"}, "no other arguments"},
 		{[]string{"-tenant", "contoso.com", "-client-id", "id"}, "-cert is missing"},
 		{[]string{"-tenant", "contoso.com", "-cert", "private.pfx"}, "-client-id is missing"},
 		{[]string{"-client-id", "id", "-cert", "private.pfx"}, "-tenant is missing"},

@@ -26,8 +26,6 @@ func ExampleNew() {
 
 // One certificate, and no other.
 func ExampleWithThumbprint() {
-	source, err := certstore.New(
-		certstore.WithThumbprint("6a 3c 1f 09 5b d2 7e 84 c0 11 9f ab 22 d7 43 58 e6 90 0d 7c"),
-	)
+	source, err := certstore.New(certstore.WithThumbprint("6a 3c 1f 09 5b d2 7e 84 c0 11 9f ab 22 d7 43 58 e6 90 0d 7c"))
 	_, _ = source, err
 }

@@ -26,12 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestExample(t *testing.T) {
 	endpoint, cert := certtokentest.New(), certtokentest.NewCertificate(t)
 	endpoint.Register("client-id", cert.Leaf)
-	client, err := certtoken.NewClient(
-		endpoint.Authority(),
-		"client-id",
-		cert,
-		certtoken.WithHTTPClient(endpoint.Client()),
-	)
+	client, err := certtoken.NewClient(endpoint.Authority(), "client-id", cert, certtoken.WithHTTPClient(endpoint.Client()))
 	require.NoError(t, err)
 	defer client.Close()
 
@@ -41,17 +36,14 @@ func TestExample(t *testing.T) {
 		grpc.Creds(credentials.NewServerTLSFromCert(&tls.Certificate{
 			Certificate: [][]byte{cert.Leaf.Raw}, PrivateKey: cert.Signer,
 		})),
-		grpc.UnaryInterceptor(
-			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-				calls++
-				md, _ := metadata.FromIncomingContext(ctx)
-				if calls == 1 || md.Get("authorization")[0] != "Bearer "+endpoint.LastRequest().AccessToken {
-					return nil, status.Error(codes.Unauthenticated, "revoked")
-				}
-				return next(ctx, req)
-			},
-		),
-	)
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			calls++
+			md, _ := metadata.FromIncomingContext(ctx)
+			if calls == 1 || md.Get("authorization")[0] != "Bearer "+endpoint.LastRequest().AccessToken {
+				return nil, status.Error(codes.Unauthenticated, "revoked")
+			}
+			return next(ctx, req)
+		}))
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -41,15 +41,7 @@ func main() {
 	}
 }
 
-func run(
-	ctx context.Context,
-	out io.Writer,
-	authority certtoken.Authority,
-	clientID string,
-	source certtoken.CertSource,
-	scope string,
-	opts ...certtoken.Option,
-) (err error) {
+func run(ctx context.Context, out io.Writer, authority certtoken.Authority, clientID string, source certtoken.CertSource, scope string, opts ...certtoken.Option) (err error) {
 	shutdown, err := setUp(out)
 	if err != nil {
 		return err
