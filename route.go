@@ -44,7 +44,7 @@ func newRoute(c *Client, base http.RoundTripper, wanted Request, names []string)
 	}
 	hosts, err := syntax.ParseHosts(names)
 	if err != nil {
-		return nil, fmt.Errorf("Hosts: %w", err)
+		return nil, fmt.Errorf("the field Hosts: %w", err)
 	}
 	wanted.Scopes = slices.Clone(wanted.Scopes)
 	r := &route{
@@ -68,10 +68,10 @@ func checkReusable(c *Client, req Request) error {
 			"acquire the token with Client.Acquire and set the header Authorization, "+
 			"or act for a user with OnBehalfOf", grant.name)
 	case req.Fresh:
-		return errors.New("Fresh would ask the token endpoint at every request: " +
+		return errors.New("the field Fresh would ask the token endpoint at every request: " +
 			"leave it out, a token that was refused is renewed anyway")
 	case req.Claims != "":
-		return errors.New("Claims would ask the token endpoint at every request: " +
+		return errors.New("the field Claims would ask the token endpoint at every request: " +
 			"leave them out, challenges are answered anyway")
 	}
 	return nil

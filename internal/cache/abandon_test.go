@@ -190,7 +190,7 @@ func TestSoManyFlightsMayHangInTheirTurn(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
 		release := make(chan struct{})
 		var x exchanges
-		o.fetch = func(ctx context.Context, call *Call[token, string]) error {
+		o.fetch = func(_ context.Context, call *Call[token, string]) error {
 			if _, err := x.exchange(call, 0); err != nil {
 				return err
 			}

@@ -18,7 +18,7 @@ func TestAHitRenewsBehindTheCaller(t *testing.T) {
 		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
 		synctest.Wait()
 		assert.Equal(t, 1, o.fetches(), "it isn't due yet")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		o.set(func(o *owner) { o.fetch = slowly(time.Second) })
 		for range 100 {
 			assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
@@ -110,7 +110,7 @@ func TestPausesAfterFailedRenewals(t *testing.T) {
 					require.Same(t, first, ch.Get("", "", []string{"a"}, "", 0))
 					synctest.Wait()
 					require.Equal(t, i+2, o.fetches(), "pause %d", i+1)
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 				}
 				assert.Equal(t, c.want, o.pauses)
 			})
@@ -140,7 +140,7 @@ func TestATokenIsHandedOutUntilItsEnd(t *testing.T) {
 		time.Sleep(time.Hour - 1)
 		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
 		synctest.Wait()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		assert.Nil(t, c.Get("", "", []string{"a"}, "", 0))
 		_, err = c.Acquire(t.Context(), keyOf("a"), want{})
 		assert.Same(t, errOwner, err)

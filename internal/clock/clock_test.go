@@ -56,7 +56,7 @@ func TestAJumpIsNoticedWithinASecond(t *testing.T) {
 		k.Shift(time.Hour)
 		time.Sleep(time.Second - 1)
 		assert.Less(t, k.Age(span), time.Second, "the wall clock is not read for every hit")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		assert.Equal(t, time.Hour+time.Second, k.Age(span))
 	})
 }
