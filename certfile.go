@@ -50,7 +50,7 @@ func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (
 		return nil, fmt.Errorf("%w: the one given begins or ends with white space; "+
 			"is that of the file it was read from?", err)
 	case err != nil:
-		return nil, fmt.Errorf("%w", err)
+		return nil, err
 	}
 	cert, err := newCertificate(pair.Key, pair.Leaf, pair.Chain)
 	if err != nil {
