@@ -54,7 +54,7 @@ func (q *Queue) TryEnter() (leave func(), ok bool) {
 	return sync.OnceFunc(q.leave), true
 }
 
-// leave gives a place to whoever came first.
+// leave gives a place to the caller that came first.
 func (q *Queue) leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

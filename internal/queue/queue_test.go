@@ -91,13 +91,13 @@ func TestWhoDoesNotWaitAnyLonger(t *testing.T) {
 		cancel(why)
 		assert.Same(t, why, <-left)
 		leave()
-		<-next // the place went to whoever still waited
+		<-next // the place went to a caller that still waited
 		_, err = q.Enter(ctx)
 		assert.Same(t, why, err, "also where a place is free")
 	})
 }
 
-// Whoever leaves at the moment at which the place is theirs passes it on.
+// A caller that leaves at the moment at which it is given the place passes the place on.
 func TestAPlaceIsNeverLost(t *testing.T) {
 	for range 200 {
 		q := queue.New(1)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever leaves the queue just as a place is given to them passes it on.
+// A caller that leaves the queue just as it is given a place passes the place on.
 func TestAPlaceThatNobodyTakes(t *testing.T) {
 	q := New(1)
 	leave, err := q.Enter(t.Context())
@@ -26,7 +26,7 @@ func TestAPlaceThatNobodyTakes(t *testing.T) {
 	q.mu.Unlock()
 }
 
-// Whoever has no time left takes no place, even where one is free.
+// A caller that has no time left takes no place, even where one is free.
 func TestWhoHasNoTimeLeftTakesNoPlace(t *testing.T) {
 	q := New(1)
 	ctx, cancel := context.WithCancelCause(t.Context())

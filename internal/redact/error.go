@@ -52,7 +52,7 @@ func (e *scrubbed) As(target any) bool {
 }
 
 // withoutPanic returns what f returns, or false if it panics. The cause is a user's
-// error, and its methods Is, As and Unwrap may panic where nobody recovers, such as
+// error, and its methods Is, As and Unwrap may panic where no code recovers, such as
 // in the goroutine of a renewal.
 func withoutPanic(f func() bool) (is bool) {
 	defer func() {

@@ -38,7 +38,8 @@ func TestText(t *testing.T) {
 			"https://a.example/?t=[removed]&b=c",
 		},
 		"words like a JWT's beginning": {
-			"the keyCredentials of eyewitnesses and keyVaultName", "the keyCredentials of eyewitnesses and keyVaultName"},
+			"the keyCredentials of eyewitnesses and keyVaultName",
+			"the keyCredentials of eyewitnesses and keyVaultName"},
 		"user in a URL": {
 			"GET https://ada:pa55@vault.example/x?y: refused", "GET https://[removed]@vault.example/x?y: refused",
 		},
@@ -140,16 +141,18 @@ func (*wanted) Error() string { return "wanted" }
 
 // encodings are the usual spellings of a secret.
 var encodings = map[string]func(r *rand.Rand, secret string) string{
-	"plain":           func(_ *rand.Rand, s string) string { return s },
-	"query":           func(_ *rand.Rand, s string) string { return url.QueryEscape(s) },
-	"path":            func(_ *rand.Rand, s string) string { return url.PathEscape(s) },
-	"percent":         eachByte("%%%02X"),
-	"percent lower":   eachByte("%%%02x"),
-	"percent u":       eachByte("%%u%04x"),
-	"HTML":            func(_ *rand.Rand, s string) string { return html.EscapeString(s) },
-	"HTML decimal":    eachByte("&#%d;"),
-	"HTML hex":        eachByte("&#x%X;"),
-	"HTML bare":       func(_ *rand.Rand, s string) string { return strings.TrimSuffix(eachByte("&#%d;")(nil, s), ";") },
+	"plain":         func(_ *rand.Rand, s string) string { return s },
+	"query":         func(_ *rand.Rand, s string) string { return url.QueryEscape(s) },
+	"path":          func(_ *rand.Rand, s string) string { return url.PathEscape(s) },
+	"percent":       eachByte("%%%02X"),
+	"percent lower": eachByte("%%%02x"),
+	"percent u":     eachByte("%%u%04x"),
+	"HTML":          func(_ *rand.Rand, s string) string { return html.EscapeString(s) },
+	"HTML decimal":  eachByte("&#%d;"),
+	"HTML hex":      eachByte("&#x%X;"),
+	"HTML bare": func(_ *rand.Rand, s string) string {
+		return strings.TrimSuffix(eachByte("&#%d;")(nil, s), ";")
+	},
 	"HTML named":      htmlNamed,
 	"JSON":            func(_ *rand.Rand, s string) string { data, _ := json.Marshal(s); return string(data) },
 	"JSON escapes":    eachByte(`\u%04x`),
@@ -177,8 +180,10 @@ var encodings = map[string]func(r *rand.Rand, secret string) string{
 	"76 columns": func(_ *rand.Rand, s string) string { return split(s, "\r\n", func() int { return 76 }) },
 	"indented":   func(_ *rand.Rand, s string) string { return split(s, "\n\t    ", func() int { return 40 }) },
 	"split":      func(r *rand.Rand, s string) string { return split(s, " ", func() int { return 1 + r.IntN(9) }) },
-	"invisible":  func(r *rand.Rand, s string) string { return split(s, "\u200b", func() int { return 1 + r.IntN(9) }) },
-	"UTF-16":     func(_ *rand.Rand, s string) string { return split(s, "\x00", func() int { return 1 }) },
+	"invisible": func(r *rand.Rand, s string) string {
+		return split(s, "\u200b", func() int { return 1 + r.IntN(9) })
+	},
+	"UTF-16": func(_ *rand.Rand, s string) string { return split(s, "\x00", func() int { return 1 }) },
 }
 
 func eachByte(format string) func(*rand.Rand, string) string {
@@ -229,7 +234,7 @@ func randomSecret(r *rand.Rand, length int) string {
 	return string(b)
 }
 
-// randomJWT is shaped like one and is known to nobody. Its header is what many
+// randomJWT is shaped like one, and no secret that is known. Its header is what many
 // have, and no secret.
 const fixedHeader = "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCJ9"
 
@@ -372,7 +377,8 @@ func TestPasswordsAreGone(t *testing.T) {
 				continue
 			}
 			if strings.Contains(password, "ö") &&
-				(strings.HasPrefix(name, "HTML ") || strings.HasPrefix(name, "percent u") || name == "JavaScript" || name == "JSON escapes") {
+				(strings.HasPrefix(name, "HTML ") || strings.HasPrefix(name,
+					"percent u") || name == "JavaScript" || name == "JSON escapes") {
 				continue // eachByte writes bytes, and these spell characters
 			}
 			encoded := encode(rand.New(rand.NewPCG(1, 1)), password)

@@ -33,7 +33,7 @@ type spelling struct {
 	bytes    bool // it was read out of digits, which most texts only happen to be
 }
 
-// asWritten is a text in which every character that nobody sees is a space.
+// asWritten is a text in which every invisible character is a space.
 func asWritten(text string) spelling {
 	var sp spelling
 	for i, r := range text {
@@ -97,7 +97,7 @@ func (sp *spelling) unescaped() (spelling, bool) {
 		case n == 0:
 			decoded, n = string(sp.text[i:i+1]), 1
 		case r != utf8.RuneError && !unicode.IsGraphic(r):
-			decoded, found = " ", true // a line end, or a character that nobody sees
+			decoded, found = " ", true // a line end, or an invisible character
 		default:
 			found = true
 		}

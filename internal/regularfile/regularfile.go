@@ -1,7 +1,7 @@
 // Package regularfile reads files that a program follows while it runs. Such a path
 // may for a moment name something else: a named pipe, a device, a folder, or a file
-// on a network mount that no longer answers. Whoever opened or read these would
-// wait for ever, so only regular files are read, and each access has a time limit.
+// on a network mount that no longer answers. Opening or reading these could
+// take for ever, so only regular files are read, and each access has a time limit.
 // The package knows nothing of what the files hold.
 package regularfile
 

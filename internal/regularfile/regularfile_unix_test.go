@@ -23,7 +23,8 @@ func TestWhatWouldWaitForEverIsRefusedAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	defer listener.Close()
 	for path, kind := range map[string]string{
-		pipe: "a named pipe", link: "a named pipe", socket: "a socket", "/dev/zero": "a device", "/dev/null": "a device",
+		pipe: "a named pipe", link: "a named pipe", socket: "a socket", "/dev/zero": "a device",
+		"/dev/null": "a device",
 	} {
 		t.Run(path, func(t *testing.T) {
 			var r Reader

@@ -47,7 +47,7 @@ func NewKey(secret []byte) (Key, error) {
 	return Key{name: name, aead: aead}, nil
 }
 
-// Name is an entry's name, from which whoever reads the store learns nothing.
+// Name is an entry's name, from which a reader of the store learns nothing.
 func (k Key) Name(parts ...string) string {
 	mac := hmac.New(sha256.New, k.name)
 	for _, part := range parts {

@@ -1,5 +1,5 @@
 // Package single runs a function that may hang. It runs in a goroutine of its own,
-// at most one at a time, and whoever waits for it can give up: the function goes on
+// at most one at a time, and a caller that waits for it can give up: the function goes on
 // alone, and until it has returned no other is started. It knows nothing of what
 // the function does.
 package single

@@ -38,7 +38,7 @@ func TestAHangingCallIsGivenUpAndIsTheOnlyOne(t *testing.T) {
 		assert.ErrorContains(t, err, "5s")
 		assert.Equal(t, 5*time.Second, time.Since(began))
 
-		for range 3 { // nobody waits again for what is overdue, and nothing else is started
+		for range 3 { // no caller waits again for what is overdue, and nothing else is started
 			began = time.Now()
 			_, err = c.Do(t.Context(), 5*time.Second, hang)
 			require.ErrorIs(t, err, single.ErrNoAnswer)

@@ -26,7 +26,8 @@ func TestLongestNames(t *testing.T) {
 
 // What stands behind an address in brackets is a port with its colon, or nothing.
 func TestAddressesInBrackets(t *testing.T) {
-	for _, bad := range []string{"[::1]443", "[::1]8443", "[::1", "[::1]x", "[::1]]", "[]", "[a.example]", "[127.0.0.1]"} {
+	for _, bad := range []string{"[::1]443", "[::1]8443", "[::1", "[::1]x", "[::1]]", "[]", "[a.example]",
+		"[127.0.0.1]"} {
 		_, err := Host(bad)
 		assert.Error(t, err, bad)
 	}

@@ -5,15 +5,15 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
-var labelPattern = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?$`)
-
-// IsLabel reports whether a name is one label of a host name.
-func IsLabel(name string) bool { return labelPattern.MatchString(name) }
+// IsLabel reports whether a name is one label of a host name: up to 63 letters, digits
+// and hyphens, of which the first and the last is no hyphen.
+func IsLabel(name string) bool {
+	return hasLength(name, 1, 63) && only(name, isLabelChar) && name[0] != '-' && name[len(name)-1] != '-'
+}
 
 // defaultPorts are those that a URL of the scheme may leave out.
 var defaultPorts = map[string]string{"https": "443", "http": "80"}
@@ -64,10 +64,13 @@ func isAddress(s string) bool {
 	return err == nil && addr.Is6() && addr.Zone() == ""
 }
 
+// maxName is the length of the longest host name (RFC 1035 §2.3.4, without the lengths of
+// the labels).
+const maxName = 253
+
 // isName reports whether a text is a host name in ASCII. Some that are in use have
 // underscores.
 func isName(s string) bool {
-	const maxName = 253
 	for label := range strings.SplitSeq(s, ".") {
 		if !IsLabel(strings.ReplaceAll(label, "_", "x")) {
 			return false

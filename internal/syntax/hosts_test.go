@@ -60,7 +60,8 @@ func FuzzHosts(f *testing.F) {
 	for _, seed := range []string{
 		"https://graph.example.com:443/", "https://a.share.example.com", "https://a.b.share.example.com",
 		"https://share.example.com.", "https://a_b.share.example.com",
-		"https://graph.example.com:/", "https://x@graph.example.com:1/", "https://graph.example.com%2eevil/", "http://[::1%25lo]/",
+		"https://graph.example.com:/", "https://x@graph.example.com:1/", "https://graph.example.com%2eevil/",
+		"http://[::1%25lo]/",
 	} {
 		f.Add(seed)
 	}

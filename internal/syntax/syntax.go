@@ -7,19 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/certtoken/certtoken/internal/redact"
-)
-
-var (
-	policyPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
-	regionPattern = regexp.MustCompile(`^[0-9a-z]{2,40}$`)
-	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	domainPattern = regexp.MustCompile(
-		`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z][0-9A-Za-z-]{0,61}[0-9A-Za-z]$`,
-	)
 )
 
 // CheckTenant accepts a GUID or a domain, so that a tenant from a stranger's
@@ -34,13 +24,43 @@ func CheckTenant(tenant string) error {
 			tenant,
 		)
 	}
-	if guidPattern.MatchString(tenant) || len(tenant) <= 253 && domainPattern.MatchString(tenant) {
+	if IsGUID(tenant) || isDomain(tenant) {
 		return nil
 	}
 	return fmt.Errorf(
 		"tenant %q is neither a GUID nor a domain such as contoso.onmicrosoft.com: give the tenant alone, no URL",
 		redact.Short(tenant),
 	)
+}
+
+// IsGUID reports whether a text is a GUID, in its usual form.
+func IsGUID(text string) bool {
+	const form = "00000000-0000-0000-0000-000000000000"
+	if len(text) != len(form) {
+		return false
+	}
+	for i := range len(form) {
+		if isHyphen := text[i] == '-'; isHyphen != (form[i] == '-') || !isHyphen && !isHex(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isDomain reports whether a text is a name of two labels or more. The last one has at
+// least two characters and begins with a letter.
+func isDomain(text string) bool {
+	dot := strings.LastIndexByte(text, '.')
+	if dot < 0 || len(text) > maxName {
+		return false
+	}
+	for label := range strings.SplitSeq(text[:dot], ".") {
+		if !IsLabel(label) {
+			return false
+		}
+	}
+	last := text[dot+1:]
+	return IsLabel(last) && len(last) >= 2 && isLetter(last[0])
 }
 
 // CheckEndpoint accepts an https URL without user and fragment (RFC 6749 §3.2),
@@ -102,7 +122,7 @@ func EndpointName(endpoint string) string {
 }
 
 // IsPolicy reports whether a name can be that of a B2C user flow.
-func IsPolicy(name string) bool { return policyPattern.MatchString(name) }
+func IsPolicy(name string) bool { return hasLength(name, 1, 128) && only(name, isPolicyChar) }
 
 // IsRegion reports whether a name can be that of an Azure region.
-func IsRegion(name string) bool { return regionPattern.MatchString(name) }
+func IsRegion(name string) bool { return hasLength(name, 2, 40) && only(name, isRegionChar) }

@@ -15,8 +15,9 @@ func TestCheckTenant(t *testing.T) {
 		assert.NoError(t, CheckTenant(good), good)
 	}
 	for bad, says := range map[string]string{
-		"": "no tenant", "common": "stands for many", "Organizations": "stands for many", "consumers": "stands for many",
-		"contoso": "neither", "https://contoso.com": "neither", "contoso.com/x": "neither", "contoso.com.": "neither",
+		"": "no tenant", "common": "stands for many", "Organizations": "stands for many",
+		"consumers": "stands for many",
+		"contoso":   "neither", "https://contoso.com": "neither", "contoso.com/x": "neither", "contoso.com.": "neither",
 		"a..com": "neither", "a.com\n": "neither", "127.0.0.1": "neither", "ａ.com": "neither",
 		strings.Repeat("a.", 127) + "com": "neither", "{7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f}": "neither",
 	} {
@@ -62,7 +63,8 @@ func TestNames(t *testing.T) {
 		is        func(string) bool
 		good, bad []string
 	}{
-		"loopback": {IsLoopback, []string{"localhost", "Localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"},
+		"loopback": {IsLoopback, []string{"localhost", "Localhost", "127.0.0.1", "127.9.9.9", "::1",
+			"::ffff:127.0.0.1"},
 			[]string{"", "localhost.", "issuer.example", "10.0.0.1", "0.0.0.0", "::"}},
 		"scope": {
 			IsScope, []string{"a", "https://graph.microsoft.com/.default", "a:b"},
@@ -93,7 +95,8 @@ func TestEndpointName(t *testing.T) {
 
 // An endpoint that is accepted is over https, has a host and no user.
 func FuzzCheckEndpoint(f *testing.F) {
-	for _, seed := range []string{"https://a.example/t?x#y", "http://[::1%25lo]:1/", "https:///", "//a", "https://a@b@c/", "\x00"} {
+	for _, seed := range []string{"https://a.example/t?x#y", "http://[::1%25lo]:1/", "https:///", "//a",
+		"https://a@b@c/", "\x00"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -108,4 +111,24 @@ func FuzzCheckEndpoint(f *testing.F) {
 		assert.Nil(t, u.User)
 		assert.Empty(t, u.Fragment)
 	})
+}
+
+func TestEntraHost(t *testing.T) {
+	for name, host := range map[string]string{
+		"login.microsoftonline.com":             "login.microsoftonline.com",
+		"LOGIN.windows.net":                     "login.microsoftonline.com",
+		"sts.windows.net":                       "login.microsoftonline.com",
+		"login.usgovcloudapi.net":               "login.microsoftonline.us",
+		"login.chinacloudapi.cn":                "login.partner.microsoftonline.cn",
+		"login.sovcloud-identity.de":            "login.sovcloud-identity.de",
+		"":                                      "",
+		"microsoftonline.com":                   "",
+		"login.microsoftonline.com.evil.test":   "",
+		"xlogin.microsoftonline.com":            "",
+		"westeurope.login.microsoft.com":        "",
+		"login.microsoftonline.com:443":         "",
+		"login.microsoftonline.com/contoso.com": "",
+	} {
+		assert.Equal(t, host, EntraHost(name), name)
+	}
 }

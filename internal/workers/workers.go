@@ -17,8 +17,8 @@ import (
 // closeLimit is how long Wait waits for tasks that ignore their context.
 const closeLimit = 10 * time.Second
 
-// MaxAbandoned is how many abandoned tasks a group is meant to have. Whoever begins
-// tasks that may be abandoned begins none beyond it.
+// MaxAbandoned is how many abandoned tasks a group is meant to have. Code that begins
+// tasks which may be abandoned begins none beyond it.
 const MaxAbandoned = 64
 
 // Group is the work of one client. Make one with [New].
@@ -148,7 +148,7 @@ func (t *Task) Part() string {
 	return unnamed
 }
 
-// Abandon notes that nobody waits for the task any more, though it still runs. After
+// Abandon notes that no caller waits for the task any more, though it still runs. After
 // its End it does nothing.
 func (t *Task) Abandon() {
 	t.group.mu.Lock()
