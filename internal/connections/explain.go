@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 
@@ -27,6 +28,9 @@ func Explain(over http.RoundTripper, server *url.URL, err error) error {
 	}
 	transport, _ := over.(*http.Transport)
 	advice := distrusted(server, err)
+	if advice == "" && isAlert(err) {
+		advice = refusedHandshake(transport)
+	}
 	if advice == "" && transport != nil {
 		advice = throughProxy(transport, server, err)
 	}
@@ -48,6 +52,9 @@ type explained struct {
 func (e *explained) Error() string { return e.err.Error() + "; " + e.advice }
 func (e *explained) Unwrap() error { return e.err }
 
+// Advice is the end of the error's text, for programs that show it apart.
+func (e *explained) Advice() string { return e.advice }
+
 // distrusted is the advice for a certificate whose issuer this machine doesn't trust.
 func distrusted(server *url.URL, err error) string {
 	var unknown x509.UnknownAuthorityError
@@ -67,6 +74,34 @@ func distrusted(server *url.URL, err error) string {
 		"add the root certificate of that CA to those of the system or to RootCAs in the transport of WithHTTPClient; "+
 		"otherwise somebody else may have answered",
 		redact.Short(server.Host), redact.Short(leaf.Issuer.String()))
+}
+
+// isAlert reports whether the other end has ended the TLS connection by an alert (RFC 8446
+// §6). The type of crypto/tls has no name outside.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+// refusedHandshake is the advice for a TLS alert of the server. What the client presents
+// is the usual cause, whatever the alert's name is: servers choose it differently.
+func refusedHandshake(transport *http.Transport) string {
+	if presents(transport) {
+		return "the server ended the TLS handshake, in which this client presented its certificate: register " +
+			"the certificate there or have the server trust its issuer, and see that it is within its validity " +
+			"and, if it names extended key usages, allows client authentication"
+	}
+	return "the server ended the TLS handshake: does it want a client's certificate (WithTLSClientAuth presents one), " +
+		"or another version of TLS?"
+}
+
+// presents reports whether a transport presents a certificate where a server asks for one.
+func presents(transport *http.Transport) bool {
+	if transport == nil || transport.TLSClientConfig == nil {
+		return false
+	}
+	config := transport.TLSClientConfig
+	return config.GetClientCertificate != nil || len(config.Certificates) > 0
 }
 
 // throughProxy is the advice for a request that failed on its way through a proxy.

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -65,7 +67,8 @@ func TestAdviceOnAConnection(t *testing.T) {
 		want, not string
 	}{
 		"an unknown issuer": {
-			err: verification(x509.UnknownAuthorityError{}), want: `issued by "CN=Somebody"`, not: "went through the proxy",
+			err: verification(x509.UnknownAuthorityError{}), want: `issued by "CN=Somebody"`,
+			not: "went through the proxy",
 		},
 		"another name": {
 			err:  verification(x509.HostnameError{Certificate: leaf, Host: "login.example.com"}),
@@ -78,6 +81,10 @@ func TestAdviceOnAConnection(t *testing.T) {
 		"an issuer without a certificate": {
 			err:  &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
 			want: "went through the proxy", not: "doesn't trust",
+		},
+		"an alert of the server": {
+			err:  fmt.Errorf("post: %w", &net.OpError{Op: "remote error", Err: tls.AlertError(48)}),
+			want: "WithTLSClientAuth", not: "went through the proxy",
 		},
 		"no time left": {
 			err: context.DeadlineExceeded, want: "went through the proxy", not: "HTTP/2",
@@ -95,6 +102,33 @@ func TestAdviceOnAConnection(t *testing.T) {
 	_, refused := refusedBy(&url.URL{Host: "proxy.example"}, plain, errors.New("Forbidden"))
 	assert.False(t, refused)
 }
+
+// What is done about a server's alert depends on whether the client presents a certificate.
+func TestAdviceOnAnAlert(t *testing.T) {
+	server := &url.URL{Scheme: "https", Host: "login.example.com"}
+	alert := &net.OpError{Op: "remote error", Err: tls.AlertError(48)}
+	for name, c := range map[string]struct {
+		config *tls.Config
+		want   string
+	}{
+		"nothing":       {nil, "WithTLSClientAuth"},
+		"no identity":   {&tls.Config{ServerName: "x"}, "WithTLSClientAuth"},
+		"a function":    {&tls.Config{GetClientCertificate: noCertificate}, "register the certificate"},
+		"a certificate": {&tls.Config{Certificates: make([]tls.Certificate, 1)}, "register the certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := Explain(&http.Transport{TLSClientConfig: c.config}, server, alert)
+			require.ErrorIs(t, err, alert)
+			assert.ErrorContains(t, err, c.want)
+			var advised interface{ Advice() string }
+			require.ErrorAs(t, err, &advised)
+			assert.True(t, strings.HasSuffix(err.Error(), "; "+advised.Advice()))
+		})
+	}
+	assert.ErrorContains(t, Explain(roundTrips{}, server, alert), "WithTLSClientAuth")
+}
+
+func noCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return nil, nil }
 
 // Only a transport that never asks for a sign of life is advised to.
 func TestAdviceOnSilence(t *testing.T) {

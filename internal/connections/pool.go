@@ -25,9 +25,16 @@ func Take(user *http.Client, idle int) *Lease {
 			return &Lease{client: client, end: func() {}}
 		}
 	}
-	transport, release := shared.take(idle)
+	transport, release := sharedPool.take(idle)
 	client.Transport = transport
 	return &Lease{client: client, end: sync.OnceFunc(release)}
+}
+
+// Own returns a client with a transport that belongs to it alone. The transport's idle
+// connections are closed with the lease.
+func Own(transport http.RoundTripper) *Lease {
+	client := &http.Client{Transport: transport}
+	return &Lease{client: client, end: client.CloseIdleConnections}
 }
 
 // isStandard reports whether a transport is of the type of net/http's. A user's client
@@ -46,17 +53,17 @@ func (l *Lease) Close() { l.end() }
 
 // Leases counts the leases of shared connections that are not closed.
 func Leases() int {
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
+	sharedPool.mu.Lock()
+	defer sharedPool.mu.Unlock()
 	leases := 0
-	for _, u := range shared.uses {
+	for _, u := range sharedPool.uses {
 		leases += u.leases
 	}
 	return leases
 }
 
-// shared are the connections of all clients that were given none.
-var shared pool
+// sharedPool has the connections of all clients that were given none.
+var sharedPool pool
 
 // pool counts who uses which transport.
 type pool struct {
@@ -95,7 +102,7 @@ func (p *pool) take(idle int) (*http.Transport, func()) {
 	return u.transport, func() { p.release(of, u) }
 }
 
-// release counts down, and closes the connections of a transport that nobody uses.
+// release counts down, and closes the connections of a transport that no lease uses.
 func (p *pool) release(of kind, u *use) {
 	p.mu.Lock()
 	u.leases--

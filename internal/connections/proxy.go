@@ -20,9 +20,11 @@ type ProxyRefusal struct {
 }
 
 func (e *ProxyRefusal) Error() string {
-	return fmt.Sprintf("the proxy %s refused to connect to %s: %s; %s",
-		e.Proxy, e.Server, e.Status, proxyAdvice(e.StatusCode))
+	return fmt.Sprintf("the proxy %s refused to connect to %s: %s; %s", e.Proxy, e.Server, e.Status, e.Advice())
 }
+
+// Advice is the end of the error's text, for programs that show it apart.
+func (e *ProxyRefusal) Advice() string { return proxyAdvice(e.StatusCode) }
 
 // proxyAdvice says what to do about a proxy's answer to CONNECT.
 func proxyAdvice(status int) string {

@@ -3,6 +3,7 @@
 // neither tokens nor what is sent.
 //
 //	transport.go  how connections are made
+//	dial.go       how many of them are opened
 //	pool.go       who uses them, and when they are closed
 //	proxy.go      proxies that refuse
 //	explain.go    what to do about a connection that failed
@@ -10,6 +11,7 @@ package connections
 
 import (
 	"crypto/tls"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -49,6 +51,7 @@ func New(idle int, health Health) *http.Transport {
 			IdleConnTimeout:     idleLimit,
 		}
 	}
+	bound(t)
 	t.OnProxyConnectResponse = reportRefusal(t.OnProxyConnectResponse)
 	t.MaxResponseHeaderBytes = maxHeaderBytes
 	t.MaxIdleConnsPerHost = idle
@@ -61,7 +64,7 @@ func New(idle int, health Health) *http.Transport {
 // Direct makes a transport with the bounds of [New] that uses no proxy and trusts as config
 // says.
 func Direct(config *tls.Config, idle int, health Health) *http.Transport {
-	return &http.Transport{
+	t := &http.Transport{
 		TLSClientConfig:        config,
 		HTTP2:                  health.settings(nil),
 		ForceAttemptHTTP2:      true,
@@ -70,6 +73,21 @@ func Direct(config *tls.Config, idle int, health Health) *http.Transport {
 		MaxIdleConnsPerHost:    idle,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
+	bound(t)
+	return t
+}
+
+// bound lets a transport open no more connections than there are requests ([Begin]).
+func bound(t *http.Transport) {
+	dial := t.DialContext
+	if dial == nil {
+		//lint:ignore SA1019 it is still obeyed
+		if t.Dial != nil {
+			return
+		}
+		dial = new(net.Dialer).DialContext
+	}
+	t.DialContext = inCrowd(dial)
 }
 
 // Standard returns a copy of http.DefaultTransport that uses no proxy for requests to this
