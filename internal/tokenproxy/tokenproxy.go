@@ -102,6 +102,9 @@ func (p *Proxy) newTransport(roots *x509.CertPool) *http.Transport {
 
 var _ connections.Fixed = (*Proxy)(nil)
 
+// Host is the proxy's host, with the port where its URL has one.
+func (p *Proxy) Host() string { return p.base.Host }
+
 // IsFixed implements [connections.Fixed].
 func (p *Proxy) IsFixed() {}
 

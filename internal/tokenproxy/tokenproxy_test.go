@@ -74,7 +74,8 @@ func post(t *testing.T, p *tokenproxy.Proxy) (string, error) {
 }
 
 func TestRequestsGoThroughTheProxy(t *testing.T) {
-	for base, want := range map[string]string{"": path, "/": path, "/proxy": "/proxy" + path, "/proxy/": "/proxy" + path} {
+	for base, want := range map[string]string{"": path, "/": path, "/proxy": "/proxy" + path,
+		"/proxy/": "/proxy" + path} {
 		t.Run(base, func(t *testing.T) {
 			c := newCluster(t)
 			p, err := tokenproxy.New(tokenproxy.Config{URL: c.URL + base, ServerName: "example.com", CAData: c.ca})
