@@ -25,8 +25,6 @@ bad bad-public "public key" "a public key alone" ErrNoPrivateKey "public key"
 bad bad-public-crt "public key" "a certificate and its public key" ErrNoPrivateKey ""
 bad bad-crt-twice "no key" "the certificate given as its key" ErrNoPrivateKey "" file=pem-two-crt.pem keyfile=bad-certonly.pem
 bad bad-key-twice "no certificate" "the key given as its certificate" ErrNoCertificate "" file=pem-privkey.pem keyfile=pem-two-key.pem
-cat "$(crt ec)" "$(key ec)" >bad-ec.pem
-bad bad-ec "not RSA" "an EC pair" ErrNotRSA "EC"
 : >bad-empty.txt
 bad bad-empty "nothing" "an empty file" ErrFormat "empty"
 cat >bad-html.html <<-HTML
@@ -61,10 +59,6 @@ echo 'correct horse battery staple' >bad-note.txt
 bad bad-note "another kind of file" "a line of text" ErrFormat ""
 echo '{"error":{"code":"Forbidden","message":"Caller is not authorized"}}' >bad-json.json
 bad bad-json "another kind of file" "a vault's error instead of its value" ErrFormat ""
-cat "$(crt ed25519)" "$(key ed25519)" >bad-ed25519.pem
-bad bad-ed25519 "not RSA" "an Ed25519 pair" ErrNotRSA "Ed25519"
-{ openssl ecparam -name prime256v1; openssl ec -in "$(key ec)" 2>/dev/null; cat "$(crt ec)"; } >bad-sec1.pem
-bad bad-sec1 "not RSA" "an EC pair, its key in SEC 1 with EC PARAMETERS" ErrNotRSA ""
 cat "$(crt pss)" "$(key pss)" >bad-pss.pem
 bad bad-pss "not RSA" "a key bound to RSASSA-PSS, which Go can't parse" ErrUnsupported "PSS"
 cat "$(crt small)" "$(key small)" >bad-small.pem

@@ -60,9 +60,11 @@ ok keytool-two-x5t "several pairs" "two pairs, one by x5t#S256" self - file=keyt
 bad keytool-two-neither "several pairs" "two pairs, a thumbprint of neither" ErrNoCertificate "" file=keytool-two.p12 password=changeit thumb=sha1:leaf2
 bad keytool-two-ca "several pairs" "the thumbprint of a CA, whose key isn't there" ErrNoPrivateKey "" file=keytool-two.p12 password=changeit thumb=sha1:root
 cp keytool-self.p12 keytool-rsa-ec.p12
-quiet keytool -importkeystore -noprompt -srckeystore openssl-ec.pfx -srcstoretype PKCS12 -srcstorepass secret -srcalias 1 -destalias ec -destkeystore keytool-rsa-ec.p12 -deststorepass changeit
+quiet openssl pkcs12 -export -inkey "$(key ec)" -in "$(crt ec)" -passout pass:secret -out "$work/ec.pfx"
+quiet keytool -importkeystore -noprompt -srckeystore "$work/ec.pfx" -srcstoretype PKCS12 -srcstorepass secret -srcalias 1 -destalias ec -destkeystore keytool-rsa-ec.p12 -deststorepass changeit
 ok keytool-rsa-ec "several pairs" "an EC pair beside the RSA pair, which is selected" self - password=changeit thumb=sha1:self
-bad keytool-rsa-ec-ec "several pairs" "an EC pair beside the RSA pair, and selected" ErrNotRSA "EC" file=keytool-rsa-ec.p12 password=changeit thumb=sha1:ec
+ok keytool-rsa-ec-ec "several pairs" "an EC pair beside the RSA pair, and selected" ec - file=keytool-rsa-ec.p12 password=changeit thumb=sha1:ec
+bad keytool-rsa-ec-none "several pairs" "an EC pair beside the RSA pair, none selected" ErrSeveralKeys "(EC P-256, thumbprint" file=keytool-rsa-ec.p12 password=changeit
 
 class=everyday
 bad keytool-wrong "PBES2 AES-256" "wrong password" ErrWrongPassword "" file=keytool-default.p12 password=changeme

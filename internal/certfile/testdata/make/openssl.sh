@@ -186,8 +186,6 @@ bad openssl-missing "PBES2 AES-256" "password missing" ErrPasswordRequired "" fi
 bad openssl1-missing "PBES1 3DES + RC2-40" "password missing" ErrPasswordRequired "" file=openssl1-default.pfx
 quiet openssl pkcs12 -export -nokeys -in "$(crt self)" -passout pass:secret -out openssl-certonly.pfx
 bad openssl-certonly "no key" "a certificate without its key" ErrNoPrivateKey "" password=secret
-pfx openssl-ec ec ec - secret
-bad openssl-ec "not RSA" "an EC pair" ErrNotRSA "EC" password=secret
 class=rare
 bad openssl-mac512-wrong "MAC SHA-512" "wrong password" ErrWrongPassword "" file=openssl-mac512.pfx password=Secret
 bad openssl-nomac-wrong "no MAC" "wrong password, no MAC to tell" ErrWrongPassword "" file=openssl-nomac.pfx password=Secret
@@ -199,8 +197,6 @@ bad openssl-plaincert-missing "no encryption" "password missing, certificates no
 bad openssl-emoji-wrong "PBES2 AES-256" "another emoji" ErrWrongPassword "" file=openssl-emoji.pfx password="🔐 clef 🗝 𝄞"
 bad openssl-base64-wrong "base64" "wrong password" ErrWrongPassword "" file=openssl-base64.txt password=Secret
 bad openssl-thumbprint "PBES2 AES-256" "a thumbprint that nothing has" ErrNoCertificate "" file=openssl-default-self.pfx password=secret thumb=sha1:leaf2
-pfx openssl-ed25519 ed25519 ed25519 - secret
-bad openssl-ed25519 "not RSA" "an Ed25519 pair" ErrNotRSA "Ed25519" password=secret
 pfx openssl-pss-key pss pss - secret
 bad openssl-pss-key "not RSA" "a key bound to RSASSA-PSS, which Go can't parse" ErrUnsupported "PSS" password=secret
 pfx openssl-small small small - secret

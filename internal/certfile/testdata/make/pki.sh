@@ -9,6 +9,14 @@ newkey() {
 	[[ -f $(key "$name") ]] || quiet openssl genpkey "$@" -out "$(key "$name")"
 }
 
+# keyof NAME prints whose key the CA of that name has.
+keyof() {
+	case $1 in
+	brainpoolca) echo brainpool ;;
+	*) echo "${1%%-*}" ;;
+	esac
+}
+
 # newcert NAME KEY ISSUER EXTENSIONS SUBJECT [SERIAL [FROM [TO [ARGS…]]]]
 # makes a certificate unless it's there; ISSUER "-" signs with its own key.
 newcert() {
@@ -16,7 +24,7 @@ newcert() {
 	shift $(($# < 8 ? $# : 8))
 	[[ -f $(crt "$name") ]] && return
 	local signer=(-selfsign -keyfile "$(key "$keyname")")
-	[[ $issuer == - ]] || signer=(-cert "$(crt "$issuer")" -keyfile "$(key "${issuer%%-*}")")
+	[[ $issuer == - ]] || signer=(-cert "$(crt "$issuer")" -keyfile "$(key "$(keyof "$issuer")")")
 	local db=$work/ca
 	rm -rf "$db"
 	mkdir "$db"
@@ -72,6 +80,19 @@ newkey pss -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048
 newkey ec -algorithm EC -pkeyopt ec_paramgen_curve:P-256
 newkey ecca -algorithm EC -pkeyopt ec_paramgen_curve:P-256
 newkey ed25519 -algorithm ED25519
+for c in 384 521; do newkey ec$c -algorithm EC -pkeyopt ec_paramgen_curve:P-$c; done
+newkey edca -algorithm ED25519
+newkey ed448 -algorithm ED448
+newkey x25519 -algorithm X25519
+newkey k1 -algorithm EC -pkeyopt ec_paramgen_curve:secp256k1
+newkey p224 -algorithm EC -pkeyopt ec_paramgen_curve:P-224
+newkey p192 -algorithm EC -pkeyopt ec_paramgen_curve:P-192
+newkey brainpool -algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1
+newkey sm2 -algorithm EC -pkeyopt ec_paramgen_curve:SM2
+if [[ ! -f $(key dsa) ]]; then
+	quiet openssl genpkey -genparam -algorithm DSA -pkeyopt dsa_paramgen_bits:2048 -out "$work/dsa"
+	newkey dsa -paramfile "$work/dsa"
+fi
 
 # The usual chain: leaf and leaf2 under inter2 under inter1 under root.
 newcert root root - ca_cert "/O=Corpus/CN=Corpus Root" 01
@@ -98,10 +119,41 @@ newcert bare self2 - bare "/CN=bare.example" 2010
 newcert sha1self self2 - leaf "/CN=sha1.example" 2011 "" "" -md sha1
 newcert pssself self2 - leaf "/CN=pss-signed.example" 2012 "" "" -sigopt rsa_padding_mode:pss
 
-# Refused ones.
-newcert small small - leaf "/CN=small.example" 3001
+# EC and Ed25519, self-signed and under CAs of every kind.
 newcert ec ec - leaf "/CN=ec.example" 3002
+newcert ec384 ec384 - leaf "/CN=ec384.example" 3005 "" "" -md sha384
+newcert ec521 ec521 - leaf "/CN=ec521.example" 3006 "" "" -md sha512
 newcert ed25519 ed25519 - leaf "/CN=ed25519.example" 3003 "" "" -md null
+newcert ecleaf ec inter2 leaf "/O=Corpus/CN=ec.example" 1007
+newcert ecca ecca - ca_cert "/O=Corpus/CN=Corpus EC CA" 07
+newcert edca edca - ca_cert "/O=Corpus/CN=Corpus Ed25519 CA" 09 "" "" -md null
+newcert ec384leaf ec384 ecca leaf "/O=Corpus/CN=ec384.example" 1008
+newcert edleaf ed25519 edca leaf "/O=Corpus/CN=ed25519.example" 1009 "" "" -md null
+# The same server, RSA and EC: one subject.
+newcert rsatwin self2 inter2 leaf "/O=Corpus/CN=twin.example" 1010
+newcert ectwin ec inter2 leaf "/O=Corpus/CN=twin.example" 1011
+# A CA whose curve Go doesn't know.
+newcert brainpoolca brainpool - ca_cert "/O=Corpus/CN=Corpus brainpool CA" 10
+newcert underbrainpool ec brainpoolca leaf "/O=Corpus/CN=underbrainpool.example" 1012
+# Written in other ways: the point compressed, the curve by its numbers.
+variant() {
+	[[ -f $(crt "$1") ]] && return
+	quiet openssl ec -in "$(key "$2")" -out "$work/variant.key" "${@:3}"
+	quiet openssl req -x509 -new -key "$work/variant.key" -subj "/CN=$1.example" -days 36500 -out "$(crt "$1")"
+}
+variant eccompressed ec -conv_form compressed
+variant echybrid ec384 -conv_form hybrid
+variant ecexplicit ec -param_enc explicit
+variant ecexplicitcompressed ec521 -param_enc explicit -conv_form compressed
+
+# Refused ones.
+newcert k1 k1 - leaf "/CN=k1.example" 3011
+newcert p224 p224 - leaf "/CN=p224.example" 3012
+newcert p192 p192 - leaf "/CN=p192.example" 3013
+newcert brainpool brainpool - leaf "/CN=brainpool.example" 3014
+newcert ed448 ed448 - leaf "/CN=ed448.example" 3020 "" "" -md null
+newcert dsa dsa - leaf "/CN=dsa.example" 3021
+newcert small small - leaf "/CN=small.example" 3001
 newcert pss pss - leaf "/CN=pss-key.example" 3004
 
 # Odd chains.
@@ -110,7 +162,6 @@ newcert other other - ca_cert "/O=Other/CN=Other Root" 04
 newcert other-inter2 other inter1 ca_cert "/O=Corpus/CN=Corpus Issuing CA" 05
 # inter1 certified by the other root as well.
 newcert inter1-cross inter1 other ca_cert "/O=Corpus/CN=Corpus Policy CA" 06
-newcert ecca ecca - ca_cert "/O=Corpus/CN=Corpus EC CA" 07
 newcert underec leaf2 ecca leaf "/O=Corpus/CN=underec.example" 1005
 newcert inter1-sha1 inter1 root ca_cert "/O=Corpus/CN=Corpus Policy CA" 08 "" "" -md sha1
 # No key identifiers anywhere: only names and signatures link them.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +39,7 @@ type Case struct {
 	Thumbprint  string   `json:"thumbprint,omitempty"`
 	Leaf        string   `json:"leaf,omitempty"`  // SHA-256 of the DER form
 	Chain       []string `json:"chain,omitempty"` // nearest first
-	Key         string   `json:"key,omitempty"`   // SHA-256 of the modulus, big-endian
+	Key         string   `json:"key,omitempty"`   // SHA-256 of the modulus, big-endian; see publicOf
 	Error       string   `json:"error,omitempty"`
 	Message     string   `json:"message,omitempty"`
 }
@@ -50,6 +52,7 @@ func main() {
 	corpus := flag.String("corpus", "", "folder of the corpus, to be completed")
 	manifest := flag.String("manifest", "", "manifest to write")
 	add := flag.String("add", "", "add this group's cases to a manifest that exists, and do nothing else (odd)")
+	merge := flag.Bool("merge", false, "add the recorded cases to a manifest that exists, and do nothing else")
 	check := flag.String("verify", "", "hold this manifest against what openssl reads, and do nothing else")
 	flag.Parse()
 
@@ -59,6 +62,8 @@ func main() {
 		err = verify(*check, *corpus)
 	case *add != "":
 		err = addGroup(*add, *pki, *corpus, *manifest)
+	case *merge:
+		err = mergeRecords(*pki, *records, *manifest)
 	default:
 		err = finish(*pki, *records, *corpus, *manifest)
 	}
@@ -100,6 +105,24 @@ func addGroup(group, pkiDir, corpus, manifest string) error {
 	if w.err != nil {
 		return w.err
 	}
+	return addCases(w.cases, manifest)
+}
+
+// mergeRecords adds what one part of make-corpus.sh has recorded.
+func mergeRecords(pkiDir, records, manifest string) error {
+	p, err := loadPKI(pkiDir)
+	if err != nil {
+		return err
+	}
+	cases, err := readRecords(p, records)
+	if err != nil {
+		return err
+	}
+	return addCases(cases, manifest)
+}
+
+// addCases puts cases into a manifest that exists, in the place of those of their names.
+func addCases(added []Case, manifest string) error {
 	data, err := os.ReadFile(manifest)
 	if err != nil {
 		return err
@@ -108,10 +131,14 @@ func addGroup(group, pkiDir, corpus, manifest string) error {
 	if err := json.Unmarshal(data, &cases); err != nil {
 		return err
 	}
-	cases = slices.DeleteFunc(cases, func(c Case) bool {
-		return slices.ContainsFunc(w.cases, func(made Case) bool { return made.Name == c.Name })
-	})
-	return writeManifest(append(cases, w.cases...), manifest)
+	for _, c := range added {
+		if i := slices.IndexFunc(cases, func(old Case) bool { return old.Name == c.Name }); i >= 0 {
+			cases[i] = c
+		} else {
+			cases = append(cases, c)
+		}
+	}
+	return writeManifest(cases, manifest)
 }
 
 func writeManifest(cases []Case, manifest string) error {
@@ -238,11 +265,11 @@ func (p *pki) fill(c *Case, leaf, chain, thumb string) error {
 			return fmt.Errorf("case %s: no certificate %s", c.Name, leaf)
 		}
 		c.Leaf = sha256Hex(der)
-		modulus, err := p.modulus(p.keyOf(leaf))
+		public, err := p.publicKey(p.keyOf(leaf))
 		if err != nil {
 			return err
 		}
-		c.Key = sha256Hex(modulus)
+		c.Key = sha256Hex(public)
 		if chain != "" {
 			for name := range strings.SplitSeq(chain, ",") {
 				der, ok := p.certs[name]
@@ -263,15 +290,61 @@ func (p *pki) fill(c *Case, leaf, chain, thumb string) error {
 	return err
 }
 
-// modulus asks openssl for a certificate's RSA modulus.
-func (p *pki) modulus(cert string) ([]byte, error) {
-	out, err := exec.Command("openssl", "x509", "-noout", "-modulus", "-in",
-		filepath.Join(p.dir, cert+".crt.pem")).Output()
+// publicKey asks openssl for a certificate's key, and gives what Case.Key is the digest
+// of.
+func (p *pki) publicKey(cert string) ([]byte, error) {
+	x509 := exec.Command("openssl", "x509", "-noout", "-pubkey", "-in", filepath.Join(p.dir, cert+".crt.pem"))
+	text, err := x509.Output()
 	if err != nil {
-		return nil, fmt.Errorf("modulus of %s: %w", cert, err)
+		return nil, fmt.Errorf("key of %s: %w", cert, err)
 	}
-	_, digits, _ := strings.Cut(strings.TrimSpace(string(out)), "=")
-	return hex.DecodeString(digits)
+	public, err := publicOf(text)
+	if err != nil {
+		return nil, fmt.Errorf("key of %s: %w", cert, err)
+	}
+	return public, nil
+}
+
+// publicOf is what identifies a key, of its PEM form, public or private: an RSA modulus,
+// an EC point without compression, an Ed25519 public key. The curve's name and the
+// uncompressed form are openssl's work.
+func publicOf(text []byte) ([]byte, error) {
+	public := bytes.Contains(text, []byte("PUBLIC KEY"))
+	args := []string{"pkey", "-pubout", "-outform", "DER"}
+	if public {
+		args = append(args, "-pubin")
+	}
+	der, err := openssl(text, args...)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Contains(der, idECPublicKey) {
+		der, err = openssl(der, "ec", "-pubin", "-inform", "DER", "-pubout", "-outform", "DER",
+			"-conv_form", "uncompressed", "-param_enc", "named_curve")
+		if err != nil {
+			return nil, err
+		}
+	}
+	var info struct {
+		Algorithm asn1.RawValue
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(der, &info); err != nil {
+		return nil, err
+	}
+	var rsa struct{ N, E *big.Int }
+	if _, err := asn1.Unmarshal(info.Key.Bytes, &rsa); err == nil {
+		return rsa.N.Bytes(), nil
+	}
+	return info.Key.Bytes, nil
+}
+
+var idECPublicKey = []byte{6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1}
+
+func openssl(in []byte, args ...string) ([]byte, error) {
+	cmd := exec.Command("openssl", args...)
+	cmd.Stdin = bytes.NewReader(in)
+	return cmd.Output()
 }
 
 // thumbprint turns "sha1:leaf" into what a user would paste: sha1 and sha256

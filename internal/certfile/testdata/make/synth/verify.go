@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -25,8 +23,8 @@ func verify(manifest, corpus string) error {
 	}
 	opened := 0
 	for _, c := range cases {
-		if c.Error != "" {
-			continue
+		if _, err := os.Stat(filepath.Join(corpus, c.File)); c.Error != "" || err != nil {
+			continue // a part of the corpus can be verified alone
 		}
 		password := "pass:"
 		if c.Password != nil {
@@ -68,7 +66,7 @@ func verify(manifest, corpus string) error {
 	return nil
 }
 
-// collect adds what the PEM blocks hold: SHA-256 of certificates and of moduli.
+// collect adds what the PEM blocks hold: SHA-256 of certificates and of public keys.
 func collect(data []byte, certs, keys map[string]bool) {
 	for {
 		var block *pem.Block
@@ -80,10 +78,8 @@ func collect(data []byte, certs, keys map[string]bool) {
 		case "CERTIFICATE":
 			certs[sha256Hex(block.Bytes)] = true
 		case "PRIVATE KEY":
-			if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-				if key, ok := key.(*rsa.PrivateKey); ok {
-					keys[sha256Hex(key.N.Bytes())] = true
-				}
+			if public, err := publicOf(pem.EncodeToMemory(block)); err == nil {
+				keys[sha256Hex(public)] = true
 			}
 		}
 	}
