@@ -3,6 +3,7 @@ package certfile
 import (
 	"encoding/asn1"
 	"math"
+	"math/big"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -14,6 +15,7 @@ import (
 const (
 	context0            = cbasn1.Tag(0x80) // [0] IMPLICIT of a primitive type
 	context0Constructed = cbasn1.Tag(0xa0) // [0] EXPLICIT, or IMPLICIT of a structure
+	context1            = cbasn1.Tag(0x81) // [1] IMPLICIT of a primitive type
 )
 
 // algorithm is an AlgorithmIdentifier.
@@ -59,6 +61,17 @@ func readCount(s *cryptobyte.String) (int64, error) {
 		n = n<<8 | int64(b)
 	}
 	return n, nil
+}
+
+// readPositive reads an INTEGER that isn't negative. DER allows no zero octet in
+// front that the sign doesn't need; some programs write one, openssl ignores it,
+// and the number is the same.
+func readPositive(s *cryptobyte.String) (*big.Int, bool) {
+	var octets cryptobyte.String
+	if !s.ReadASN1(&octets, cbasn1.INTEGER) || len(octets) == 0 || octets[0]&0x80 != 0 {
+		return nil, false
+	}
+	return new(big.Int).SetBytes(octets), true
 }
 
 // readOctets reads an OCTET STRING that is tagged implicitly: in one piece, or

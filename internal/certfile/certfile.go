@@ -1,11 +1,13 @@
 // Package certfile turns the bytes of a certificate file into a certificate,
-// its chain and its RSA key. It reads PEM, DER and PKCS #12 by content, never by
-// file name, and is nothing but pure functions: no I/O, no clock, no state.
+// its chain and its key: RSA, EC (P-256, P-384, P-521) or Ed25519. It reads PEM,
+// DER and PKCS #12 by content, never by file name, and is nothing but pure
+// functions: no I/O, no clock, no state.
 //
 // A file passes through these steps. Each uses only those below it:
 //
 //	certfile.go   the entry: files and a password → the pair
 //	public.go     the entry for files without a private key
+//	barekey.go    the entry for files of which only the private key is wanted
 //	pick.go       certificates and keys → the pair and its chain (chain.go),
 //	              or the reason why there is none (explain.go)
 //	file.go       a file → PEM or DER, through the encodings of encoding.go
@@ -15,7 +17,10 @@
 //	pkcs8.go      an encrypted key → what opens it, with pbe.go underneath
 //	certificate.go  a certificate as crypto/x509 reads it or, if it is our own
 //	              and crypto/x509 refuses it, as others do (lenient.go)
-//	key.go        a private key, and rsakey.go what openssl takes for one
+//	key.go        a private key of any kind: rsakey.go (also what only openssl
+//	              takes for one), eckey.go with curve.go, edkey.go
+//	publickey.go  the key of a certificate, also one that crypto/x509 refuses for
+//	              how it is written (lenientkey.go)
 //	reader.go     what was found so far, and what is still locked
 //	unlock.go     what the password opens, paid for from one budget (budget.go)
 //

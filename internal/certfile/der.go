@@ -54,6 +54,9 @@ func addDER(r *reader, raw, der []byte) error {
 	case kindBCFKS:
 		r.note(noteBCFKS)
 		return nil
+	case kindParameters:
+		r.addGroup(der)
+		return nil
 	default:
 		return r.addKey(der)
 	}

@@ -16,10 +16,17 @@ var (
 	ErrNotRSA           = errors.New("not an RSA key")
 	ErrKeySize          = errors.New("unacceptable RSA key size")
 	ErrSeveralKeys      = errors.New("several certificates with their keys: select one by its thumbprint")
-	ErrUnsupported      = errors.New("unsupported algorithm")
+	ErrUnsupported      = error(unsupported("unsupported algorithm"))
 	ErrFormat           = errors.New("not a certificate file with its key") // JKS, CSR, HTML, empty, truncated …
 	ErrTooLarge         = errors.New("the file asks for more than is reasonable")
 )
+
+// unsupported is a sentinel that is [errors.ErrUnsupported] too, as programs expect of
+// what isn't supported.
+type unsupported string
+
+func (e unsupported) Error() string        { return string(e) }
+func (e unsupported) Is(target error) bool { return target == errors.ErrUnsupported }
 
 // detailError says what a file is in its own words and answers errors.Is for
 // every sentinel that applies.
@@ -35,3 +42,6 @@ func (e *detailError) Unwrap() []error { return e.kinds }
 func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
+
+// errKey: a private key whose structure can't be read.
+var errKey = formatError("the private key is broken")

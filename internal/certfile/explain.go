@@ -23,27 +23,33 @@ func explain(r *reader) error {
 	if err := blocked(r); err != nil {
 		return err
 	}
-	rsaKeys := slices.DeleteFunc(slices.Clone(r.keys), func(k privateKey) bool { return k.algorithm != algorithmRSA })
-	if len(r.keys) > 0 && len(rsaKeys) == 0 {
-		return fmt.Errorf("%w: the private key is of the kind %s; Entra ID takes RSA only",
-			ErrNotRSA, r.keys[0].algorithm)
+	accepted := slices.DeleteFunc(slices.Clone(r.keys), func(k privateKey) bool { return k.public == nil })
+	if len(r.keys) > 0 && len(accepted) == 0 {
+		return r.keys[0].unsupported()
 	}
 	if len(r.problems) > 0 {
 		return r.problems[0]
 	}
 	if len(r.keys) > 0 && len(r.certs) > 0 {
-		if _, err := rsaKeys[0].open(); errors.Is(err, ErrFormat) {
-			return err // damaged, and therefore nobody's
-		}
 		leaf := likelyLeaf(r)
-		if public, _ := publicKeyOf(leaf); public == nil && leaf.PublicKey == nil {
-			// Whether the key belongs to it can't be said.
-			return fmt.Errorf("%w: the certificate %s has a key of the kind %s, which can't be read here; "+
-				"make a certificate with a plain RSA key (rsaEncryption)", ErrNotRSA, nameOf(leaf), keyKindOf(leaf))
+		key := likelyKey(accepted, leaf)
+		if _, err := key.open(); errors.Is(err, ErrFormat) {
+			return err // damaged, so it belongs to no certificate
 		}
-		return fmt.Errorf("%w: certificate %s, %s", ErrKeyMismatch, nameOf(leaf), rsaKeys[0])
+		if public, _ := publicKeyOf(leaf); public == nil {
+			// Whether the key belongs to it can't be said.
+			return unsupportedCertificate("the certificate", leaf)
+		}
+		return fmt.Errorf("%w: certificate %s, %s", ErrKeyMismatch, nameOf(leaf), key)
 	}
 	return missing(r)
+}
+
+// unsupportedCertificate says of a certificate that its key is of a kind that isn't
+// accepted.
+func unsupportedCertificate(what string, cert *x509.Certificate) error {
+	return fmt.Errorf("%w: %s %s has a key of the kind %s; %s",
+		ErrUnsupported, what, nameOf(cert), keyKindOf(cert), keyAdvice)
 }
 
 // missing is the error for files that lack the key, the certificate, or both.
@@ -75,6 +81,18 @@ func missing(r *reader) error {
 	e.kinds = append(e.kinds, ErrFormat)
 	e.text += "; there is also " + also
 	return e
+}
+
+// likelyKey is the key to name where none has a certificate: the first of the leaf's
+// kind, if there is one.
+func likelyKey(keys []privateKey, leaf *x509.Certificate) privateKey {
+	kind := keyKindOf(leaf)
+	for _, key := range keys {
+		if key.kind == kind {
+			return key
+		}
+	}
+	return keys[0]
 }
 
 // likelyLeaf is the certificate to name where none has a key.

@@ -17,7 +17,7 @@ func readFile(r *reader, data []byte) error {
 		}
 		// ASCII in UTF-16 is ASCII with zeros in between: also where only a
 		// part of the file is, because PowerShell appended it.
-		if text := withoutZeros(data); bytes.Contains(text, []byte(pemBegin)) || shortBegin.Match(text) {
+		if text := withoutZeros(data); bytes.Contains(text, []byte(pemBegin)) || hasShortBegin(text) {
 			r.format = "PEM"
 			return readPEM(r, text)
 		}

@@ -2,7 +2,6 @@ package certfile
 
 import (
 	"crypto/fips140"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +20,10 @@ func TestFIPSMode(t *testing.T) {
 	if fips140.Enforced() {
 		t.Skip("TestInFIPSMode runs in this process")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestInFIPSMode$", "-test.v",
-		fmt.Sprintf("-test.short=%t", testing.Short()))
+	if testing.Short() {
+		t.Skip("runs another process: not with -short")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestInFIPSMode$", "-test.v")
 	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -35,7 +36,8 @@ func TestInFIPSMode(t *testing.T) {
 	}
 	k := testKeys(t)
 	allowed := []string{
-		"PBES2 AES-128-CBC", "PBES2 AES-192-CBC", "PBES2 AES-256-CBC", "PBKDF2 with a key length", "PBKDF2 HMAC-SHA-224",
+		"PBES2 AES-128-CBC", "PBES2 AES-192-CBC", "PBES2 AES-256-CBC", "PBKDF2 with a key length",
+		"PBKDF2 HMAC-SHA-224",
 		"PBKDF2 HMAC-SHA-256", "PBKDF2 HMAC-SHA-384", "PBKDF2 HMAC-SHA-512",
 		"PBKDF2 HMAC-SHA-512/224", "PBKDF2 HMAC-SHA-512/256",
 	}
@@ -73,6 +75,19 @@ func TestInFIPSMode(t *testing.T) {
 		} else {
 			require.NoError(t, err, name)
 		}
+	}
+	for _, c := range curveCases(t) {
+		for name, der := range c.ecForms() {
+			pair, err := Parse(c.cert.Raw, Options{Key: der})
+			require.NoError(t, err, "%s, %s", c.name, name)
+			requireWholeKey(t, pair.Key)
+		}
+	}
+	key, cert := newEd25519(t)
+	for name, der := range edForms(key) {
+		pair, err := Parse(cert.Raw, Options{Key: der})
+		require.NoError(t, err, name)
+		requireWholeKey(t, pair.Key)
 	}
 	_, err := Parse(pemCert(k.leaf), Options{Thumbprint: strings.Repeat("0", 40)})
 	require.ErrorIs(t, err, ErrUnsupported)

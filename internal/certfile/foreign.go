@@ -2,8 +2,9 @@ package certfile
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
+
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 // Files that people take for a certificate with its key, and what to do about
@@ -20,10 +21,17 @@ const (
 	notePkiPath = "a PkiPath, a chain of certificates that never has the private key: give the private key's file too"
 	noteCMS     = "a CMS (PKCS #7) message without certificates"
 
-	noteOpenSSH = "an OpenSSH private key: convert it with \"ssh-keygen -p -m PKCS8 -f FILE\", which overwrites it"
-	noteSSHPub  = "an SSH public key: give the private key's file, and the certificate's"
-	noteTPM     = "a key of a TPM (TSS2 PRIVATE KEY), which only that TPM can use: " +
-		"sign with it through the TPM's PKCS #11 module or another signer"
+	noteOpenSSH        = "an OpenSSH private key: convert it with \"ssh-keygen -p -m PKCS8 -f FILE\", which overwrites it"
+	noteOpenSSHEd25519 = "an OpenSSH private key of the type ssh-ed25519, which ssh-keygen doesn't write " +
+		"in another form: convert it with Python's package cryptography, by load_ssh_private_key and " +
+		"private_bytes (PrivateFormat.PKCS8), or make a new key with " +
+		"\"openssl genpkey -algorithm ed25519 -out NEW.pem\""
+	noteOpenSSHToken = "an OpenSSH private key that is in a FIDO token, which signs logins only: use another key"
+	noteSSHPub       = "an SSH public key: give the private key's file, and the certificate's"
+	noteTPM          = "a key of a TPM (TSS2 PRIVATE KEY), which only that TPM can use: " +
+		"sign with it by github.com/certtoken/certtoken/ext/tpm, or through the TPM's PKCS #11 module (ext/pkcs11)"
+	notePKCS11 = "the URI of a key in a PKCS #11 token, and not the key, which the token keeps: " +
+		"sign with it through the token's PKCS #11 module (ext/pkcs11)"
 	notePGP   = "an OpenPGP key or message"
 	notePuTTY = "a PuTTY key: export it as OpenSSH key, then convert it with \"ssh-keygen -p -m PKCS8 -f FILE\""
 
@@ -116,7 +124,7 @@ func foreignText(text []byte) string {
 	if text[0] == '{' && bytes.Contains(text, []byte(`"kty"`)) {
 		return noteJWK
 	}
-	if kubernetesSecret.Match(text) {
+	if bytes.Contains(text, []byte("kind")) && kubernetesSecret().Match(text) {
 		return noteSecret
 	}
 	for _, f := range [...]struct{ prefix, kind string }{
@@ -125,6 +133,7 @@ func foreignText(text []byte) string {
 		{"ssh-rsa ", noteSSHPub},
 		{"ssh-ed25519 ", noteSSHPub},
 		{"ecdsa-sha2-", noteSSHPub},
+		{"pkcs11:", notePKCS11},
 		{"version https://git-lfs", noteLFS},
 		{"@microsoft.keyvault(", noteRef},
 		{"$ansible_vault;", noteAnsible},
@@ -141,25 +150,40 @@ func foreignText(text []byte) string {
 }
 
 // kubernetesSecret is a line of YAML, or a part of JSON, in lower case.
-var kubernetesSecret = regexp.MustCompile(`(?m)^[ \t]*kind[ \t]*:[ \t]*["']?secret["']?[ \t\r]*$|"kind"\s*:\s*"secret"`)
+var kubernetesSecret = lazyregexp.New(`(?m)^[ \t]*kind[ \t]*:[ \t]*["']?secret["']?[ \t\r]*$|"kind"\s*:\s*"secret"`)
 
 // foreignPEM says what a PEM block is that isn't DER we read, or "".
-func foreignPEM(label string) string {
+func foreignPEM(label string, body []byte) string {
 	switch {
 	case label == "OPENSSH PRIVATE KEY":
-		return noteOpenSSH
+		return openSSHNote(body)
 	case strings.HasPrefix(label, "PGP "):
 		return notePGP
 	case label == "SSH2 PUBLIC KEY":
 		return noteSSHPub
-	case label == "TSS2 PRIVATE KEY", label == "TSS KEY BLOB":
+	case label == "TSS2 PRIVATE KEY", label == "TSS PRIVATE KEY", label == "TSS KEY BLOB":
 		return noteTPM
+	case label == "PKCS#11 PROVIDER URI":
+		return notePKCS11
 	case strings.HasSuffix(label, "CERTIFICATE REQUEST"):
 		return noteCSR
 	case label == "X509 CRL":
 		return noteCRL
 	}
 	return ""
+}
+
+// openSSHNote goes by the type of key, which stands unencrypted at the beginning:
+// ssh-keygen writes PKCS #8 of some types only, and says nothing where it doesn't.
+func openSSHNote(body []byte) string {
+	head := body[:min(len(body), 200)]
+	switch {
+	case bytes.Contains(head, []byte("sk-ssh-")), bytes.Contains(head, []byte("sk-ecdsa-")):
+		return noteOpenSSHToken
+	case bytes.Contains(head, []byte("ssh-ed25519")):
+		return noteOpenSSHEd25519
+	}
+	return noteOpenSSH
 }
 
 // isParameters recognises PEM blocks that stand beside keys and mean nothing

@@ -2,7 +2,6 @@ package certfile
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"errors"
 	"os"
 	"slices"
@@ -43,7 +42,8 @@ func FuzzParse(f *testing.F) {
 	for _, data := range [][]byte{
 		pfxFile(nil, plainSafe(bags...)),
 		pfxFile(modernMAC("secret", 1), encryptedSafeOf(e, bags...)),
-		pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, []byte("secret"), 1, 32), oidHMACSHA256, 32), encryptedSafeOf(e, bags...)),
+		pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, []byte("secret"), 1, 32), oidHMACSHA256, 32),
+			encryptedSafeOf(e, bags...)),
 		toBER(pfxFile(modernMAC("secret", 1), encryptedSafeOf(e, bags...))),
 		pfxOf(nil, toBER(seq(plainSafe(bags...)))),
 		slices.Concat(pemCert(k.leaf), pemOf("PRIVATE KEY", k.pkcs8)),
@@ -55,6 +55,19 @@ func FuzzParse(f *testing.F) {
 		f.Add(data, k.pkcs8, "secret", true, "")
 	}
 	f.Add(k.leaf.Raw, e.shroud(k.pkcs8), "secret", true, "")
+	for _, c := range curveCases(f) {
+		for _, der := range c.ecForms() {
+			f.Add(c.cert.Raw, der, "", false, "")
+			f.Add(slices.Concat(pemCert(c.cert), pemOf("EC PARAMETERS", oid(c.oid)), pemOf("EC PRIVATE KEY", der)),
+				[]byte(nil), "", false, "")
+			f.Add(pfxFile(nil, plainSafe(certBag(c.cert.Raw), keyBag(der))), []byte(nil), "", false, "")
+		}
+	}
+	key, cert := newEd25519(f)
+	for _, der := range edForms(key) {
+		f.Add(cert.Raw, der, "", false, "")
+		f.Add(pfxFile(nil, plainSafe(certBag(cert.Raw), shroudedBag(e, der))), []byte(nil), "secret", true, "")
+	}
 	require.Greater(f, seeds, 80)
 	f.Fuzz(func(t *testing.T, data, key []byte, password string, given bool, thumbprint string) {
 		before := bytes.Clone(data)
@@ -76,11 +89,8 @@ func FuzzParse(f *testing.F) {
 
 func checkPair(t *testing.T, pair *Pair) {
 	t.Helper()
-	public, ok := pair.Leaf.PublicKey.(*rsa.PublicKey)
-	require.True(t, ok)
-	require.True(t, pair.Key.PublicKey.Equal(public))
-	require.NoError(t, pair.Key.Validate())
-	require.NoError(t, checkKeySize(public))
+	require.True(t, publicOf(pair).Equal(pair.Leaf.PublicKey))
+	requireWholeKey(t, pair.Key)
 	require.Contains(t, []string{"PFX", "PEM", "DER"}, pair.Format)
 	require.LessOrEqual(t, len(pair.Chain), maxChain)
 	child := pair.Leaf
@@ -95,7 +105,7 @@ func checkError(t *testing.T, err error, password string) {
 	t.Helper()
 	known := false
 	for _, sentinel := range []error{
-		ErrWrongPassword, ErrPasswordRequired, ErrNoPrivateKey, ErrNoCertificate, ErrKeyMismatch, ErrNotRSA,
+		ErrWrongPassword, ErrPasswordRequired, ErrNoPrivateKey, ErrNoCertificate, ErrKeyMismatch,
 		ErrKeySize, ErrSeveralKeys, ErrUnsupported, ErrFormat, ErrTooLarge,
 	} {
 		known = known || errors.Is(err, sentinel)

@@ -3,10 +3,12 @@ package certfile
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -134,6 +136,33 @@ func mustCert(t *testing.T, c certRecipe) *x509.Certificate {
 	cert, err := c.make()
 	require.NoError(t, err)
 	return cert
+}
+
+// publicOf is the public half of a pair's key.
+func publicOf(pair *Pair) publicKey { return pair.Key.Public().(publicKey) }
+
+func rsaKey(pair *Pair) *rsa.PrivateKey { return pair.Key.(*rsa.PrivateKey) }
+
+// requireWholeKey makes sure that a key is one that signs, and of a kind that is
+// accepted.
+func requireWholeKey(t *testing.T, key crypto.Signer) {
+	t.Helper()
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		require.NoError(t, key.Validate())
+		require.NoError(t, checkKeySize(&key.PublicKey))
+	case *ecdsa.PrivateKey:
+		require.True(t, isAcceptedCurve(key.Curve))
+		digest := sha256.Sum256([]byte("signed"))
+		signature, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
+		require.NoError(t, err)
+		require.True(t, ecdsa.VerifyASN1(&key.PublicKey, digest[:], signature))
+	case ed25519.PrivateKey:
+		signature := ed25519.Sign(key, []byte("signed"))
+		require.True(t, ed25519.Verify(key.Public().(ed25519.PublicKey), []byte("signed"), signature))
+	default:
+		t.Fatalf("a key of type %T", key)
+	}
 }
 
 func pemOf(label string, der []byte) []byte {

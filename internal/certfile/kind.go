@@ -24,6 +24,7 @@ const (
 	kindPkiPath
 	kindBCFKS
 	kindTPMKey
+	kindParameters // of an EC key, as numbers
 )
 
 // classify looks at the first values inside a sequence.
@@ -40,7 +41,7 @@ func classify(der []byte) kind {
 		switch oid, _ := readOID(&seq); oid {
 		case oidSignedData:
 			return kindPKCS7
-		case oidTPMKey:
+		case oidTPMKey, oidTPMImportable, oidTPMSealed:
 			return kindTPMKey
 		}
 		return kindOtherCMS
@@ -74,6 +75,9 @@ func classifyVersioned(seq cryptobyte.String) kind {
 	}
 	if alg.oid != oidData && seq.PeekASN1Tag(cbasn1.OCTET_STRING) {
 		return kindPKCS8
+	}
+	if alg.oid == oidPrimeField || alg.oid == oidBinaryField {
+		return kindParameters
 	}
 	return kindPFX // a content info, and perhaps a MAC
 }
@@ -131,12 +135,19 @@ func isWholeDER(data []byte) bool {
 	if err != nil || h.tag[0] != tagSequence || !h.indefinite && len(trimFiller(h.rest)) > 0 {
 		return false
 	}
-	// A short value could be text: "0" is the tag of a sequence.
-	return looksLikeDER(data) || classify(data[:len(data)-len(h.rest)]) != kindUnknown
+	return looksLikeDER(data)
 }
 
-// looksLikeDER reports whether data starts as a sequence of at least 128 bytes
-// or of indefinite length, which no text does.
+// looksLikeDER reports whether data starts as a sequence of at least 128 bytes or of
+// indefinite length, which no text does, or with a shorter one that is known, such as an
+// EC key: "0" is the tag of a sequence.
 func looksLikeDER(data []byte) bool {
-	return len(data) > 1 && data[0] == tagSequence && data[1] >= 0x80 && data[1] <= 0x88
+	if len(data) < 2 || data[0] != tagSequence {
+		return false
+	}
+	if data[1] >= 0x80 {
+		return data[1] <= 0x88
+	}
+	h, err := readBERHeader(data)
+	return err == nil && classify(data[:len(data)-len(h.rest)]) != kindUnknown
 }

@@ -7,12 +7,11 @@ import (
 	"math/big"
 	"strings"
 
-	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Our own certificate and its chain are only shown and hashed here: whoever
-// accepts them has long read them with another parser. So what crypto/x509
+// Our own certificate and its chain are only shown and hashed here: the
+// server that accepts them has long read them with another parser. So what crypto/x509
 // refuses about a name, a serial number or an extension must not keep the key
 // from signing. Where crypto/x509 refuses a certificate, it is given a copy in
 // which the parts that it dislikes are replaced. It still judges the key, the
@@ -64,33 +63,6 @@ func parseLenient(raw []byte) (cert *x509.Certificate, deviations []string, err 
 	}
 	return cert, l.deviations, nil
 }
-
-// addKey makes sure that key, validity and algorithm are what crypto/x509 takes.
-// One thing is put right: parameters of an RSA key, which must be NULL and mean
-// nothing.
-func (l *lenient) addKey() error {
-	strict := l.try(func(*certParts) {})
-	if strict == nil {
-		return nil
-	}
-	s := cryptobyte.String(l.parts.key)
-	var spki cryptobyte.String
-	s.ReadASN1(&spki, cbasn1.SEQUENCE) // as splitCertificate did
-	alg, ok := readAlgorithm(&spki)
-	if !ok || alg.oid != oidRSA {
-		return strict
-	}
-	key := appendDER(nil, emptySequence[:1], append(bytes.Clone(rsaAlgorithm), spki...))
-	if err := l.try(func(p *certParts) { p.key = key }); err != nil {
-		return strict
-	}
-	l.copy.key = key
-	l.deviate("public key: rsaEncryption without the parameters NULL")
-	return nil
-}
-
-// rsaAlgorithm is the AlgorithmIdentifier of rsaEncryption.
-var rsaAlgorithm = []byte{0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0}
 
 func (l *lenient) addVersion() {
 	if err := l.try(func(p *certParts) { p.version = l.parts.version }); err != nil {

@@ -93,11 +93,12 @@ func TestOddCertificatesThatAreRefused(t *testing.T) {
 	}
 	good := append([]byte{0}, n.Bytes()...)
 	for name, w := range map[string]certWriter{
-		"modulus with a zero octet":   {key: rsaKey(append([]byte{0}, good...), 0)},
-		"negative modulus":            {key: rsaKey(n.Bytes(), 0)},
-		"no whole octets":             {key: rsaKey(good, 1)},
-		"no key":                      {key: seq(seq(oid(oidRSA)))},
-		"validity with a broken time": {validity: seq(tlv(23, []byte("25010100000")), tlv(23, []byte("300101000000Z")))},
+		"modulus with a zero octet": {key: rsaKey(append([]byte{0}, good...), 0)},
+		"negative modulus":          {key: rsaKey(n.Bytes(), 0)},
+		"no whole octets":           {key: rsaKey(good, 1)},
+		"no key":                    {key: seq(seq(oid(oidRSA)))},
+		"validity with a broken time": {validity: seq(tlv(23, []byte("25010100000")),
+			tlv(23, []byte("300101000000Z")))},
 		"validity without an end":     {validity: seq(tlv(23, []byte("250101000000Z")))},
 		"no serial number":            {serial: null()},
 		"no name":                     {subject: null()},
@@ -124,10 +125,11 @@ func TestOddCertificatesThatAreRefused(t *testing.T) {
 // read is reported.
 func TestOddIssuers(t *testing.T) {
 	k := testKeys(t)
-	otherKey, err := parseKey(k.otherPKCS8)
+	otherKey, err := parseKey(k.otherPKCS8, nil)
 	require.NoError(t, err)
-	ca, err := otherKey.open()
+	opened, err := otherKey.open()
 	require.NoError(t, err)
+	ca := opened.(*rsa.PrivateKey)
 	name := nameOfText(19, "ca@contoso.com")
 	root := certWriter{subject: name, issuer: name, serial: number(-3)}.sign(&ca.PublicKey, ca)
 	leaf := certWriter{issuer: name}.sign(&k.key.PublicKey, ca)
@@ -167,6 +169,7 @@ func TestOddIssuers(t *testing.T) {
 // most of them.
 func TestOpenSSLOnOddCertificates(t *testing.T) {
 	t.Parallel()
+	skipInShort(t)
 	openssl := tool(t, "openssl")
 	k := testKeys(t)
 	certs := map[string][]byte{}

@@ -67,7 +67,8 @@ func TestMutations(t *testing.T) {
 		"PFX":         {data: pfxFile(modernMAC(testPassword, 1), safes...)},
 		"PFX, no MAC": {data: pfxFile(nil, safes...)},
 		"PFX, plain":  {data: pfxFile(nil, plainSafe(certBag(k.leaf.Raw), nestedBag(keyBag(k.pkcs8))))},
-		"PFX, PBMAC1": {data: pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32), oidHMACSHA256, 32),
+		"PFX, PBMAC1": {data: pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 1, 32), oidHMACSHA256,
+			32),
 			safes...)},
 		"PFX, 3DES": {data: pfxFile(nil, encryptedSafeOf(pkcs12PBE(oidPKCS123DES, bmpString(testPassword), 1),
 			certBag(k.leaf.Raw), keyBag(k.pkcs8)))},
@@ -120,6 +121,7 @@ func TestMutations(t *testing.T) {
 func TestMutationsAgainstOracles(t *testing.T) {
 	t.Parallel()
 	skipInFIPSMode(t)
+	skipInShort(t)
 	k := testKeys(t)
 	const sha1OID = "1.3.14.3.2.26"
 	for name, e := range map[string]encryption{
@@ -132,7 +134,8 @@ func TestMutationsAgainstOracles(t *testing.T) {
 			content := seq(encryptedSafeOf(e, certBag(k.leaf.Raw)), plainSafe(shroudedBag(e, k.pkcs8)))
 			mutants := slices.Collect(mutations(content))
 			for inner := range mutations(seq(certBag(k.leaf.Raw))) {
-				mutants = append(mutants, seq(rawEncryptedSafe(e.alg, e.encrypt(inner)), plainSafe(shroudedBag(e, k.pkcs8))))
+				mutants = append(mutants, seq(rawEncryptedSafe(e.alg, e.encrypt(inner)),
+					plainSafe(shroudedBag(e, k.pkcs8))))
 			}
 			read := 0
 			for _, mutant := range mutants {

@@ -80,7 +80,8 @@ type oddCertificate struct {
 func oddCertificates(k *keyring) map[string]oddCertificate {
 	cases := map[string]oddCertificate{}
 	for name, tt := range oddSerials() {
-		cases["serial "+name] = oddCertificate{certWriter{serial: tlv(2, tt.content)}, "SerialNumber is " + tt.says, "CN=app"}
+		cases["serial "+name] = oddCertificate{certWriter{serial: tlv(2, tt.content)}, "SerialNumber is " + tt.says,
+			"CN=app"}
 	}
 	for name, tt := range oddNames() {
 		cases["name: "+name] = oddCertificate{certWriter{subject: tt.name}, "Subject " + tt.says, tt.subject}

@@ -3,8 +3,9 @@ package certfile
 import (
 	"bytes"
 	"encoding/pem"
-	"regexp"
 	"strings"
+
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 // PEM as people have it. encoding/pem is strict about line ends, indentation
@@ -21,7 +22,7 @@ const (
 
 // encryptionHeader is one of the headers of an encrypted key, which share a line
 // with what follows where line ends became spaces.
-var encryptionHeader = regexp.MustCompile(`(Proc-Type|DEK-Info):\s*(\S+)`)
+var encryptionHeader = lazyregexp.New(`(Proc-Type|DEK-Info):\s*(\S+)`)
 
 // readPEM adds every block of text.
 func readPEM(r *reader, text []byte) error {
@@ -47,7 +48,7 @@ func readPEM(r *reader, text []byte) error {
 }
 
 // shortBegin is the first line of a block with too few dashes, or with others.
-var shortBegin = regexp.MustCompile(
+var shortBegin = lazyregexp.New(
 	`(?:^|[^-])(-{1,4}BEGIN [A-Z0-9 ]{1,64}-)|(` + otherDashes + `BEGIN [A-Z0-9 ]{0,64}(?:PRIVATE KEY|CERTIFICATE))`)
 
 // otherDashes are what word processors and chats make of two or three dashes: one
@@ -55,13 +56,19 @@ var shortBegin = regexp.MustCompile(
 // which matches U+FFFD.
 const otherDashes = `[\p{Pd}\x{ad}\x{2212}\x{2500}\x{fffd}]*[\x{2010}-\x{2015}\x{ad}\x{2212}\x{2500}\x{fffd}]-*`
 
+// hasShortBegin reports whether a text has such a line. Most have no BEGIN at all, and
+// are spared the expression, which takes longer to compile than a file to read.
+func hasShortBegin(text []byte) bool {
+	return bytes.Contains(text, []byte("BEGIN ")) && shortBegin().Match(text)
+}
+
 // findShortBegin reports a block that nothing would be known of otherwise.
 func findShortBegin(r *reader, text []byte) error {
-	line := shortBegin.FindSubmatch(text)
-	switch {
-	case line == nil:
+	if !hasShortBegin(text) {
 		return nil
-	case line[1] != nil:
+	}
+	line := shortBegin().FindSubmatch(text)
+	if line[1] != nil {
 		return r.problem(formatError("the line %q… begins with less than five dashes: put five there", line[1]))
 	}
 	return r.problem(formatError("the line %q… has other characters than \"-\" for dashes, "+
@@ -71,13 +78,13 @@ func findShortBegin(r *reader, text []byte) error {
 
 // shortEnd is the first line of a block, from behind its BEGIN, with too few
 // dashes at its end.
-var shortEnd = regexp.MustCompile(`^([A-Z0-9 ]{1,64}-{0,4})(?:[^A-Z0-9 -]|$)`)
+var shortEnd = lazyregexp.New(`^([A-Z0-9 ]{1,64}-{0,4})(?:[^A-Z0-9 -]|$)`)
 
 // cutPEM reads a block from behind its BEGIN.
 func cutPEM(text []byte) (block *pem.Block, rest []byte, err error) {
 	label, after, found := bytes.Cut(text, []byte(pemDashes))
 	if !found || len(label) > 64 || bytes.ContainsAny(label, "\r\n") {
-		if line := shortEnd.FindSubmatch(text); line != nil {
+		if line := shortEnd().FindSubmatch(text); line != nil {
 			return nil, text, formatError("the first line \"%s%s\" ends with less than five dashes: put five there",
 				pemBegin, line[1])
 		}
@@ -108,7 +115,7 @@ func cutPEM(text []byte) (block *pem.Block, rest []byte, err error) {
 // decodePEMBody splits headers from base64.
 func decodePEMBody(body string, headers map[string]string) ([]byte, bool) {
 	if strings.Contains(body, "DEK-Info:") {
-		body = encryptionHeader.ReplaceAllString(body, "\n$1: $2\n")
+		body = encryptionHeader().ReplaceAllString(body, "\n$1: $2\n")
 	}
 	var digits []byte
 	for line := range strings.FieldsFuncSeq(body, func(c rune) bool { return c == '\r' || c == '\n' }) {
@@ -123,8 +130,12 @@ func decodePEMBody(body string, headers map[string]string) ([]byte, bool) {
 
 // addPEM adds one block. Its label matters only for what isn't DER.
 func addPEM(r *reader, block *pem.Block) error {
-	if text := foreignPEM(block.Type); text != "" {
+	if text := foreignPEM(block.Type, block.Bytes); text != "" {
 		r.note(text)
+		return nil
+	}
+	if block.Type == "EC PARAMETERS" {
+		r.addGroup(block.Bytes)
 		return nil
 	}
 	if isParameters(block.Type) {

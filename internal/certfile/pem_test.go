@@ -99,17 +99,18 @@ func TestPEMLabels(t *testing.T) {
 	p7 := seq(oid(oidSignedData), explicit0(seq(number(1), tlv(0x31), seq(oid(oidData)),
 		tlv(0xa0, k.root.Raw, k.leaf.Raw, tlv(0xa1, number(1)), k.intermediate.Raw), tlv(0x31))))
 	for name, data := range map[string][]byte{
-		"PKCS #1":                        slices.Concat(cert, pemOf("RSA PRIVATE KEY", k.pkcs1)),
-		"PKCS #1 labelled PKCS #8":       slices.Concat(cert, pemOf("PRIVATE KEY", k.pkcs1)),
-		"PKCS #8 labelled PKCS #1":       slices.Concat(cert, pemOf("RSA PRIVATE KEY", k.pkcs8)),
-		"no label":                       slices.Concat(pemOf("", k.leaf.Raw), key),
-		"X509":                           slices.Concat(pemOf("X509 CERTIFICATE", k.leaf.Raw), key),
-		"TRUSTED":                        slices.Concat(pemOf("TRUSTED CERTIFICATE", trusted), key),
-		"PKCS7":                          slices.Concat(pemOf("PKCS7", p7), key),
-		"PKCS7 in BER":                   slices.Concat(pemOf("PKCS7", toBER(p7)), key),
-		"P7B in DER, key in PEM":         p7,
-		"PKCS12":                         pemOf("PKCS12", pfxFile(nil, plainSafe(keyBag(k.pkcs8), certBag(k.leaf.Raw)))),
-		"key in PKCS12, certificate not": slices.Concat(cert, pemOf("PKCS12", pfxFile(nil, plainSafe(keyBag(k.pkcs8))))),
+		"PKCS #1":                  slices.Concat(cert, pemOf("RSA PRIVATE KEY", k.pkcs1)),
+		"PKCS #1 labelled PKCS #8": slices.Concat(cert, pemOf("PRIVATE KEY", k.pkcs1)),
+		"PKCS #8 labelled PKCS #1": slices.Concat(cert, pemOf("RSA PRIVATE KEY", k.pkcs8)),
+		"no label":                 slices.Concat(pemOf("", k.leaf.Raw), key),
+		"X509":                     slices.Concat(pemOf("X509 CERTIFICATE", k.leaf.Raw), key),
+		"TRUSTED":                  slices.Concat(pemOf("TRUSTED CERTIFICATE", trusted), key),
+		"PKCS7":                    slices.Concat(pemOf("PKCS7", p7), key),
+		"PKCS7 in BER":             slices.Concat(pemOf("PKCS7", toBER(p7)), key),
+		"P7B in DER, key in PEM":   p7,
+		"PKCS12":                   pemOf("PKCS12", pfxFile(nil, plainSafe(keyBag(k.pkcs8), certBag(k.leaf.Raw)))),
+		"key in PKCS12, certificate not": slices.Concat(cert,
+			pemOf("PKCS12", pfxFile(nil, plainSafe(keyBag(k.pkcs8))))),
 		"Bag Attributes": slices.Concat(text("Bag Attributes\n    localKeyID: 01 00 00 00 \n    friendlyName: x\n"+
 			"subject=CN = Leaf\n\nissuer=CN = -----\n\n"), cert,
 			text("Bag Attributes: <No Attributes>\nKey Attributes: <No Attributes>\n"), key),
@@ -118,17 +119,21 @@ func TestPEMLabels(t *testing.T) {
 			text("\xfe end -----BEGIN")),
 		"EC and DH parameters": slices.Concat(pemOf("EC PARAMETERS", oid("1.2.840.10045.3.1.7")), cert,
 			pemOf("DH PARAMETERS", seq(number(5), number(2))), key),
-		"a CSR and a public key": slices.Concat(pemOf("CERTIFICATE REQUEST", csr), pemOf("PUBLIC KEY", spki), cert, key),
-		"an EC pair beside":      slices.Concat(pemOf("PRIVATE KEY", k.ecPKCS8), pemCert(k.intermediate), key, cert),
+		"a CSR and a public key": slices.Concat(pemOf("CERTIFICATE REQUEST", csr), pemOf("PUBLIC KEY", spki), cert,
+			key),
+		"an EC key beside": slices.Concat(pemOf("PRIVATE KEY", k.ecPKCS8), key, cert),
 		"a broken block beside": slices.Concat(text("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"),
 			cert, key),
 		"a truncated block before": slices.Concat(text("-----BEGIN CERTIFICATE-----\nMIIB\n"), cert, key),
 		"END missing behind":       bytes.TrimSuffix(slices.Concat(cert, key), text("-----END PRIVATE KEY-----\n")),
-		"END missing between":      bytes.Replace(slices.Concat(cert, key), text("-----END CERTIFICATE-----\n"), nil, 1),
-		"END of the wrong form":    bytes.Replace(slices.Concat(cert, key), text("-----END CERT"), text("-----FIN CERT"), 1),
+		"END missing between": bytes.Replace(slices.Concat(cert, key), text("-----END CERTIFICATE-----\n"), nil,
+			1),
+		"END of the wrong form": bytes.Replace(slices.Concat(cert, key), text("-----END CERT"),
+			text("-----FIN CERT"), 1),
 		"a truncated block behind": slices.Concat(cert, key, text("-----BEGIN CERTIFICATE-----\nMIIB\n")),
-		"END of another label":     bytes.ReplaceAll(slices.Concat(cert, key), text("END PRIVATE"), text("END RSA PRIVATE")),
-		"END with a dash too few":  bytes.TrimSuffix(slices.Concat(cert, key), text("-\n")),
+		"END of another label": bytes.ReplaceAll(slices.Concat(cert, key), text("END PRIVATE"),
+			text("END RSA PRIVATE")),
+		"END with a dash too few": bytes.TrimSuffix(slices.Concat(cert, key), text("-\n")),
 		"six dashes at the end of BEGIN": bytes.ReplaceAll(slices.Concat(cert, key), text("E-----\n"),
 			text("E------\n")),
 		"eight dashes everywhere": bytes.ReplaceAll(slices.Concat(cert, key), text("-----"),
@@ -141,7 +146,8 @@ func TestPEMLabels(t *testing.T) {
 		"headers": bytes.Replace(slices.Concat(cert, key), text("KEY-----\n"),
 			text("KEY-----\nComment: mine\n\n"), 1),
 		"PKCS #8 with attributes": slices.Concat(cert,
-			pemOf("PRIVATE KEY", appendToSeq(k.pkcs8, tlv(0xa0, seq(oid("2.5.29.15"), tlv(0x31, tlv(3, []byte{0, 16}))))))),
+			pemOf("PRIVATE KEY",
+				appendToSeq(k.pkcs8, tlv(0xa0, seq(oid("2.5.29.15"), tlv(0x31, tlv(3, []byte{0, 16}))))))),
 		"DER after DER":             slices.Concat(k.leaf.Raw, k.pkcs8),
 		"DER after DER, newline":    slices.Concat(k.pkcs1, text("\r\n"), k.leaf.Raw, text("\x00\x00")),
 		"DER in BER":                slices.Concat(k.leaf.Raw, toBER(k.pkcs8)),
@@ -224,7 +230,8 @@ func TestTwoFiles(t *testing.T) {
 		}
 	}
 	t.Run("pair and an unrelated key file", func(t *testing.T) {
-		requirePair(t, k, slices.Concat(certs["PEM"], keys["PKCS #8 PEM"]), Options{Key: pemOf("PRIVATE KEY", k.otherPKCS8)})
+		requirePair(t, k, slices.Concat(certs["PEM"], keys["PKCS #8 PEM"]),
+			Options{Key: pemOf("PRIVATE KEY", k.otherPKCS8)})
 	})
 	for name, tt := range map[string]struct {
 		key  []byte
@@ -234,7 +241,7 @@ func TestTwoFiles(t *testing.T) {
 		"HTML":         {[]byte("<!DOCTYPE html>"), ErrFormat},
 		"mismatch":     {k.otherPKCS8, ErrKeyMismatch},
 		"same again":   {certs["PEM"], ErrNoPrivateKey},
-		"EC":           {k.ecPKCS8, ErrNotRSA},
+		"EC":           {k.ecPKCS8, ErrKeyMismatch},
 		"too large":    {make([]byte, maxFileSize+1), ErrTooLarge},
 		"needs it":     {keys["encrypted PEM"], ErrPasswordRequired},
 		"PFX needs it": {keys["PFX"], ErrPasswordRequired},
@@ -269,7 +276,8 @@ func TestEncryptedPEM(t *testing.T) {
 	}
 	for name, key := range keys {
 		t.Run(name, func(t *testing.T) {
-			for _, data := range [][]byte{append(pemCert(k.leaf), key...), append(bytes.Clone(key), pemCert(k.leaf)...)} {
+			for _, data := range [][]byte{append(pemCert(k.leaf), key...),
+				append(bytes.Clone(key), pemCert(k.leaf)...)} {
 				requirePair(t, k, data, withPassword(umlauts))
 				for range 3 {
 					_, err := Parse(data, withPassword(rand.Text()))
@@ -292,7 +300,8 @@ func TestOpenSSLEncryptedPEM(t *testing.T) {
 	file := filepath.Join(dir, "key.pem")
 	require.NoError(t, os.WriteFile(file, pemOf("PRIVATE KEY", k.pkcs8), 0o600))
 	for _, command := range []string{
-		"pkcs8 -topk8", "pkcs8 -topk8 -scrypt", "pkcs8 -topk8 -v2 des3", "pkcs8 -topk8 -v2 aes-128-cbc -v2prf hmacWithSHA512",
+		"pkcs8 -topk8", "pkcs8 -topk8 -scrypt", "pkcs8 -topk8 -v2 des3",
+		"pkcs8 -topk8 -v2 aes-128-cbc -v2prf hmacWithSHA512",
 		"pkcs8 -topk8 -v1 PBE-SHA1-3DES", "pkcs8 -topk8 -v1 PBE-SHA1-2DES",
 		"rsa -aes256 -traditional", "rsa -des3 -traditional",
 		"rsa -aes192",
@@ -322,15 +331,17 @@ func TestTraditionalPEMErrors(t *testing.T) {
 		text string
 	}{
 		"RC2": {block("RSA PRIVATE KEY", "RC2-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported,
-			"RC2-CBC\"; convert it with \"openssl rsa -provider legacy -provider default -in FILE"},
+			"RC2-CBC\"; convert it with \"openssl pkey -provider legacy -provider default -in FILE"},
 		"Camellia": {block("RSA PRIVATE KEY", "CAMELLIA-256-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported,
-			"openssl rsa -in FILE -out NEW.pem"},
+			"openssl pkey -in FILE -out NEW.pem"},
 		"short IV":   {block("RSA PRIVATE KEY", "AES-256-CBC,0102", make([]byte, 16)), ErrFormat, "IV"},
 		"no IV":      {block("RSA PRIVATE KEY", "AES-256-CBC", make([]byte, 16)), ErrFormat, ""},
 		"no hex":     {block("RSA PRIVATE KEY", "AES-256-CBC,zz", make([]byte, 16)), ErrFormat, ""},
 		"odd length": {block("RSA PRIVATE KEY", "DES-CBC,0102030405060708", make([]byte, 15)), ErrFormat, ""},
 		"empty":      {block("RSA PRIVATE KEY", "DES-CBC,0102030405060708", nil), ErrFormat, "empty"},
-		"EC":         {block("EC PRIVATE KEY", "AES-256-CBC,00", make([]byte, 16)), ErrNotRSA, "EC"},
+		"EC": {block("EC PRIVATE KEY", "CAMELLIA-256-CBC,0102030405060708", make([]byte, 16)), ErrUnsupported,
+			"openssl pkey -in FILE -out NEW.pem"},
+		"DSA": {block("DSA PRIVATE KEY", "AES-256-CBC,00", make([]byte, 16)), ErrUnsupported, "DSA"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(tt.data, withPassword("secret"))

@@ -156,14 +156,15 @@ func TestPFXPasswordForms(t *testing.T) {
 					"3DES":  pkcs12PBE(oidPKCS123DES, enc.bmp, 2),
 					"PBES2": pbes2(pbkdf2Recipe(oidHMACSHA256, enc.utf8, 2, 0), oidAES256CBC),
 				} {
-					t.Run(tt.password[:min(8, len(tt.password))]+"/"+mac.name+"/"+name+" "+enc.name, func(t *testing.T) {
-						data := pfxFile(pkcs12MAC(oidSHA256, mac.bmp, 2), encryptedSafeOf(e, certBag(k.leaf.Raw)),
-							plainSafe(shroudedBag(e, k.pkcs8)))
-						requirePair(t, k, data, withPassword(tt.password))
-						if tt.password == "" {
-							requirePair(t, k, data, Options{})
-						}
-					})
+					t.Run(tt.password[:min(8, len(tt.password))]+"/"+mac.name+"/"+name+" "+enc.name,
+						func(t *testing.T) {
+							data := pfxFile(pkcs12MAC(oidSHA256, mac.bmp, 2), encryptedSafeOf(e, certBag(k.leaf.Raw)),
+								plainSafe(shroudedBag(e, k.pkcs8)))
+							requirePair(t, k, data, withPassword(tt.password))
+							if tt.password == "" {
+								requirePair(t, k, data, Options{})
+							}
+						})
 				}
 			}
 		}
@@ -196,11 +197,11 @@ func TestPFXStructures(t *testing.T) {
 		"SDSI certificate": pfxFile(mac,
 			plainSafe(key, bag(oidCertBag, seq(oid("1.2.840.113549.1.9.22.2"),
 				explicit0(tlv(0x16, []byte("x")))))), encryptedSafeOf(e, leaf)),
-		"an empty safe":          pfxFile(mac, plainSafe(), plainSafe(key), encryptedSafeOf(e, leaf), encryptedSafeOf(e)),
+		"an empty safe": pfxFile(mac, plainSafe(), plainSafe(key), encryptedSafeOf(e, leaf),
+			encryptedSafeOf(e)),
 		"an unreadable stranger": pfxFile(mac, plainSafe(key), encryptedSafeOf(e, badCert, leaf)),
 		"another key beside":     pfxFile(mac, plainSafe(shroudedBag(e, k.otherPKCS8), key), encryptedSafeOf(e, leaf)),
-		"an EC key beside": pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8), key),
-			encryptedSafeOf(e, leaf, certBag(k.intermediate.Raw))),
+		"an EC key beside":       pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8), key), encryptedSafeOf(e, leaf)),
 		"key of another password": pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.otherPKCS8), key),
 			encryptedSafeOf(e, leaf)),
 		"public-key encrypted part": pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq())),
@@ -231,7 +232,8 @@ func TestPFXErrors(t *testing.T) {
 	leaf, key := certBag(k.leaf.Raw), shroudedBag(e, k.pkcs8)
 	good := pfxFile(mac, plainSafe(key), encryptedSafeOf(e, leaf))
 	alg := func(id string) encryption {
-		return encryption{seq(oid(id), seq(octets(testSalt), number(1))), func([]byte) []byte { return make([]byte, 16) }}
+		return encryption{seq(oid(id), seq(octets(testSalt), number(1))),
+			func([]byte) []byte { return make([]byte, 16) }}
 	}
 	gcm := pbes2(pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 2, 32), "2.16.840.1.101.3.4.1.46")
 	gcm.encrypt = func([]byte) []byte { return make([]byte, 16) }
@@ -247,8 +249,10 @@ func TestPFXErrors(t *testing.T) {
 		{"mismatch", pfxFile(mac, plainSafe(key), encryptedSafeOf(e, certBag(k.other.Raw))), ErrKeyMismatch, "Other"},
 		{"two pairs", pfxFile(mac, plainSafe(key, shroudedBag(e, k.otherPKCS8)),
 			encryptedSafeOf(e, leaf, certBag(k.other.Raw))), ErrSeveralKeys, "Other"},
-		{"EC", pfxFile(mac, plainSafe(shroudedBag(e, k.ecPKCS8)), encryptedSafeOf(e, certBag(k.intermediate.Raw))),
-			ErrNotRSA, "P-256"},
+		{"a pair and an EC pair", pfxFile(mac, plainSafe(key, shroudedBag(e, k.ecPKCS8)),
+			encryptedSafeOf(e, leaf, certBag(k.intermediate.Raw))), ErrSeveralKeys, "\"CN=Intermediate\" (EC P-256, "},
+		{"P-224", pfxFile(mac, plainSafe(shroudedBag(e, seq(number(0), seq(oid(oidEC), oid("1.3.132.0.33")), octets(
+			seq(number(1), octets([]byte{1}))))))), ErrUnsupported, "EC P-224"},
 		{"key of another password", pfxFile(mac, plainSafe(shroudedBag(modern("other", 2), k.pkcs8)),
 			encryptedSafeOf(e, leaf)),
 			ErrFormat, "private key: not a certificate file with its key: the password is that of the PFX"},
@@ -280,7 +284,8 @@ func TestPFXErrors(t *testing.T) {
 		{"PBMAC1 with short key", pfxFile(pbmac1(pbkdf2Recipe(oidHMACSHA256, nil, 1, 19), oidHMACSHA256, 19),
 			plainSafe(key)), ErrUnsupported, "19 bytes"},
 		{"key length of no AES", pfxFile(mac,
-			plainSafe(shroudedBag(pbes2(pbkdf2Recipe(oidHMACSHA256, nil, 1, 20), oidAES256CBC), k.pkcs8)), encryptedSafeOf(e,
+			plainSafe(shroudedBag(pbes2(pbkdf2Recipe(oidHMACSHA256, nil, 1, 20), oidAES256CBC), k.pkcs8)),
+			encryptedSafeOf(e,
 				leaf)),
 			ErrFormat, "20 bytes"},
 		{"cut", good[:len(good)-20], ErrFormat, "part of it"},

@@ -137,7 +137,8 @@ func TestPFXWithBytesBehindTheCertificate(t *testing.T) {
 		cert := append(bytes.Clone(k.leaf.Raw), behind...)
 		issuer := append(bytes.Clone(k.intermediate.Raw), behind...)
 		for form, safe := range map[string][]byte{
-			"plain": plainSafe(certBag(cert), certBag(issuer)), "encrypted": encryptedSafeOf(e, certBag(cert), certBag(issuer)),
+			"plain":     plainSafe(certBag(cert), certBag(issuer)),
+			"encrypted": encryptedSafeOf(e, certBag(cert), certBag(issuer)),
 		} {
 			data := pfxFile(modernMAC(testPassword, 2), safe, plainSafe(shroudedBag(e, k.pkcs8)))
 			pair := requirePair(t, k, data, withPassword(testPassword))

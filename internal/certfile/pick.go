@@ -2,7 +2,7 @@ package certfile
 
 import (
 	"bytes"
-	"crypto/rsa"
+	"crypto"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -13,8 +13,8 @@ import (
 type Pair struct {
 	Leaf   *x509.Certificate   // the certificate that Key belongs to
 	Chain  []*x509.Certificate // issuers of Leaf, nearest first, as far as the file holds them
-	Key    *rsa.PrivateKey
-	Format string // "PFX" or "PEM" or "DER", for people
+	Key    crypto.Signer       // *rsa.PrivateKey, *ecdsa.PrivateKey or ed25519.PrivateKey
+	Format string              // "PFX" or "PEM" or "DER", for people
 
 	// Deviations says what crypto/x509 refuses about Leaf and Chain, whose
 	// fields are zero as far as they can't be read, and what else in the files
@@ -36,7 +36,8 @@ type candidate struct {
 	keys []privateKey
 }
 
-// add adds a copy of the key.
+// add adds a copy of the key. Copies of an EC or Ed25519 key are all whole, as they have
+// the same public key, so one is enough.
 func (c *candidate) add(key privateKey) {
 	same := func(k privateKey) bool { return bytes.Equal(k.pkcs1, key.pkcs1) }
 	if len(c.keys) < maxKeyCopies && !slices.ContainsFunc(c.keys, same) {
@@ -45,7 +46,7 @@ func (c *candidate) add(key privateKey) {
 }
 
 // open opens the first copy that is whole. The error is that of the first one.
-func (c *candidate) open() (*rsa.PrivateKey, error) {
+func (c *candidate) open() (crypto.Signer, error) {
 	var first error
 	for _, copied := range c.keys {
 		key, err := copied.open()
@@ -78,14 +79,14 @@ func pick(r *reader, selected thumbprint) (*Pair, error) {
 	return nil, fmt.Errorf("%w: %s", ErrSeveralKeys, namesOf(certs))
 }
 
-// candidates are the RSA keys that have a certificate, each with its best one,
+// candidates are the keys that have a certificate, each with its best one,
 // in the order of the file.
 func candidates(r *reader) []candidate {
 	var found []candidate
 	for _, key := range r.keys {
 		var best *x509.Certificate
 		for _, cert := range r.certs {
-			if belongs(cert, key) && (best == nil || outlasts(cert, best)) {
+			if key.belongsTo(cert) && (best == nil || outlasts(cert, best)) {
 				best = cert
 			}
 		}
@@ -99,11 +100,6 @@ func candidates(r *reader) []candidate {
 		found[i].add(key)
 	}
 	return found
-}
-
-func belongs(cert *x509.Certificate, key privateKey) bool {
-	public, _ := publicKeyOf(cert)
-	return public != nil && key.public != nil && public.Equal(key.public)
 }
 
 // outlasts decides between certificates of one key: that of the last renewal.
@@ -141,12 +137,11 @@ func pickSelected(r *reader, selected thumbprint) (*Pair, error) {
 	}
 	cert := r.certs[i]
 	if public, _ := publicKeyOf(cert); public == nil {
-		return nil, fmt.Errorf("%w: the selected certificate %s has one of %s",
-			ErrNotRSA, nameOf(cert), keyKindOf(cert))
+		return nil, unsupportedCertificate("the selected certificate", cert)
 	}
 	found := candidate{cert: cert}
 	for _, key := range r.keys {
-		if belongs(cert, key) {
+		if key.belongsTo(cert) {
 			found.add(key)
 		}
 	}

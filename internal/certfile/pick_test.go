@@ -119,7 +119,8 @@ func TestRenewedCertificateOfTheSameKey(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, tt.want.Equal(pair.Leaf))
 		for _, c := range tt.certs {
-			pair, err := Parse(append(pems(tt.certs...), key...), Options{Thumbprint: fmt.Sprintf("%x", sha256.Sum256(c.Raw))})
+			pair, err := Parse(append(pems(tt.certs...), key...),
+				Options{Thumbprint: fmt.Sprintf("%x", sha256.Sum256(c.Raw))})
 			require.NoError(t, err)
 			assert.True(t, c.Equal(pair.Leaf))
 		}
@@ -173,7 +174,7 @@ func TestThumbprint(t *testing.T) {
 	assert.ErrorContains(t, err, "Leaf", "it says what there is")
 
 	_, err = Parse(data, Options{Thumbprint: fmt.Sprintf("%x", sha256.Sum256(k.intermediate.Raw))})
-	require.ErrorIs(t, err, ErrNotRSA)
+	require.ErrorIs(t, err, ErrNoPrivateKey)
 	onlyOther := append(pems(k.other, k.leaf), pemOf("PRIVATE KEY", k.otherPKCS8)...)
 	_, err = Parse(onlyOther, Options{Thumbprint: fmt.Sprintf("%x", sha256Sum)})
 	require.ErrorIs(t, err, ErrNoPrivateKey)
@@ -191,6 +192,11 @@ func TestKeyErrors(t *testing.T) {
 	pss := seq(number(0), seq(oid(oidRSAPSS)), octets(k.pkcs1))
 	damaged := slices.Clone(k.pkcs8)
 	damaged[bytes.Index(damaged, k.key.Primes[1].Bytes())+9] ^= 1
+	for _, keys := range [][]byte{slices.Concat(k.ecPKCS8, damaged), slices.Concat(damaged, k.ecPKCS8)} {
+		_, err := Parse(leaf, Options{Key: keys})
+		require.ErrorIs(t, err, ErrFormat, "an EC key beside it can't be meant")
+		assert.ErrorContains(t, err, "damaged")
+	}
 	_, errMismatch := Parse(leaf, Options{Key: k.otherPKCS8})
 	if assert.ErrorIs(t, errMismatch, ErrKeyMismatch) {
 		spki, err := x509.MarshalPKIXPublicKey(k.other.PublicKey)
@@ -203,13 +209,17 @@ func TestKeyErrors(t *testing.T) {
 		want error
 		text string
 	}{
-		"EC": {k.ecPKCS8, ErrNotRSA, "EC P-256"},
-		"SEC 1": {
-			seq(number(1), octets(make([]byte, 32)), tlv(0xa0, oid("1.2.840.10045.3.1.7"))), ErrNotRSA, "EC",
+		"EC": {k.ecPKCS8, ErrKeyMismatch, "EC P-256 key whose public key has the SHA-256 "},
+		"EC key 0": {
+			seq(number(1), octets(make([]byte, 32)), explicit0(oid(oidP256))), ErrFormat, "the order of its curve",
 		},
-		"Ed25519":    {otherAlgorithm("1.3.101.112"), ErrNotRSA, "Ed25519"},
-		"DSA":        {seq(number(0), number(1), number(2), number(3), number(4), number(5)), ErrNotRSA, "DSA"},
-		"unknown":    {otherAlgorithm("1.2.3.4"), ErrNotRSA, "1.2.3.4"},
+		"EC without curve": {seq(number(1), octets([]byte{1})), ErrFormat, "EC PARAMETERS"},
+		"Ed25519":          {otherAlgorithm(oidEd25519), ErrKeyMismatch, "Ed25519 key whose public key has"},
+		"Ed25519, short": {seq(number(0), seq(oid(oidEd25519)), octets(octets(make([]byte, 31)))), ErrFormat,
+			"broken"},
+		"DSA": {seq(number(0), number(1), number(2), number(3), number(4), number(5)), ErrUnsupported,
+			"DSA"},
+		"unknown":    {otherAlgorithm("1.2.3.4"), ErrUnsupported, "1.2.3.4"},
 		"RSASSA-PSS": {pss, ErrUnsupported, "RSASSA-PSS"},
 		"damaged":    {damaged, ErrFormat, "damaged"},
 		"cut":        {k.pkcs8[:len(k.pkcs8)-1], ErrFormat, "a part of it"},
@@ -271,7 +281,7 @@ func TestKeySize(t *testing.T) {
 	}
 	huge := &rsa.PublicKey{N: new(big.Int).Lsh(testKeys(t).key.N, maxKeyBits), E: 3}
 	assert.ErrorIs(t, checkKeySize(huge), ErrKeySize)
-	_, err := privateKey{public: testKeys(t).key.Public().(*rsa.PublicKey), pkcs1: make([]byte, maxKeyDER+1)}.open()
+	_, err := privateKey{public: &testKeys(t).key.PublicKey, pkcs1: make([]byte, maxKeyDER+1)}.open()
 	assert.ErrorIs(t, err, ErrTooLarge)
 }
 
@@ -339,7 +349,7 @@ func TestCertificateWithAnotherAlgorithm(t *testing.T) {
 		raw := certWriter{key: seq(seq(oid(algorithm)), bits)}.sign(&k.key.PublicKey, k.key)
 		for _, thumbprint := range []string{"", fmt.Sprintf("%X", sha256.Sum256(raw))} {
 			_, err := Parse(raw, Options{Key: key, Thumbprint: thumbprint})
-			require.ErrorIs(t, err, ErrNotRSA, algorithm)
+			require.ErrorIs(t, err, ErrUnsupported, algorithm)
 			require.NotErrorIs(t, err, ErrKeyMismatch, algorithm)
 			assert.ErrorContains(t, err, says)
 		}

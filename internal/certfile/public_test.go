@@ -24,10 +24,11 @@ func TestParsePublic(t *testing.T) {
 		"AAAA\n-----END RSA PRIVATE KEY-----\n"
 	encrypted := func(e encryption) []byte { return pemOf("ENCRYPTED PRIVATE KEY", e.shroud(k.pkcs8)) }
 	cases := map[string][]byte{
-		"DER":                     der,
-		"P7B":                     p7,
-		"P7B in PEM":              pemOf("PKCS7", p7),
-		"a key beside":            slices.Concat(pemOf("RSA PRIVATE KEY", k.pkcs1), text, pemOf("PRIVATE KEY", k.ecPKCS8)),
+		"DER":        der,
+		"P7B":        p7,
+		"P7B in PEM": pemOf("PKCS7", p7),
+		"a key beside": slices.Concat(pemOf("RSA PRIVATE KEY", k.pkcs1), text,
+			pemOf("PRIVATE KEY", k.ecPKCS8)),
 		"an encrypted key beside": slices.Concat(encrypted(modern("x", 2048)), text),
 		"a key of an old cipher":  slices.Concat([]byte(legacy), text),
 		"a key that costs much":   slices.Concat(encrypted(claimPBKDF2(1<<40)), text),

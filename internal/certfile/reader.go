@@ -29,6 +29,9 @@ type reader struct {
 	keys   []privateKey
 	locked []lockedKey // encrypted keys that openKeys has still to open
 
+	groups   []ecGroup // curves that EC PARAMETERS blocks name
+	nameless [][]byte  // EC keys that name no curve: one of groups is theirs
+
 	// problems are the parts that could not be read. They matter only if the
 	// rest isn't a pair: an unreadable stranger must not hide a good one.
 	problems []error
@@ -105,12 +108,57 @@ func (r *reader) addKey(raw []byte) error {
 	if r.publicOnly {
 		return nil
 	}
-	key, err := parseKey(raw)
-	if err != nil {
+	key, err := parseKey(raw, nil)
+	switch {
+	case errors.Is(err, errNoCurve):
+		r.nameless = append(r.nameless, raw)
+		return nil
+	case err != nil:
 		return r.problem(err)
 	}
 	r.keys = append(r.keys, key)
 	return nil
+}
+
+// addGroup adds the curve of an EC PARAMETERS block. What can't be read of it matters
+// only to a key that names no curve.
+func (r *reader) addGroup(der []byte) {
+	group, ok := readGroup(der)
+	if ok && !slices.Contains(r.groups, group) {
+		r.groups = append(r.groups, group)
+	}
+}
+
+// nameKeys reads the EC keys that name no curve, once everything else is known: the
+// block that names it may stand behind the key.
+func (r *reader) nameKeys() error {
+	for _, raw := range r.nameless {
+		key, err := parseKey(raw, r.groups)
+		if errors.Is(err, errNoCurve) {
+			key, err = r.guessCurve(raw)
+		}
+		if err != nil {
+			if err := r.problem(err); err != nil {
+				return err
+			}
+			continue
+		}
+		r.keys = append(r.keys, key)
+	}
+	r.nameless = nil
+	return nil
+}
+
+// guessCurve reads an EC key whose curve nothing names, as BouncyCastle's JcaPEMWriter
+// writes those of the JDK. Its length fits one curve that is accepted, and others; a
+// public key, in it or in a certificate, shows whether it is that one.
+func (r *reader) guessCurve(raw []byte) (privateKey, error) {
+	key, err := parseKey(raw, acceptedGroups())
+	if err == nil && (key.stated == confirmed || slices.ContainsFunc(r.certs, key.belongsTo)) {
+		return key, nil
+	}
+	return privateKey{}, formatError("%v: put a block EC PARAMETERS before it; "+
+		"for P-256 \"openssl ecparam -name prime256v1\" prints it", errNoCurve)
 }
 
 // addLocked adds an encrypted private key, or the reason why it can't be one.
@@ -134,7 +182,8 @@ func (r *reader) lockedRounds() int64 {
 	return sum
 }
 
-// openKeys decrypts the keys that were met.
+// openKeys decrypts the keys that were met, and reads those that waited for the rest of
+// the files.
 func (r *reader) openKeys() error {
 	if err := r.budget.plan(r.lockedRounds()); err != nil {
 		return err
@@ -151,5 +200,5 @@ func (r *reader) openKeys() error {
 		}
 	}
 	r.locked = nil
-	return nil
+	return r.nameKeys()
 }

@@ -72,15 +72,18 @@ func readRSANumbers(der []byte) (rsaNumbers, bool) {
 	return rsaNumbers{n: values[1], e: e, d: values[3], p: values[4], q: values[5]}, true
 }
 
-// readPositive reads an INTEGER that isn't negative. DER allows no zero octet in
-// front that the sign doesn't need; some programs write one, openssl ignores it,
-// and the number is the same.
-func readPositive(s *cryptobyte.String) (*big.Int, bool) {
-	var octets cryptobyte.String
-	if !s.ReadASN1(&octets, cbasn1.INTEGER) || len(octets) == 0 || octets[0]&0x80 != 0 {
+// readRSAPublic reads a modulus and an exponent.
+func readRSAPublic(s *cryptobyte.String) (*rsa.PublicKey, bool) {
+	n, ok := readPositive(s)
+	if !ok || n.Sign() == 0 {
 		return nil, false
 	}
-	return new(big.Int).SetBytes(octets), true
+	number, ok := readPositive(s)
+	if !ok {
+		return nil, false
+	}
+	e, ok := publicExponent(number)
+	return &rsa.PublicKey{N: n, E: e}, ok
 }
 
 // publicExponent is e as crypto/rsa takes it.

@@ -147,13 +147,13 @@ func TestStrangeKeys(t *testing.T) {
 			for _, data := range [][]byte{der, pemOf("PRIVATE KEY", der)} {
 				pair, err := Parse(k.leaf.Raw, Options{Key: data})
 				require.NoError(t, err)
-				requireSameKey(t, k.key, pair.Key)
+				requireSameKey(t, k.key, rsaKey(pair))
 			}
 			e := modern(testPassword, 1)
 			pfx := pfxFile(modernMAC(testPassword, 1), plainSafe(certBag(k.leaf.Raw), shroudedBag(e, der)))
 			pair, err := Parse(pfx, withPassword(testPassword))
 			require.NoError(t, err, "in a PFX")
-			requireSameKey(t, k.key, pair.Key)
+			requireSameKey(t, k.key, rsaKey(pair))
 		})
 	}
 	for name, der := range bad {
@@ -206,12 +206,12 @@ func TestOpenSSLOnStrangeKeys(t *testing.T) {
 			}
 			if opensslErr != nil {
 				// What openssl doesn't read is at least no other key.
-				requireSameKey(t, k.key, pair.Key)
+				requireSameKey(t, k.key, rsaKey(pair))
 				t.Logf("openssl doesn't read %s", name)
 				continue
 			}
 			read++
-			assert.Equal(t, fmt.Sprintf("Modulus=%X", pair.Key.N), strings.TrimSpace(string(modulus)), name)
+			assert.Equal(t, fmt.Sprintf("Modulus=%X", rsaKey(pair).N), strings.TrimSpace(string(modulus)), name)
 			signature, signErr := exec.Command(openssl, "dgst", "-sha256", "-sign", file, text).Output()
 			if signErr != nil || rsa.VerifyPKCS1v15(&k.key.PublicKey, crypto.SHA256, digest[:], signature) != nil {
 				t.Logf("openssl doesn't sign with %s", name)
@@ -278,16 +278,21 @@ func FuzzRSAKey(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {
-		private, err := parseKey(der)
-		if err != nil || private.public == nil || private.public.N.BitLen() > 2048 {
-			return
-		}
-		key, err := private.open()
+		private, err := parseKey(der, nil)
 		if err != nil {
 			return
 		}
+		public, ok := private.public.(*rsa.PublicKey)
+		if !ok || public.N.BitLen() > 2048 {
+			return
+		}
+		opened, err := private.open()
+		if err != nil {
+			return
+		}
+		key := opened.(*rsa.PrivateKey)
 		require.NoError(t, key.Validate())
-		require.True(t, private.public.Equal(&key.PublicKey))
+		require.True(t, public.Equal(&key.PublicKey))
 		require.True(t, bytes.Contains(der, key.N.Bytes()))
 	})
 }

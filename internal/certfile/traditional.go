@@ -9,12 +9,12 @@ import (
 )
 
 // addTraditional adds a key with encryption in its PEM headers (RFC 1421), as
-// OpenSSL before 1.0 wrote and "openssl rsa -aes256" did until 3.0.
+// OpenSSL before 1.0 wrote, "openssl rsa -aes256" did until 3.0, and "openssl ec
+// -aes256" still does.
 func addTraditional(r *reader, block *pem.Block) error {
-	if block.Type == "EC PRIVATE KEY" || block.Type == "DSA PRIVATE KEY" {
+	if block.Type == "DSA PRIVATE KEY" {
 		// Of no use, so nobody need be asked for its password.
-		algorithm, _, _ := strings.Cut(block.Type, " ")
-		r.keys = append(r.keys, privateKey{algorithm: algorithm})
+		r.keys = append(r.keys, privateKey{kind: "DSA"})
 		return nil
 	}
 	key := lockedKey{1, func() ([]byte, error) { return openTraditional(&r.unlocker, block) }}
@@ -31,7 +31,7 @@ func checkTraditional(block *pem.Block) error {
 	case "DES-CBC", "DES-EDE3-CBC", "AES-128-CBC", "AES-192-CBC", "AES-256-CBC":
 		return nil
 	}
-	return fmt.Errorf("%w: a PEM key encrypted with %.40q; convert it with \"openssl rsa%s -in FILE -out NEW.pem\"",
+	return fmt.Errorf("%w: a PEM key encrypted with %.40q; convert it with \"openssl pkey%s -in FILE -out NEW.pem\"",
 		ErrUnsupported, name, legacyFlags(name))
 }
 
@@ -53,7 +53,7 @@ func openTraditional(u *unlocker, block *pem.Block) ([]byte, error) {
 			return nil, err
 		}
 		// Deprecated because this encryption has no integrity check, so that
-		// its errors are an oracle for whoever can have us decrypt at will. Here
+		// its errors are an oracle for an attacker who can have us decrypt at will. Here
 		// the key's owner decrypts a file that openssl wrote, and nothing else
 		// in the standard library reads it.
 		//lint:ignore SA1019 see above

@@ -1,13 +1,5 @@
 package certfile
 
-import (
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
-	"hash"
-)
-
 // Object identifiers that decide what is done; those that are only named in
 // errors are in algorithmName.
 const (
@@ -24,11 +16,22 @@ const (
 	oidGroupSecret     = "1.3.6.1.4.1.311.17.4" // szOID_PKCS_12_PROTECTED_PASSWORD_SECRET_BAG_TYPE_ID
 	oidX509Certificate = "1.2.840.113549.1.9.22.1"
 
-	oidTPMKey = "2.23.133.10.1.3" // id-loadablekey of the TCG
+	// Keys of a TPM: loadable, importable, sealed (TCG).
+	oidTPMKey        = "2.23.133.10.1.3"
+	oidTPMImportable = "2.23.133.10.1.4"
+	oidTPMSealed     = "2.23.133.10.1.5"
 
 	oidRSA    = "1.2.840.113549.1.1.1"
 	oidRSAPSS = "1.2.840.113549.1.1.10"
 	oidEC     = "1.2.840.10045.2.1"
+	oidP256   = "1.2.840.10045.3.1.7"
+	oidP384   = "1.3.132.0.34"
+	oidP521   = "1.3.132.0.35"
+
+	oidPrimeField  = "1.2.840.10045.1.1" // of a curve that is given by its numbers
+	oidBinaryField = "1.2.840.10045.1.2"
+
+	oidEd25519 = "1.3.101.112"
 
 	oidX500RSA = "2.5.8.1.1" // id-ea-rsa of X.509 (1988)
 
@@ -58,51 +61,6 @@ const (
 
 	oidHMACSHA1 = "1.2.840.113549.2.7"
 )
-
-// hashAlgorithm is a hash function by the name people know.
-type hashAlgorithm struct {
-	name string
-	new  func() hash.Hash
-	fips bool // allowed in FIPS 140 mode
-}
-
-// digestOf finds a hash function by its own identifier.
-func digestOf(oid string) (hashAlgorithm, bool) {
-	switch oid {
-	case "1.2.840.113549.2.5":
-		return hashAlgorithm{"MD5", md5.New, false}, true
-	case "1.3.14.3.2.26":
-		return hashAlgorithm{"SHA-1", sha1.New, false}, true
-	case "2.16.840.1.101.3.4.2.4":
-		return hashAlgorithm{"SHA-224", sha256.New224, true}, true
-	case "2.16.840.1.101.3.4.2.1":
-		return hashAlgorithm{"SHA-256", sha256.New, true}, true
-	case "2.16.840.1.101.3.4.2.2":
-		return hashAlgorithm{"SHA-384", sha512.New384, true}, true
-	case "2.16.840.1.101.3.4.2.3":
-		return hashAlgorithm{"SHA-512", sha512.New, true}, true
-	case "2.16.840.1.101.3.4.2.5":
-		return hashAlgorithm{"SHA-512/224", sha512.New512_224, true}, true
-	case "2.16.840.1.101.3.4.2.6":
-		return hashAlgorithm{"SHA-512/256", sha512.New512_256, true}, true
-	}
-	return hashAlgorithm{}, false
-}
-
-// hmacOf finds a hash function by the identifier of its HMAC.
-func hmacOf(oid string) (hashAlgorithm, bool) {
-	digests := map[string]string{
-		"1.2.840.113549.2.6":  "1.2.840.113549.2.5",
-		oidHMACSHA1:           "1.3.14.3.2.26",
-		"1.2.840.113549.2.8":  "2.16.840.1.101.3.4.2.4",
-		"1.2.840.113549.2.9":  "2.16.840.1.101.3.4.2.1",
-		"1.2.840.113549.2.10": "2.16.840.1.101.3.4.2.2",
-		"1.2.840.113549.2.11": "2.16.840.1.101.3.4.2.3",
-		"1.2.840.113549.2.12": "2.16.840.1.101.3.4.2.5",
-		"1.2.840.113549.2.13": "2.16.840.1.101.3.4.2.6",
-	}
-	return digestOf(digests[oid])
-}
 
 // algorithmName is what people call an identifier, or the identifier itself.
 func algorithmName(oid string) string {
@@ -167,26 +125,6 @@ func algorithmName(oid string) string {
 		"1.3.6.1.4.1.22554.1.2.1.2.1.22": "pbeWithSHA1And192BitAES-CBC",
 		"1.3.6.1.4.1.22554.1.2.1.2.1.42": "pbeWithSHA1And256BitAES-CBC",
 		"1.3.6.1.4.1.11591.4.12":         "Argon2",
-
-		oidRSA:                    "RSA",
-		oidRSAPSS:                 "RSASSA-PSS",
-		"1.2.840.113549.1.1.7":    "RSAES-OAEP",
-		oidEC:                     "EC",
-		"1.2.840.10045.3.1.7":     "EC P-256",
-		"1.3.132.0.34":            "EC P-384",
-		"1.3.132.0.35":            "EC P-521",
-		"1.3.132.0.33":            "EC P-224",
-		"1.3.132.0.10":            "EC secp256k1",
-		"1.3.36.3.3.2.8.1.1.7":    "EC brainpoolP256r1",
-		"1.2.840.10040.4.1":       "DSA",
-		"1.2.840.10046.2.1":       "Diffie-Hellman",
-		"1.3.101.110":             "X25519",
-		"1.3.101.111":             "X448",
-		"1.3.101.112":             "Ed25519",
-		"1.3.101.113":             "Ed448",
-		"2.16.840.1.101.3.4.3.17": "ML-DSA-44",
-		"2.16.840.1.101.3.4.3.18": "ML-DSA-65",
-		"2.16.840.1.101.3.4.3.19": "ML-DSA-87",
 	}
 	if name, ok := names[oid]; ok {
 		return name
