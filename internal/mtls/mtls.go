@@ -9,6 +9,8 @@ package mtls
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -20,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/jws"
 	"github.com/certtoken/certtoken/internal/panics"
 )
 
@@ -48,6 +51,9 @@ type Binding struct {
 
 // Sum is the SHA-256 of the certificate.
 func (b *Binding) Sum() [sha256.Size]byte { return b.sum }
+
+// Pair is the certificate with its signer.
+func (b *Binding) Pair() *Pair { return b.pair.Load() }
 
 // NotAfter is the certificate's end.
 func (b *Binding) NotAfter() time.Time { return b.pair.Load().Leaf.NotAfter }
@@ -203,7 +209,7 @@ func (b *Binding) present(info *tls.CertificateRequestInfo) (*tls.Certificate, e
 	for _, issuer := range p.Chain {
 		shown.Certificate = append(shown.Certificate, issuer.Raw)
 	}
-	if b.noPSS {
+	if _, isRSA := p.Leaf.PublicKey.(*rsa.PublicKey); b.noPSS && isRSA {
 		shown.SupportedSignatureAlgorithms = []tls.SignatureScheme{
 			tls.PKCS1WithSHA256, tls.PKCS1WithSHA384, tls.PKCS1WithSHA512,
 		}
@@ -229,7 +235,12 @@ func (s handshakeSigner) Sign(rand io.Reader, digest []byte, opts crypto.SignerO
 		}
 	}()
 	if remote, ok := s.signer.(contextSigner); ok {
-		return remote.SignContext(s.ctx, digest, opts)
+		signature, err = remote.SignContext(s.ctx, digest, opts)
+	} else {
+		signature, err = s.signer.Sign(rand, digest, opts)
 	}
-	return s.signer.Sign(rand, digest, opts)
+	if pub, ok := s.signer.Public().(*ecdsa.PublicKey); ok && err == nil {
+		return jws.ASN1(pub, digest, signature) // a vault or a token may return r and s
+	}
+	return signature, err
 }
