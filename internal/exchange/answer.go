@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/dpop"
 	"github.com/certtoken/certtoken/internal/syntax"
 )
 
@@ -40,20 +41,44 @@ func readAnswer(r *Request, resp *http.Response, f fields) (Answer, error) {
 	case !syntax.IsVisible(a.Access):
 		return Answer{}, r.unusable(resp, "its access_token has characters that no token may have")
 	}
+	given := f.text("token_type")
+	noAccess, problem := r.exchanged(given, f.text("issued_token_type"))
+	if problem != "" {
+		return Answer{}, r.unusable(resp, problem)
+	}
 	var ok bool
-	if a.Type, ok = r.tokenType(f.text("token_type")); !ok {
+	if noAccess {
+		a.Type = NotApplicable
+	} else if a.Type, ok = r.tokenType(given); !ok {
+		if r.wanted() == dpop.Scheme && strings.EqualFold(a.Type, Bearer) {
+			return Answer{}, r.unusable(resp, bearerForProof)
+		}
 		name := r.secretsAnd(a.Access, a.Refresh, a.ID).Short(a.Type)
 		u := r.unusable(resp, fmt.Sprintf(`its token is of type "%s" where %s was asked for`, name, r.wanted()))
 		u.UnknownType = !otherSchemes[strings.ToLower(a.Type)] && r.wanted() == Bearer
 		return Answer{}, u
 	}
 	now := time.Now()
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+	if date, ok := dateOf(resp); ok {
 		a.Date, now = date, date
 	}
 	a.Lifetime = f.lifetime(now, r.AssumedLife)
 	return a, nil
 }
+
+// dateOf is the server's clock, if the answer has it.
+func dateOf(resp *http.Response) (date time.Time, ok bool) {
+	text := resp.Header.Get("Date")
+	if text == "" {
+		return date, false
+	}
+	date, err := http.ParseTime(text)
+	return date, err == nil
+}
+
+// bearerForProof is what is wrong with a token that is bound to no key.
+const bearerForProof = "its token is of type Bearer: the server ignored the DPoP proof, " +
+	"so a thief of the token can use it; turn DPoP on for this client at the server, or leave out WithDPoP"
 
 func (r *Request) wanted() string {
 	if r.TokenType == "" {
@@ -73,7 +98,7 @@ func (r *Request) tokenType(given string) (string, bool) {
 		return wanted, true
 	case given == "":
 		return Bearer, wanted == Bearer
-	case r.AnyType && !otherSchemes[strings.ToLower(given)]:
+	case r.AnyType && wanted == Bearer && !otherSchemes[strings.ToLower(given)]:
 		return wanted, true
 	}
 	return given, false

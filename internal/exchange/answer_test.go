@@ -212,8 +212,9 @@ func TestParseGrant(t *testing.T) {
 			err: `text/html: it is not a JSON object; it is a page with the title "Sign in"`,
 		},
 		"a filter with status 200": {
-			body: `<html><head><title>Request Rejected</title></head><body>Your support ID is: 12345678901234567890</body></html>`,
-			err:  `the title "Request Rejected" and the id "12345678901234567890"`,
+			body: `<html><head><title>Request Rejected</title></head><body>Your support ID is: ` +
+				`12345678901234567890</body></html>`,
+			err: `the title "Request Rejected" and the id "12345678901234567890"`,
 		},
 		"plain text": {
 			header: []string{"Content-Type", "text/plain"}, body: `abc`,

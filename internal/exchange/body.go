@@ -25,24 +25,34 @@ var (
 )
 
 // ReadAll reads all of r, or reports ErrTooLong.
-func ReadAll(r io.Reader, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
+func ReadAll(r io.Reader, limit int64) ([]byte, error) { return readSized(r, 0, limit) }
+
+// usualBody is how much is made room for at once, however long the server says that its
+// answer is.
+const usualBody = 16 << 10
+
+// readSized is ReadAll of a text whose size was told, rightly or not; 0 or less is unknown.
+func readSized(r io.Reader, size, limit int64) ([]byte, error) {
+	var data bytes.Buffer
+	data.Grow(int(min(max(size, 0), usualBody)) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(r, limit+1)); err != nil {
 		return nil, err
 	}
-	if int64(len(data)) > limit {
+	if int64(data.Len()) > limit {
 		return nil, ErrTooLong
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
-// readBody reads a response's body. Nobody asked for a compressed one, but some
+// errBodyTooLong is ErrTooLong of an answer's body.
+var errBodyTooLong = fmt.Errorf("it is larger than %d bytes: %w", MaxBody, ErrTooLong)
+
+// readBody reads a response's body. The request doesn't ask for a compressed one, but some
 // gateways send it all the same.
 func readBody(resp *http.Response) ([]byte, error) {
-	tooLong := fmt.Errorf("it is larger than %d bytes: %w", MaxBody, ErrTooLong)
-	body, err := ReadAll(resp.Body, MaxBody)
+	body, err := readSized(resp.Body, resp.ContentLength, MaxBody)
 	if errors.Is(err, ErrTooLong) {
-		return nil, tooLong
+		return nil, errBodyTooLong
 	} else if err != nil {
 		return nil, err
 	}
@@ -59,7 +69,7 @@ func readBody(resp *http.Response) ([]byte, error) {
 	}
 	body, err = ReadAll(plain, MaxBody)
 	if errors.Is(err, ErrTooLong) {
-		return nil, tooLong
+		return nil, errBodyTooLong
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: it is broken gzip", errEncoding)
 	}

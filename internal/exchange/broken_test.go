@@ -70,7 +70,8 @@ func TestBodiesThatAreNotWhatTheySay(t *testing.T) {
 
 func TestStatusesThatAreNoAnswer(t *testing.T) {
 	for status, want := range map[int]string{
-		101: "a token comes with status 200", 199: "a token comes with status 200", 302: "it redirects", 399: "it redirects",
+		101: "a token comes with status 200", 199: "a token comes with status 200", 302: "it redirects",
+		399: "it redirects",
 	} {
 		_, err := Read(&Request{Endpoint: endpoint}, respond(status), []byte(granted))
 		var unusable *Unusable

@@ -7,6 +7,7 @@
 //	client.go      the http.Client that requests are sent with
 //	request.go     what is asked, and what is secret about it
 //	answer.go      a granted token
+//	issued.go      what a token exchange issued, which may be no access token
 //	lifetime.go    how long the token lives
 //	refusal.go     what a server that refuses says, in whatever form it says it
 //	problem.go     the same in JSON
@@ -32,11 +33,16 @@ import (
 const AttemptLimit = 10 * time.Second
 
 // ErrAttemptLimit is the cause of a context that ended for AttemptLimit.
-var ErrAttemptLimit = limitError(AttemptLimit)
+var ErrAttemptLimit error = limitError(AttemptLimit)
 
-func limitError(limit time.Duration) error {
-	return fmt.Errorf("no answer within %v: %w", limit, context.DeadlineExceeded)
+// limitError is the end of an attempt's time. Its text is made when it is asked for.
+type limitError time.Duration
+
+func (e limitError) Error() string {
+	return fmt.Sprintf("no answer within %v: %v", time.Duration(e), context.DeadlineExceeded)
 }
+
+func (limitError) Unwrap() error { return context.DeadlineExceeded }
 
 // Post sends one token request and reads the answer. Errors are a [*Refusal] or an
 // [*Unusable], or wrap a [*Failure].
@@ -51,12 +57,18 @@ func (c *Client) Post(ctx context.Context, r *Request) (Answer, error) {
 	if r.HTTP != nil {
 		over = r.HTTP
 	}
+	ctx, end := connections.Begin(ctx, over.Transport, req.URL)
+	defer end()
+	req = req.WithContext(ctx)
 	failed := func(err error) error { return connections.Explain(over.Transport, req.URL, r.failed(ctx, err)) }
 	resp, err := over.Do(req)
 	if err != nil {
 		return Answer{}, failed(err)
 	}
 	defer resp.Body.Close()
+	if r.Answered != nil {
+		r.Answered(resp.Header)
+	}
 	body, err := readBody(resp)
 	switch {
 	case (errors.Is(err, ErrTooLong) || errors.Is(err, errEncoding)) && resp.StatusCode >= 400:

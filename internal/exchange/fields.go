@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // fields are the members of a JSON object, or the values of a form.
@@ -56,11 +57,25 @@ func readForm(body []byte) (fields, error) {
 // text is a string field without the white space around it, which some servers
 // leave there. Anything else counts as absent.
 func (f fields) text(name string) string {
-	var s string
-	if json.Unmarshal(f[name], &s) != nil {
+	raw := f[name]
+	if len(raw) == 0 || raw[0] != '"' {
+		return ""
+	}
+	s, ok := plain(raw)
+	if !ok && json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
 	return strings.TrimSpace(s)
+}
+
+// plain returns a JSON string that has nothing to decode, as an access token has
+// not. The value was validated when the answer was read as JSON, and looking
+// through a long token once more would be a tenth of what an exchange costs.
+func plain(valid json.RawMessage) (string, bool) {
+	if bytes.IndexByte(valid, '\\') >= 0 || !utf8.Valid(valid) {
+		return "", false
+	}
+	return string(valid[1 : len(valid)-1]), true
 }
 
 // has reports whether there is something in a field.

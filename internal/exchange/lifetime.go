@@ -62,6 +62,9 @@ func seconds(raw json.RawMessage) time.Duration {
 
 // number reads a number, which some servers write as a string.
 func number(raw json.RawMessage) (float64, bool) {
+	if len(raw) == 0 {
+		return 0, false
+	}
 	s := string(raw)
 	if strings.HasPrefix(s, `"`) && json.Unmarshal(raw, &s) != nil {
 		return 0, false

@@ -5,6 +5,8 @@ import (
 	"html"
 	"regexp"
 	"strings"
+
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 const (
@@ -22,14 +24,14 @@ type pageText struct {
 }
 
 var (
-	htmlPattern  = regexp.MustCompile(`(?i)<(!doctype html|html|head|body|title|h1|script|meta|center)\b`)
-	titlePattern = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
-	h1Pattern    = regexp.MustCompile(`(?is)<h1[^>]*>(.*?)</h1>`)
-	codePattern  = regexp.MustCompile(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->`)
-	tagPattern   = regexp.MustCompile(`<[^>]*>`)
+	htmlPattern  = lazyregexp.New(`(?i)<(!doctype html|html|head|body|title|h1|script|meta|center)\b`)
+	titlePattern = lazyregexp.New(`(?is)<title[^>]*>(.*?)</title>`)
+	h1Pattern    = lazyregexp.New(`(?is)<h1[^>]*>(.*?)</h1>`)
+	codePattern  = lazyregexp.New(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->`)
+	tagPattern   = lazyregexp.New(`<[^>]*>`)
 
 	// An id has a digit, and is named as web filters name it.
-	idPattern = regexp.MustCompile(
+	idPattern = lazyregexp.New(
 		`(?i)\b(?:support|incident|reference|request|ray|event|transaction|case|block|attack|session|trace|correlation)` +
 			`\s*(?:id|number|code|no\.?|#)\s*(?:is)?\s*[:#=]?\s*([0-9a-z.:_-]*[0-9][0-9a-z.:_-]*[0-9a-z])`,
 	)
@@ -37,17 +39,17 @@ var (
 
 func page(body []byte) pageText {
 	body = body[:min(len(body), maxPage)]
-	p := pageText{isHTML: htmlPattern.Match(body[:min(len(body), 2<<10)])}
+	p := pageText{isHTML: htmlPattern().Match(body[:min(len(body), 2<<10)])}
 	if !p.isHTML {
 		p.text = plainText(body)
 		return p
 	}
-	for _, pattern := range []*regexp.Regexp{titlePattern, h1Pattern} {
+	for _, pattern := range []*regexp.Regexp{titlePattern(), h1Pattern()} {
 		if m := pattern.FindSubmatch(body); m != nil && p.title == "" {
 			p.title = plainText(m[1])
 		}
 	}
-	if m := idPattern.FindStringSubmatch(plainText(codePattern.ReplaceAll(body, nil))); m != nil {
+	if m := idPattern().FindStringSubmatch(plainText(codePattern().ReplaceAll(body, nil))); m != nil {
 		p.supportID = m[1]
 	}
 	return p
@@ -55,7 +57,7 @@ func page(body []byte) pageText {
 
 // plainText is a text without tags and entities, on one line.
 func plainText(body []byte) string {
-	text := tagPattern.ReplaceAll(bytes.ToValidUTF8(body, []byte("?")), []byte(" "))
+	text := tagPattern().ReplaceAll(bytes.ToValidUTF8(body, []byte("?")), []byte(" "))
 	return strings.Join(strings.Fields(html.UnescapeString(string(text))), " ")
 }
 

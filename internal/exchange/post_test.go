@@ -73,7 +73,7 @@ func TestBodies(t *testing.T) {
 	}{
 		"gzip":                      {body: compressed(granted), header: []string{"Content-Encoding", "gzip"}},
 		"gzip by its older name":    {body: compressed(granted), header: []string{"Content-Encoding", "x-gzip"}},
-		"gzip that nobody tells of": {body: compressed(granted)},
+		"gzip that no header names": {body: compressed(granted)},
 		"said to be gzip":           {body: []byte(granted), header: []string{"Content-Encoding", "gzip"}},
 		"a bomb": {
 			body: compressed(strings.Repeat(" ", 64<<20) + granted), err: "larger than 1048576 bytes",
@@ -129,7 +129,8 @@ func TestFailures(t *testing.T) {
 	for name, answer := range map[string]roundTrip{
 		"the request": func(*http.Request) (*http.Response, error) { return nil, cause },
 		"wrapped": func(*http.Request) (*http.Response, error) {
-			return nil, &url.Error{Op: "Post", URL: "https://x/?code=a-code-of-some-length", Err: fmt.Errorf("x: %w", cause)}
+			return nil, &url.Error{Op: "Post", URL: "https://x/?code=a-code-of-some-length",
+				Err: fmt.Errorf("x: %w", cause)}
 		},
 		"the body": func(*http.Request) (*http.Response, error) {
 			resp := respond(200)

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/claims"
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
 )
@@ -112,7 +112,7 @@ func (e *Refusal) describe(r *Request, resp *http.Response, body []byte) {
 		e.Description = "without a word" + isItTheEndpoint
 	case p.isHTML:
 		e.Description = kind + p.quoted(r) + isItTheEndpoint
-	case json.Valid(body): // an object that nobody knows, which may hold anything
+	case json.Valid(body): // an object of an unknown form, which may hold anything
 		e.Description = kind + isItTheEndpoint
 	default:
 		e.Description = kind + ": " + quote(r, p.text) + isItTheEndpoint
@@ -135,10 +135,10 @@ func challenges(resp *http.Response) []string {
 func challengeProblem(lines []string) problem {
 	var p problem
 	for _, value := range lines {
-		for _, m := range challengePattern.FindAllStringSubmatch(value, maxChallengeParams) {
+		for _, m := range challengePattern().FindAllStringSubmatch(value, maxChallengeParams) {
 			value := m[2]
 			if strings.HasPrefix(value, `"`) {
-				value = escapedChar.ReplaceAllString(strings.Trim(value, `"`), "$1")
+				value = escapedChar().ReplaceAllString(strings.Trim(value, `"`), "$1")
 			}
 			switch name := strings.ToLower(m[1]); {
 			case name == "error" && p.code == "":
@@ -158,9 +158,9 @@ const (
 )
 
 var (
-	challengePattern = regexp.MustCompile(`([A-Za-z_]+)\s*=\s*("(?:\\.|[^"\\])*"|[^\s,"]+)`)
-	escapedChar      = regexp.MustCompile(`\\(.)`)
-	aadstsPattern    = regexp.MustCompile(`AADSTS(\d{4,9})`)
+	challengePattern = lazyregexp.New(`([A-Za-z_]+)\s*=\s*("(?:\\.|[^"\\])*"|[^\s,"]+)`)
+	escapedChar      = lazyregexp.New(`\\(.)`)
+	aadstsPattern    = lazyregexp.New(`AADSTS(\d{4,9})`)
 )
 
 // errorCodes reads error_codes, or what the description names where a gateway
@@ -172,7 +172,7 @@ func errorCodes(raw json.RawMessage, description string) []int {
 		return codes[:min(len(codes), most)]
 	}
 	codes = nil
-	for _, m := range aadstsPattern.FindAllStringSubmatch(description, most) {
+	for _, m := range aadstsPattern().FindAllStringSubmatch(description, most) {
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			codes = append(codes, n)
 		}

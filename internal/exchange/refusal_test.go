@@ -14,10 +14,16 @@ import (
 )
 
 const (
-	proxy    = "; is it the token endpoint, and is there a proxy in between?"
-	f5Page   = `<html><head><title>Request Rejected</title></head><body>The requested URL was rejected. Please consult with your administrator.<br><br>Your support ID is: 9876543210987654321<br><br><a href='javascript:history.back();'>[Go Back]</a></body></html>`
-	cdnPage  = `<!DOCTYPE html><html lang="en-US"><head><title>Attention Required! | Cloudflare</title><style>p{x:1}</style></head><body><h1>Sorry, you have been blocked</h1><p>Cloudflare Ray ID: <strong class="f">8f1a2b3c4d5e6f70</strong></p></body></html>`
-	edgePage = "<HTML><HEAD>\n<TITLE>Access Denied</TITLE>\n</HEAD><BODY>\n<H1>Access Denied</H1>\n\nYou don't have permission to access \"http&#58;&#47;&#47;issuer&#46;example&#47;token\" on this server.<P>\nReference&#32;&#35;18&#46;2d1a2b3c&#46;1700000000&#46;4e5f6a7b\n</BODY>\n</HTML>\n"
+	proxy  = "; is it the token endpoint, and is there a proxy in between?"
+	f5Page = `<html><head><title>Request Rejected</title></head><body>The requested URL was rejected. Please ` +
+		`consult with your administrator.<br><br>Your support ID is: 9876543210987654321<br><br><a ` +
+		`href='javascript:history.back();'>[Go Back]</a></body></html>`
+	cdnPage = `<!DOCTYPE html><html lang="en-US"><head><title>Attention Required! | ` +
+		`Cloudflare</title><style>p{x:1}</style></head><body><h1>Sorry, you have been blocked</h1><p>Cloudflare Ray ID: ` +
+		`<strong class="f">8f1a2b3c4d5e6f70</strong></p></body></html>`
+	edgePage = "<HTML><HEAD>\n<TITLE>Access Denied</TITLE>\n</HEAD><BODY>\n<H1>Access Denied</H1>\n\nYou don't have " +
+		"permission to access \"http&#58;&#47;&#47;issuer&#46;example&#47;token\" on this " +
+		"server.<P>\nReference&#32;&#35;18&#46;2d1a2b3c&#46;1700000000&#46;4e5f6a7b\n</BODY>\n</HTML>\n"
 )
 
 // What the server said is shown, in whatever form it said it.
@@ -49,14 +55,16 @@ func TestParseRefusal(t *testing.T) {
 			description: "The code is incorrect."},
 		"OAuth with a BOM": {status: 400, body: "\xef\xbb\xbf" + `{"error":"invalid_grant"}`, code: "invalid_grant"},
 		"OAuth with a hint": {
-			status:      401,
-			body:        `{"error":"invalid_client","error_description":"Client authentication failed","hint":"The key is unknown","message":"Client authentication failed"}`,
+			status: 401,
+			body: `{"error":"invalid_client","error_description":"Client authentication failed","hint":"The key is ` +
+				`unknown","message":"Client authentication failed"}`,
 			code:        "invalid_client",
 			description: "Client authentication failed; The key is unknown",
 		},
 		"OAuth with a debug hint": {
-			status:      401,
-			body:        `{"error":"invalid_client","error_description":"Client authentication failed","error_hint":"No key has this kid","status_code":401}`,
+			status: 401,
+			body: `{"error":"invalid_client","error_description":"Client authentication failed","error_hint":"No ` +
+				`key has this kid","status_code":401}`,
 			code:        "invalid_client",
 			description: "Client authentication failed; No key has this kid",
 		},
@@ -127,18 +135,21 @@ func TestParseRefusal(t *testing.T) {
 		},
 		"a framework's": {
 			status: 401,
-			body:   `{"timestamp":"2026-11-23T10:00:00Z","status":401,"error":"Unauthorized","message":"Bad credentials","path":"/token"}`,
-			code:   "Unauthorized", description: "Bad credentials",
+			body: `{"timestamp":"2026-11-23T10:00:00Z","status":401,"error":"Unauthorized","message":"Bad ` +
+				`credentials","path":"/token"}`,
+			code: "Unauthorized", description: "Bad credentials",
 		},
 		"a summary": {
-			status:      401,
-			body:        `{"errorCode":"E0000004","errorSummary":"Authentication failed","errorLink":"E0000004","errorId":"oae1","errorCauses":[{"errorSummary":"The key expired"}]}`,
+			status: 401,
+			body: `{"errorCode":"E0000004","errorSummary":"Authentication ` +
+				`failed","errorLink":"E0000004","errorId":"oae1","errorCauses":[{"errorSummary":"The key expired"}]}`,
 			code:        "E0000004",
 			description: "Authentication failed; The key expired",
 		},
 		"a fault": {
-			status:      401,
-			body:        `{"fault":{"faultstring":"Invalid client identifier","detail":{"errorcode":"oauth.v2.InvalidClientIdentifier"}}}`,
+			status: 401,
+			body: `{"fault":{"faultstring":"Invalid client ` +
+				`identifier","detail":{"errorcode":"oauth.v2.InvalidClientIdentifier"}}}`,
 			code:        "oauth.v2.InvalidClientIdentifier",
 			description: "Invalid client identifier",
 		},
@@ -147,7 +158,8 @@ func TestParseRefusal(t *testing.T) {
 			description: "Invalid client identifier",
 		},
 		"problem details": {status: 403, header: []string{"Content-Type", "application/problem+json"},
-			body:        `{"type":"https://issuer.example/probs/key","title":"Unknown key","status":403,"detail":"No key has this thumbprint","instance":"/token/1"}`,
+			body: `{"type":"https://issuer.example/probs/key","title":"Unknown key","status":403,"detail":"No key ` +
+				`has this thumbprint","instance":"/token/1"}`,
 			description: "Unknown key; No key has this thumbprint"},
 		"a detail": {
 			status: 401, body: `{"detail":"Not authenticated"}`, description: "Not authenticated",
@@ -216,29 +228,34 @@ func TestParseRefusal(t *testing.T) {
 		},
 		"a page's title": {
 			status: 503, header: []string{"Content-Type", "text/html"},
-			body:        "<html><title>\n  503 Service&nbsp;Unavailable </title></html>",
-			description: `the answer (text/html) is no OAuth error; it is a page with the title "503 Service Unavailable"` + proxy,
-			isPage:      true,
+			body: "<html><title>\n  503 Service&nbsp;Unavailable </title></html>",
+			description: `the answer (text/html) is no OAuth error; it is a page with the title ` +
+				`"503 Service Unavailable"` + proxy,
+			isPage: true,
 		},
 		"a web filter": {
 			status: 403, header: []string{"Content-Type", "text/html"}, body: f5Page,
-			description: `the answer (text/html) is no OAuth error; it is a page with the title "Request Rejected" and the id "9876543210987654321"` + proxy,
-			isPage:      true,
+			description: `the answer (text/html) is no OAuth error; it is a page with the title "Request Rejected" and the ` +
+				`id "9876543210987654321"` + proxy,
+			isPage: true,
 		},
 		"a CDN": {
 			status: 403, header: []string{"Content-Type", "text/html"}, body: cdnPage,
-			description: `the answer (text/html) is no OAuth error; it is a page with the title "Attention Required! | Cloudflare" and the id "8f1a2b3c4d5e6f70"` + proxy,
-			isPage:      true,
+			description: `the answer (text/html) is no OAuth error; it is a page with the title "Attention Required! | ` +
+				`Cloudflare" and the id "8f1a2b3c4d5e6f70"` + proxy,
+			isPage: true,
 		},
 		"an edge": {
 			status: 403, header: []string{"Content-Type", "text/html"}, body: edgePage,
-			description: `the answer (text/html) is no OAuth error; it is a page with the title "Access Denied" and the id "18.2d1a2b3c.1700000000.4e5f6a7b"` + proxy,
-			isPage:      true,
+			description: `the answer (text/html) is no OAuth error; it is a page with the title "Access Denied" and the id ` +
+				`"18.2d1a2b3c.1700000000.4e5f6a7b"` + proxy,
+			isPage: true,
 		},
 		"a page as JSON": {
 			status: 403, body: f5Page,
-			description: `the answer (application/json) is no OAuth error; it is a page with the title "Request Rejected" and the id "9876543210987654321"` + proxy,
-			isPage:      true,
+			description: `the answer (application/json) is no OAuth error; it is a page with the title "Request Rejected" ` +
+				`and the id "9876543210987654321"` + proxy,
+			isPage: true,
 		},
 		"a heading alone": {
 			status: 404, header: []string{"Content-Type", "text/html"},
@@ -274,9 +291,11 @@ func TestParseRefusal(t *testing.T) {
 
 // refusalBodies are seeds.
 var refusalBodies = []string{
-	`{"error":"invalid_client","error_description":"AADSTS700027: no","error_codes":[700027],"claims":"{}","suberror":"s","hint":"h"}`,
+	`{"error":"invalid_client","error_description":"AADSTS700027: ` +
+		`no","error_codes":[700027],"claims":"{}","suberror":"s","hint":"h"}`,
 	`{"error":{"code":403,"message":"m","status":"S"},"errors":[{"detail":"d"}],"fault":{"faultstring":"f"}}`,
-	`[{"message":"m","errorCode":"C"}]`, `"no such client"`, f5Page, cdnPage, edgePage, "plain &amp; text", "error=x&error_description=y",
+	`[{"message":"m","errorCode":"C"}]`, `"no such client"`, f5Page, cdnPage, edgePage, "plain &amp; text",
+	"error=x&error_description=y",
 }
 
 // The codes of Entra ID are found wherever they are named.
@@ -287,7 +306,8 @@ func TestErrorCodes(t *testing.T) {
 		`{"error":{"code":"x","message":"AADSTS53003: blocked"}}`:                           {53003},
 		`AADSTS90033: try later`:                                                            {90033},
 		`{"error":"x","error_codes":"no list","error_description":"AADSTS7000215: secret"}`: {7000215},
-		`{"error":"x","error_codes":[` + strings.Repeat("1,", 99) + `1]}`:                   {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+		`{"error":"x","error_codes":[` + strings.Repeat("1,", 99) + `1]}`: {1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+			1, 1, 1, 1, 1, 1},
 		`{"error":"x"}`: nil,
 	} {
 		_, err := Read(&Request{Endpoint: endpoint}, respond(400), []byte(body))
@@ -331,7 +351,9 @@ func TestRefusalsAreScrubbed(t *testing.T) {
 			quoted, err := json.Marshal(s)
 			require.NoError(t, err)
 			for _, body := range refusalBodies {
-				body = strings.NewReplacer("invalid_client", s, "AADSTS700027", s, `"m"`, string(quoted), `"S"`, string(quoted), "Rejected", s, "no such client", s, "text", s, "987654321", s).
+				body = strings.NewReplacer("invalid_client", s, "AADSTS700027", s, `"m"`, string(quoted), `"S"`,
+					string(quoted),
+					"Rejected", s, "no such client", s, "text", s, "987654321", s).
 					Replace(body)
 				for _, status := range []int{200, 302, 401, 502} {
 					resp := respond(
@@ -431,7 +453,8 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"", "7", "1.0", "-1", "Mon, 23 Nov 2026 10:00:09 GMT", "99999999999999999999", "Monday, 23-Nov-26 10:00:09 GMT"} {
+	for _, seed := range []string{"", "7", "1.0", "-1", "Mon, 23 Nov 2026 10:00:09 GMT", "99999999999999999999",
+		"Monday, 23-Nov-26 10:00:09 GMT"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

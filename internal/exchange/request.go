@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/dpop"
 	"github.com/certtoken/certtoken/internal/redact"
 )
 
@@ -21,6 +22,9 @@ type Request struct {
 	CorrelationID string
 	HTTP          *http.Client // whose connections are used; nil: the client's own
 
+	DPoP     string            // the proof of the key that the token is to be bound to; "": none
+	Answered func(http.Header) // is called with the header of every answer; may be nil
+
 	TokenType   string        // that is wanted; "": Bearer
 	AnyType     bool          // a type that no scheme is known for is the wanted one
 	AssumedLife time.Duration // of a token whose server doesn't say; 0: a minute
@@ -28,7 +32,7 @@ type Request struct {
 	scrubber *redact.Scrubber // made when it is first needed
 }
 
-// secretFields are those of a form that nobody else may see.
+// secretFields are the fields of a form that hold secrets.
 var secretFields = []string{
 	"client_assertion", "assertion", "code", "code_verifier", "refresh_token",
 	"subject_token", "actor_token", "user_federated_identity_credential", "client_secret", "password",
@@ -47,6 +51,7 @@ func (r *Request) secretsAnd(secrets ...string) *redact.Scrubber {
 	for _, name := range secretFields {
 		secrets = append(secrets, r.Form[name]...)
 	}
+	secrets = append(secrets, r.DPoP)
 	if u, err := url.Parse(r.Endpoint); err == nil && u.User != nil {
 		password, _ := u.User.Password()
 		secrets = append(secrets, u.User.Username(), password)
@@ -64,5 +69,8 @@ func (r *Request) build(ctx context.Context, userAgent string) (*http.Request, e
 	req.Header.Set("User-Agent", userAgent)
 	req.Header.Set("client-request-id", r.CorrelationID)
 	req.Header.Set("return-client-request-id", "true")
+	if r.DPoP != "" {
+		req.Header.Set(dpop.Header, r.DPoP)
+	}
 	return req, nil
 }
