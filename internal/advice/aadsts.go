@@ -59,6 +59,12 @@ var AADSTS = func() map[int]Entry {
 			Advice: "the server doesn't take this typ: Entra ID wants JWT (WithAssertionType)",
 			Others: "the server doesn't take the assertion's typ: its issuer must set JWT",
 		},
+		5002726: {
+			Advice: "the server doesn't take a field of the assertion's header that its description names, and this " +
+				"client sets none of that kind: find out what changes the assertion on its way",
+			Others: "the server doesn't take a field of the assertion's header that its description names: its " +
+				"issuer must leave it out (jku, cty and others)",
+		},
 		50027: {
 			Advice: "the assertion is malformed: its audience must be one string, the token endpoint",
 			Others: "the assertion is malformed: its audience must be one string, that of the " +
@@ -179,6 +185,16 @@ var AADSTS = func() map[int]Entry {
 			Advice: "the tenant's security defaults block this sign-in: ask its administrator",
 			User: "the tenant's security defaults block this sign-in: have the user sign in with what " +
 				"they ask for",
+		},
+		51000: {
+			Advice: "the app isn't enabled for certificates in TLS (WithMTLSBearer), a preview: ask Microsoft to " +
+				"enable it, or leave WithMTLSBearer out",
+			Others: "the app isn't enabled for certificates in TLS, a preview: ask Microsoft to enable it",
+		},
+		500181: {
+			Advice: "the certificate in TLS is not the one that the assertion is bound to: was the certificate " +
+				"renewed, or does something in between end TLS?",
+			Mismatch: true,
 		},
 		50196: {
 			Advice: "the app asked in a loop: share one client in the process and a Store among " +

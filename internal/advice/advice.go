@@ -21,6 +21,9 @@ const (
 type Request struct {
 	Proof   Proof
 	ForUser bool // its grant is a user's: their assertion, code or refresh token
+
+	Signed   bool // its grant is an assertion for a user that the client's own key signed
+	Exchange bool // its grant exchanges a token for another
 }
 
 // Entry is what a code asks for.
@@ -29,13 +32,20 @@ type Entry struct {
 	User        string // where the grant is a user's; "": Advice
 	TLS         string // where the proof is [ByTLS]; "": Advice
 	Others      string // where the proof is [ByOthers]; "": Advice
+	Signed      string // where the client signed the grant; "": User
+	Exchange    string // where the grant exchanges a token; "": User
 	Certificate bool   // another certificate may help: reload, retry once
 	Temporary   bool   // retried
+	Mismatch    bool   // an assertion and the certificate in TLS don't belong together: another assertion may help
 }
 
 // For is the advice that fits a request.
 func (e Entry) For(r Request) string {
 	switch {
+	case r.Signed && e.Signed != "":
+		return e.Signed
+	case r.Exchange && e.Exchange != "":
+		return e.Exchange
 	case r.ForUser && e.User != "":
 		return e.User
 	case r.Proof == ByTLS && e.TLS != "":

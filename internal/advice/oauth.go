@@ -4,8 +4,9 @@ package advice
 var OAuth = map[string]Entry{
 	"invalid_client": {
 		Advice: "register the certificate's public key for this client id, and compare audience " +
-			"(WithAudience), algorithm (WithAlgorithm), typ (WithAssertionType) and kid (WithKeyID) " +
-			"with what the server wants, and this machine's clock with the server's",
+			"(WithAudience), algorithm (WithAlgorithm), typ (WithAssertionType), kid (WithKeyID) " +
+			"and thumbprint (WithThumbprintHeader) with what the server wants, and this machine's clock " +
+			"with the server's",
 		TLS: "register the certificate's subject (DN) or SAN for this client id, or, for a self-signed " +
 			"one, its key, with the method tls_client_auth or self_signed_tls_client_auth; send the " +
 			"request to the server's mTLS endpoint, and let no proxy in between end TLS",
@@ -20,9 +21,17 @@ var OAuth = map[string]Entry{
 	"invalid_grant": {
 		Advice: "no user is involved: the client itself may not have this token; servers that bind " +
 			"tokens say so of a request that isn't bound as they want (WithCertificateBoundTokens, " +
-			"WithTLSClientAuth), or is bound to another certificate",
+			"WithTLSClientAuth, WithDPoP), or is bound to another certificate or key",
 		User: "the user's assertion, code or refresh token is over, was used before or belongs to " +
 			"another client: have the user sign in again",
+		Signed: "the server doesn't take the client's assertion for this user: compare its Audience, Subject, " +
+			"ClientID and Claims with what the server wants, register the certificate's public key, have the user " +
+			"or an administrator allow this client once, and compare this machine's clock with the server's",
+		Exchange: "the subject or actor token is over, was revoked or isn't one that this server takes: get a new one",
+	},
+	"consent_required": { // of DocuSign too
+		Advice: "the server's administrator must allow this client once",
+		User:   "the user or an administrator must allow this client once, in a browser, with these scopes",
 	},
 	"interaction_required": {
 		Advice: "the server's policy asks for something that no client without a user can do: have its " +
@@ -37,6 +46,17 @@ var OAuth = map[string]Entry{
 	"invalid_request": {
 		Advice: "the server misses something in the request, or found it malformed; its description " +
 			"says what",
+		Exchange: "the server misses something in the request, or doesn't take the subject or actor token " +
+			"(RFC 8693 §2.2.2); its description says what",
+	},
+	"invalid_dpop_proof": {
+		Advice: "the server wants tokens that are bound to a key, and a proof of it: give WithDPoP to the " +
+			"authority; if it has that, compare this machine's clock with the server's, and the token " +
+			"endpoint's URL with the one by which the server knows itself",
+	},
+	"use_dpop_nonce": {
+		Advice: "the server wants a nonce in the DPoP proof: give WithDPoP to the authority; if it has that, " +
+			"the server didn't take the nonce that it had just given",
 	},
 	"unsupported_grant_type":  {Advice: "the server doesn't offer this grant to this client"},
 	"temporarily_unavailable": {Advice: Later, Temporary: true},
