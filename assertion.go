@@ -1,12 +1,11 @@
 package certtoken
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha256" // RS256, PS256
-	_ "crypto/sha512" // RS384 to PS512
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -16,24 +15,32 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/certtoken/certtoken/internal/jws"
 	"github.com/certtoken/certtoken/internal/redact"
 )
 
-// Algorithm is a JWS signature algorithm of RFC 7518 §3.1 for RSA keys.
+// Algorithm is a JWS signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
 type Algorithm string
 
-// The algorithms that an [Assertion] can be signed with.
+// The algorithms that an [Assertion] can be signed with. RS and PS are for RSA keys, ES256
+// for EC keys of the curve P-256, ES384 for P-384, ES512 for P-521. EdDSA and Ed25519 are
+// for Ed25519 keys and differ in the name only, which is the older one and that of RFC 9864.
 const (
-	RS256 Algorithm = "RS256"
-	RS384 Algorithm = "RS384"
-	RS512 Algorithm = "RS512"
-	PS256 Algorithm = "PS256"
-	PS384 Algorithm = "PS384"
-	PS512 Algorithm = "PS512"
+	RS256   Algorithm = jws.RS256
+	RS384   Algorithm = jws.RS384
+	RS512   Algorithm = jws.RS512
+	PS256   Algorithm = jws.PS256
+	PS384   Algorithm = jws.PS384
+	PS512   Algorithm = jws.PS512
+	ES256   Algorithm = jws.ES256
+	ES384   Algorithm = jws.ES384
+	ES512   Algorithm = jws.ES512
+	EdDSA   Algorithm = jws.EdDSA
+	Ed25519 Algorithm = jws.Ed25519
 )
 
 // Thumbprint says which thumbprints of the certificate an assertion's header
-// carries (RFC 7515 §4.1.7 and §4.1.8).
+// carries (RFC 7515 §4.1.7 and §4.1.8). One by a key without a certificate carries none.
 type Thumbprint int
 
 // The zero value is x5t#S256. SHA-1 is sent only where x5t is asked for.
@@ -62,24 +69,29 @@ const (
 // A [Client] builds its assertions by itself; use this type to send one in
 // another way.
 type Assertion struct {
-	ClientID string // iss and sub
+	ClientID string // iss
 	Audience string // aud, one string: the token endpoint (Entra ID) or the issuer
+	Subject  string // sub; default ClientID, which is what a client assertion has
 
-	Algorithm  Algorithm      // default PS256
+	Algorithm  Algorithm      // default by the key: PS256, that of the curve, or EdDSA
 	Lifetime   time.Duration  // from now to exp; 1 s to 1 h, default 5 min
 	Backdate   time.Duration  // from nbf and iat to now; up to 1 h, default 2 min, negative for none
 	Type       string         // typ; default "JWT"
 	Thumbprint Thumbprint     // default x5t#S256
-	KeyID      string         // kid; default none
+	KeyID      string         // kid; default the Certificate's KeyID, which is "" for most
 	SendChain  bool           // x5c: the leaf and its chain
 	Claims     map[string]any // further claims; none of the seven above
 }
 
 // Sign returns the assertion as a signed JWT in compact form, with a fresh
 // random jti. The certificate must match its signer and be within its validity
-// ([ErrKeyMismatch], [ErrExpired], [ErrNotYetValid]). If fields are out of bounds,
-// the error names all of them. An error of the signer is wrapped. The context
-// reaches the signer if that is a [ContextSigner].
+// ([ErrKeyMismatch], [ErrExpired], [ErrNotYetValid]), and the algorithm must fit the key.
+// If fields are out of bounds, the error names all of them. An error of the signer is
+// wrapped. The context reaches the signer if that is a [ContextSigner].
+//
+// A key without a certificate ([ParseKey], [NewKey]) signs an assertion with its kid and
+// without a thumbprint. SendChain, or a Thumbprint that isn't the zero value or
+// ThumbprintNone, is an error then.
 func (a Assertion) Sign(ctx context.Context, cert *Certificate) (string, error) {
 	jwt, err := a.signAt(ctx, cert, time.Now())
 	return jwt, public(err)
@@ -94,14 +106,14 @@ func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time)
 	if err := cert.valid(now); err != nil {
 		return "", err
 	}
-	a = a.withDefaults()
-	if err := a.validate(); err != nil {
+	a = a.withDefaults().forKey(cert)
+	if err := errors.Join(a.validate(), a.fits(cert)); err != nil {
 		return "", err
 	}
 	token := jwt.Token{
 		Header: a.header(cert),
 		Claims: a.claimsSet(now),
-		Method: signingMethods[a.Algorithm],
+		Method: signingMethod(a.Algorithm),
 	}
 	signed, err := token.SignedString(signingKey{ctx, cert.Signer})
 	if err != nil {
@@ -110,10 +122,42 @@ func (a Assertion) signAt(ctx context.Context, cert *Certificate, now time.Time)
 	return signed, nil
 }
 
-func (a Assertion) withDefaults() Assertion {
-	if a.Algorithm == "" {
+// forKey fills in what follows from the key.
+func (a Assertion) forKey(cert *Certificate) Assertion {
+	pub := cert.Signer.Public()
+	if _, isRSA := pub.(*rsa.PublicKey); a.Algorithm == "" && isRSA {
 		a.Algorithm = PS256
+	} else if a.Algorithm == "" {
+		alg, _ := jws.Default(pub) // a certificate that was checked has a key that has one
+		a.Algorithm = Algorithm(alg)
 	}
+	if a.KeyID == "" {
+		a.KeyID = cert.KeyID
+	}
+	if cert.Leaf == nil && a.Thumbprint == ThumbprintSHA256 {
+		a.Thumbprint = ThumbprintNone
+	}
+	return a
+}
+
+// fits reports why a key can't sign this assertion.
+func (a Assertion) fits(cert *Certificate) error {
+	var errs []error
+	if jws.Known(string(a.Algorithm)) {
+		if err := jws.Fits(string(a.Algorithm), cert.Signer.Public()); err != nil {
+			errs = append(errs, fmt.Errorf("assertion: %w", err))
+		}
+	}
+	if cert.Leaf == nil && a.SendChain {
+		errs = append(errs, fmt.Errorf("assertion: x5c: %w: this is a key alone", ErrNoCertificate))
+	}
+	if cert.Leaf == nil && (a.Thumbprint == ThumbprintSHA1 || a.Thumbprint == ThumbprintBoth) {
+		errs = append(errs, fmt.Errorf("assertion: x5t: %w: this is a key alone", ErrNoCertificate))
+	}
+	return errors.Join(errs...)
+}
+
+func (a Assertion) withDefaults() Assertion {
 	if a.Lifetime == 0 {
 		a.Lifetime = defaultLifetime
 	}
@@ -141,8 +185,9 @@ func (a Assertion) validate() error {
 	if a.Audience == "" {
 		bad("no audience")
 	}
-	if signingMethods[a.Algorithm] == nil {
-		bad("unknown algorithm %q: RS256, RS384, RS512, PS256, PS384 or PS512", string(a.Algorithm))
+	if a.Algorithm != "" && !jws.Known(string(a.Algorithm)) {
+		_, err := jws.Parse(string(a.Algorithm))
+		bad("%w", err)
 	}
 	if a.Lifetime < minLifetime || a.Lifetime > maxLifetime {
 		bad("lifetime %v is not within %v and %v", a.Lifetime, minLifetime, maxLifetime)
@@ -194,7 +239,7 @@ func (a Assertion) claimsSet(now time.Time) jwt.Claims {
 	set := assertionClaims{
 		Audience:  a.Audience,
 		Issuer:    a.ClientID,
-		Subject:   a.ClientID,
+		Subject:   cmp.Or(a.Subject, a.ClientID),
 		ID:        newUUID(),
 		NotBefore: now.Add(-a.Backdate).Unix(),
 		IssuedAt:  now.Add(-a.Backdate).Unix(),
@@ -250,28 +295,9 @@ func newUUID() string {
 	return string(text[:])
 }
 
-// signingMethods are golang-jwt methods that sign through a [crypto.Signer].
+// signingMethod is a golang-jwt method that signs through a [crypto.Signer].
 // golang-jwt's own methods demand an *rsa.PrivateKey, which an HSM never gives.
-var signingMethods = map[Algorithm]*signingMethod{
-	RS256: {RS256, crypto.SHA256, crypto.SHA256, jwt.SigningMethodRS256},
-	RS384: {RS384, crypto.SHA384, crypto.SHA384, jwt.SigningMethodRS384},
-	RS512: {RS512, crypto.SHA512, crypto.SHA512, jwt.SigningMethodRS512},
-	PS256: {PS256, crypto.SHA256, pssOptions(crypto.SHA256), jwt.SigningMethodPS256},
-	PS384: {PS384, crypto.SHA384, pssOptions(crypto.SHA384), jwt.SigningMethodPS384},
-	PS512: {PS512, crypto.SHA512, pssOptions(crypto.SHA512), jwt.SigningMethodPS512},
-}
-
-// pssOptions asks for the salt length of RFC 7518 §3.5: that of the hash.
-func pssOptions(hash crypto.Hash) crypto.SignerOpts {
-	return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
-}
-
-type signingMethod struct {
-	alg      Algorithm
-	hash     crypto.Hash
-	opts     crypto.SignerOpts
-	verifier jwt.SigningMethod
-}
+type signingMethod Algorithm
 
 // signingKey is what a signingMethod signs with.
 type signingKey struct {
@@ -279,35 +305,18 @@ type signingKey struct {
 	signer crypto.Signer
 }
 
-var _ jwt.SigningMethod = (*signingMethod)(nil)
+var _ jwt.SigningMethod = signingMethod("")
 
-func (m *signingMethod) Alg() string { return string(m.alg) }
+func (m signingMethod) Alg() string { return string(m) }
 
-func (m *signingMethod) Verify(signingString string, sig []byte, key any) error {
-	return m.verifier.Verify(signingString, sig, key)
+func (m signingMethod) Verify(signingString string, sig []byte, key any) error {
+	return jws.Verify(string(m), key, []byte(signingString), sig)
 }
 
-func (m *signingMethod) Sign(signingString string, key any) ([]byte, error) {
+func (m signingMethod) Sign(signingString string, key any) ([]byte, error) {
 	k, ok := key.(signingKey)
 	if !ok {
 		return nil, jwt.ErrInvalidKeyType
 	}
-	hash := m.hash.New()
-	hash.Write([]byte(signingString))
-	sig, err := k.sign(hash.Sum(nil), m.opts)
-	if err != nil {
-		return nil, err
-	}
-	if want := k.signer.Public().(*rsa.PublicKey).Size(); len(sig) != want {
-		return nil, fmt.Errorf("the signer returned %d bytes, a signature of this key has %d: "+
-			"it must be the raw RSA signature", len(sig), want)
-	}
-	return sig, nil
-}
-
-func (k signingKey) sign(digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	if remote, ok := k.signer.(ContextSigner); ok {
-		return remote.SignContext(k.ctx, digest, opts)
-	}
-	return k.signer.Sign(rand.Reader, digest, opts)
+	return jws.Sign(k.ctx, string(m), k.signer, []byte(signingString))
 }

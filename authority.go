@@ -1,13 +1,17 @@
 package certtoken
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/dpop"
+	"github.com/certtoken/certtoken/internal/jws"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
 )
@@ -42,17 +46,24 @@ type Authority struct {
 	audience string
 
 	assertion    Assertion // the dialect: everything but client and audience
+	algorithms   algorithms
+	adfs         bool
 	keyID        func(*Certificate) string
 	pssFallback  bool
 	loopbackHTTP bool
+	grantOnly    bool // the grant's assertion proves everything: there is no client authentication
 	tlsAuth      bool // the certificate in the TLS handshake proves the client, without an assertion
 	tlsBound     bool // the certificate is presented in TLS, and an assertion is sent too
 	pop          bool // Entra ID's bound tokens
+	tlsBearer    bool // Entra ID is shown the certificate in TLS beside the proof, for tokens bound to nothing
+	dpop         bool // tokens are bound to a key by proofs (RFC 9449)
 	noPSS        bool // the signer can't do RSASSA-PSS
 	anyTokenType bool // a token type of an unknown name means Bearer
 	assumedLife  time.Duration
-	params       url.Values // of every token request's form
-	query        url.Values // and of its URL
+	proofAlgs    []string     // of DPoP proofs, as the server's metadata list them; nil: no list
+	params       url.Values   // of every token request's form
+	query        url.Values   // and of its URL
+	discovery    *http.Client // that Discover asks with; nil: the shared connections
 	errs         []error
 }
 
@@ -63,7 +74,9 @@ type AuthorityOption func(*Authority)
 // Entra is Microsoft Entra ID's public cloud. The tenant is given by its GUID or by
 // one of its domains. A client that acts as itself can't use common, organizations
 // or consumers. Assertions are signed with PS256, carry x5t#S256 and live for 5 min.
-// Their nbf and iat are set back by 2 min, and their audience is the token endpoint.
+// Their nbf and iat are set back by 2 min, and their audience is the token endpoint. Entra
+// ID takes certificates with RSA keys only: others are [ErrNotRSA], and a key without a
+// certificate is [ErrNoCertificate].
 func Entra(tenant string, opts ...AuthorityOption) Authority {
 	return newEntra(hostEntra, tenant, opts)
 }
@@ -80,12 +93,15 @@ func EntraChina(tenant string, opts ...AuthorityOption) Authority {
 
 // ADFS is an Active Directory Federation Services server. It is named by its host,
 // with the port where that isn't 443. Assertions are signed with RS256 and carry
-// x5t, the only form that it takes. They have the same times as those of [Entra].
+// x5t, the only form that it takes. They have the same times as those of [Entra], and are
+// signed by the same certificates.
 func ADFS(host string, opts ...AuthorityOption) Authority {
 	name, err := syntax.Host(host)
 	a := Authority{
-		tokenURL:  "https://" + name + "/adfs/oauth2/token",
-		assertion: Assertion{Algorithm: RS256, Thumbprint: ThumbprintSHA1},
+		adfs:       true,
+		tokenURL:   "https://" + name + "/adfs/oauth2/token",
+		assertion:  Assertion{Thumbprint: ThumbprintSHA1},
+		algorithms: algorithms{forRSA: RS256},
 	}
 	if err != nil {
 		a.tokenURL = ""
@@ -96,8 +112,9 @@ func ADFS(host string, opts ...AuthorityOption) Authority {
 
 // Issuer is any authorization server that takes client assertions by RFC 7523. It is
 // named by its issuer identifier, as its metadata states it, and its token endpoint.
-// Assertions are signed with RS256 and live for a minute. Their audience is the
-// issuer and their typ is client-authentication+jwt, as draft-ietf-oauth-rfc7523bis
+// Assertions are signed with RS256 by RSA keys, by EC keys with the algorithm of their
+// curve, by Ed25519 keys with EdDSA ([WithAlgorithm]). They live for a minute. Their audience is
+// the issuer and their typ is client-authentication+jwt, as draft-ietf-oauth-rfc7523bis
 // asks; [WithAudience] and [WithAssertionType] are for servers that follow the older
 // custom. Their nbf and iat are set back by 30 s ([WithBackdate]).
 //
@@ -109,11 +126,11 @@ func Issuer(issuer, tokenURL string, opts ...AuthorityOption) Authority {
 		issuer:   issuer,
 		tokenURL: tokenURL,
 		assertion: Assertion{
-			Algorithm: RS256,
-			Lifetime:  genericLifetime,
-			Backdate:  genericBackdate,
-			Type:      "client-authentication+jwt",
+			Lifetime: genericLifetime,
+			Backdate: genericBackdate,
+			Type:     "client-authentication+jwt",
 		},
+		algorithms: algorithms{forRSA: RS256},
 	}
 	if issuer == "" {
 		a.fail("no issuer: it is the audience of the assertion")
@@ -167,12 +184,28 @@ func (a Authority) finish(opts []AuthorityOption) Authority {
 			opt(&a)
 		}
 	}
+	if a.algorithms.fapi && (a.host != "" || a.adfs) {
+		a.fail("WithFAPI is for servers that follow that profile; Entra ID and ADFS don't")
+	}
 	if a.tlsAuth && a.host != "" {
 		a.fail("WithTLSClientAuth is for servers by RFC 8705; with Entra ID it is WithMTLSPoP")
 	}
+	if a.dpop && a.product() != "" {
+		a.fail("WithDPoP is for servers by RFC 9449, and %s isn't one; WithMTLSPoP binds Entra ID's tokens", a.product())
+	}
 	switch {
+	case a.grantOnly && (a.host != "" || a.adfs):
+		a.fail("WithoutClientAuthentication: %s always wants the client's own proof", a.product())
+	case a.grantOnly && a.presents():
+		a.fail("WithoutClientAuthentication and a certificate in TLS exclude each other")
+	}
+	switch {
+	case a.tlsBearer && (a.pop || a.tlsBound):
+		a.fail("WithMTLSBearer is for tokens that are bound to nothing: leave it out or the option that binds them")
 	case a.pop:
-		a.mtlsHost()
+		a.moveToMTLS("WithMTLSPoP")
+	case a.tlsBearer:
+		a.moveToMTLS("WithMTLSBearer")
 	case a.region != "" && (a.oneTenant || a.cloud != clouds[0] || cloudOf(a.host) == nil):
 		a.fail("WithRegion is for Entra ID's public cloud; WithHost names any host")
 	case a.region != "":
@@ -216,8 +249,21 @@ func (a Authority) validate() error {
 	if a.tokenURL == "" && len(errs) == 0 {
 		errs = append(errs, errors.New("authority: make one with Entra, ADFS or Issuer"))
 	}
+	if a.discovery != nil {
+		errs = append(errs, errors.New("authority: WithDiscoveryClient is for Discover; the client's is WithHTTPClient"))
+	}
 	if a.tokenURL != "" {
 		errs = append(errs, syntax.CheckEndpoint("token endpoint", a.tokenURL, a.loopbackHTTP))
+	}
+	if len(a.assertion.Claims) > 0 && !a.asserts() {
+		errs = append(errs, errors.New(
+			"authority: WithAssertionClaims is for assertions, and none of the client is sent here"))
+	}
+	if alg := string(a.assertion.Algorithm); a.product() != "" && jws.Known(alg) && !jws.IsForRSA(alg) {
+		errs = append(errs, fmt.Errorf("authority: %s takes RSA keys only, and %s is for others", a.product(), alg))
+	}
+	if _, err := a.proofAlgorithm(); err != nil {
+		errs = append(errs, err)
 	}
 	probe := a.assertion
 	probe.ClientID, probe.Audience = "probe", "probe"
@@ -243,10 +289,75 @@ func (a Authority) forTenant(tenant string) (Authority, error) {
 // hasTenants reports whether other tenants are reached at the same host.
 func (a Authority) hasTenants() bool { return a.host != "" && !a.oneTenant }
 
+// product is the product that takes nothing but certificates with RSA keys, or "".
+func (a Authority) product() string {
+	switch {
+	case a.host != "":
+		return "Entra ID"
+	case a.adfs:
+		return "ADFS"
+	}
+	return ""
+}
+
+// takes reports why the authority can't be asked with a certificate, or with a key alone,
+// that was checked before.
+func (a Authority) takes(cert *Certificate) error {
+	if cert.Leaf == nil {
+		if err := a.takesKeys(); err != nil {
+			return err
+		}
+	}
+	pub := cert.Signer.Public()
+	if _, ok := pub.(*rsa.PublicKey); !ok && a.product() != "" {
+		return fmt.Errorf("%w: %s takes RSA keys only, and this is %s: "+
+			"make a certificate with an RSA key (certtoken cert new --key rsa)", ErrNotRSA, a.product(), jws.Describe(pub))
+	}
+	if !a.asserts() {
+		return nil
+	}
+	as, err := a.dialectFor(cert)
+	if err != nil {
+		return err
+	}
+	return as.forKey(cert).fits(cert)
+}
+
+// dialectFor is the dialect with the algorithm of a certificate's key. The error says that
+// none fits it.
+func (a Authority) dialectFor(cert *Certificate) (as Assertion, err error) {
+	as = a.assertion
+	if as.Algorithm == "" {
+		as.Algorithm, err = a.algorithms.of(cert.Signer.Public())
+	}
+	return as, err
+}
+
+// errKeyInTLS: a handshake proves a certificate.
+var errKeyInTLS = fmt.Errorf("%w: TLS presents one, and this is a key alone: give the certificate too (CertFile)",
+	ErrNoCertificate)
+
+// takesKeys reports why the authority can't be asked with a key alone.
+func (a Authority) takesKeys() error {
+	switch {
+	case a.product() != "":
+		return fmt.Errorf("%w: %s knows its clients by certificates, and this is a key alone: "+
+			"give the certificate too (CertFile)", ErrNoCertificate, a.product())
+	case a.presents():
+		return errKeyInTLS
+	case a.assertion.SendChain:
+		return fmt.Errorf("%w: WithX5C sends one, and this is a key alone: leave WithX5C out", ErrNoCertificate)
+	}
+	return nil
+}
+
 // assertionFor is the assertion that this authority wants of a client whose
-// certificate is cert.
-func (a Authority) assertionFor(clientID string, cert *Certificate) Assertion {
-	as := a.assertion
+// certificate is cert. The error says that no algorithm fits its key.
+func (a Authority) assertionFor(clientID string, cert *Certificate) (Assertion, error) {
+	as, err := a.dialectFor(cert)
+	if err != nil {
+		return as, err
+	}
 	as.ClientID = clientID
 	as.Audience = a.tokenURL
 	switch {
@@ -258,7 +369,7 @@ func (a Authority) assertionFor(clientID string, cert *Certificate) Assertion {
 	if a.keyID != nil {
 		as.KeyID = a.keyID(cert)
 	}
-	return as
+	return as, nil
 }
 
 // mayBeClock reports whether the assertion's times can be the cause of a refusal. Entra
@@ -301,37 +412,45 @@ func (a Authority) checkScopes() []string {
 	return []string{a.cloud.graph + "/.default"}
 }
 
-// mtlsHosts are the hosts at which Entra ID's clouds grant tokens that are bound to a
-// certificate. The name of a region, if there is one, is put before the host.
-var mtlsHosts = map[string]string{
-	hostEntra:      "mtlsauth.microsoft.com",
-	hostEntraUSGov: "mtlsauth.microsoftonline.us",
-}
-
 // typeMTLSPoP is the type, and the Authorization scheme, of such a token.
 const typeMTLSPoP = "mtls_pop"
 
-// presents reports whether the certificate is shown in TLS handshakes.
-func (a Authority) presents() bool { return a.tlsAuth || a.tlsBound || a.pop }
+// presents reports whether the certificate is shown to the token endpoint in TLS handshakes.
+func (a Authority) presents() bool { return a.binds() || a.tlsBearer }
+
+// binds reports whether tokens are bound to the certificate.
+func (a Authority) binds() bool { return a.tlsAuth || a.tlsBound || a.pop }
+
+// forBoundLeg is the authority as it is asked for a token that is bound to the certificate,
+// where other tokens are bound to nothing.
+func (a Authority) forBoundLeg() Authority {
+	a.pop, a.tlsBearer = true, false
+	return a
+}
+
+// proofAlgorithm is that of DPoP proofs. The error says that none is known of those that
+// the server lists.
+func (a Authority) proofAlgorithm() (string, error) {
+	if !a.dpop {
+		return "", nil
+	}
+	alg, err := dpop.Choose(a.proofAlgs)
+	if err != nil {
+		return "", fmt.Errorf("WithDPoP: the server takes proofs by %s: %w",
+			redact.Text(strings.Join(a.proofAlgs, ", "), 4*redact.MaxShort), err)
+	}
+	return alg, nil
+}
 
 // asserts reports whether token requests carry an assertion.
-func (a Authority) asserts() bool { return !a.tlsAuth && !a.pop }
+func (a Authority) asserts() bool { return !a.tlsAuth && !a.pop && !a.grantOnly }
 
-// mtlsHost moves an Entra authority to the host for bound tokens. A host that WithHost
-// named, and that this package doesn't know, is taken as it is: it must be the one that
-// grants such tokens.
-func (a *Authority) mtlsHost() {
-	host, known := mtlsHosts[a.host]
-	switch {
-	case a.host == "":
-		a.fail("WithMTLSPoP is for Entra ID; elsewhere it is WithTLSClientAuth or WithCertificateBoundTokens")
-	case known && a.region != "":
-		a.host = a.region + "." + host
-	case known:
-		a.host = host
-	case a.oneTenant || cloudOf(a.host) != nil:
-		a.fail("WithMTLSPoP is for Entra ID's public cloud and the US Government's; WithHost names any host")
-	case a.region != "":
-		a.fail("WithRegion and WithHost exclude each other: name the region's host")
+// moveToMTLS moves an Entra authority to the host for certificates in TLS, for an option.
+func (a *Authority) moveToMTLS(option string) {
+	host, err := mtlsHost(a.host, a.region, a.oneTenant)
+	if err != nil {
+		a.fail("%s %w", option, err)
+		return
 	}
+	a.host = host
 }

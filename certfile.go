@@ -1,6 +1,7 @@
 package certtoken
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/certtoken/certtoken/internal/certfile"
 	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/jwk"
 	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
@@ -20,8 +22,11 @@ const maxCertFile = 1 << 20
 // and CI secret stores hold it. The form is recognised by the content. The leaf is
 // the certificate that the key belongs to, wherever it stands in the file.
 //
+// The key is RSA, EC (P-256, P-384 or P-521) or Ed25519. For a key without a certificate
+// there is [ParseKey].
+//
 // Errors wrap one of [ErrWrongPassword], [ErrPasswordRequired],
-// [ErrNoPrivateKey], [ErrNoCertificate], [ErrKeyMismatch], [ErrNotRSA],
+// [ErrNoPrivateKey], [ErrNoCertificate], [ErrKeyMismatch],
 // [ErrKeySize], [ErrSeveralKeys], [ErrUnsupported], [ErrFormat] and
 // [ErrTooLarge], and say what to do. No error holds the password or the key.
 func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
@@ -32,6 +37,12 @@ func ParseCertificate(data []byte, opts ...CertOption) (*Certificate, error) {
 // parse makes a certificate from a file's content. If there is a key file, parse calls
 // read for its content.
 func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (*Certificate, error) {
+	if key, isJWK := jwkIn(data); isJWK {
+		if _, err := jwk.ParsePrivate(key); err != nil {
+			return nil, jwkError(err)
+		}
+		return nil, fmt.Errorf("%w: it is a JWK%s", ErrNoCertificate, seeKeyFile)
+	}
 	opts := c.options()
 	if c.keyFile != "" {
 		key, err := read(c.keyFile)
@@ -42,15 +53,10 @@ func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (
 	}
 	pair, err := certfile.Parse(data, opts)
 	switch {
-	case errors.Is(err, ErrPasswordRequired):
-		return nil, fmt.Errorf("%w (WithPassword)", err)
-	case errors.Is(err, ErrWrongPassword) && opts.Password == "":
-		return nil, fmt.Errorf("%w: the empty one was given; is the variable that holds it set?", err)
-	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(opts.Password) != opts.Password:
-		return nil, fmt.Errorf("%w: the one given begins or ends with white space; "+
-			"is that of the file it was read from?", err)
+	case errors.Is(err, ErrNoCertificate) && !errors.Is(err, ErrNoPrivateKey):
+		return nil, fmt.Errorf("%w%s", err, seeKeyFile)
 	case err != nil:
-		return nil, err
+		return nil, aboutPassword(err, opts.Password)
 	}
 	cert, err := newCertificate(pair.Key, pair.Leaf, pair.Chain)
 	if err != nil {
@@ -60,7 +66,42 @@ func (c certConfig) parse(data []byte, read func(path string) ([]byte, error)) (
 	return cert, nil
 }
 
-// CertOption says how a certificate file is read.
+// seeKeyFile ends the error about a file that has a key and no certificate.
+const seeKeyFile = "; where the server takes a key without a certificate, KeyFile and ParseKey read it"
+
+// jwkIn returns the JWK in a file's content, which may be in base64 as stores of secrets
+// hold it. Otherwise it returns the content.
+func jwkIn(data []byte) ([]byte, bool) {
+	if jwk.Is(data) {
+		return data, true
+	}
+	text := strings.TrimRight(strings.TrimSpace(string(data)), "=")
+	if len(text) > 2*jwk.MaxKey {
+		return data, false
+	}
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if decoded, err := encoding.DecodeString(text); err == nil && jwk.Is(decoded) {
+			return decoded, true
+		}
+	}
+	return data, false
+}
+
+// aboutPassword adds to an error about the password what to do.
+func aboutPassword(err error, password string) error {
+	switch {
+	case errors.Is(err, ErrPasswordRequired):
+		return fmt.Errorf("%w (WithPassword)", err)
+	case errors.Is(err, ErrWrongPassword) && password == "":
+		return fmt.Errorf("%w: the empty one was given; is the variable that holds it set?", err)
+	case errors.Is(err, ErrWrongPassword) && strings.TrimSpace(password) != password:
+		return fmt.Errorf("%w: the one given begins or ends with white space; "+
+			"is that of the file it was read from?", err)
+	}
+	return err
+}
+
+// CertOption says how a certificate file, or a key file, is read.
 type CertOption func(*certConfig)
 
 type certConfig struct {
@@ -68,6 +109,7 @@ type certConfig struct {
 	keyFile    string
 	thumbprint string
 	noRollback bool
+	forKey     bool // a key without a certificate is wanted
 }
 
 // options are the settings in the form that internal/certfile takes.
@@ -107,10 +149,10 @@ func WithThumbprint(thumbprint string) CertOption {
 	return func(c *certConfig) { c.thumbprint = thumbprint }
 }
 
-// WithoutRollback makes a [CertFile] never sign again with a pair that was replaced,
+// WithoutRollback makes a [CertFile] or [KeyFile] never sign again with a pair that was replaced,
 // even if the token endpoint refuses the new one. Use it when a key may have leaked:
 // without it the replaced key can sign for up to a day ([FileSource]).
-// [ParseCertificate] ignores it.
+// [ParseCertificate] and [ParseKey] ignore it.
 func WithoutRollback() CertOption {
 	return func(c *certConfig) { c.noRollback = true }
 }

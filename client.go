@@ -36,29 +36,58 @@ type Client struct {
 	hooks     Hooks
 	requester *requester
 	lease     *connections.Lease // of the connections to the token endpoint
-	bindings  *mtls.Bindings     // nil: tokens are bound to no certificate
+	bindings  *mtls.Bindings     // nil: no certificate is presented in TLS
+	prover    *prover            // nil: tokens are bound to no key
 
+	caches
+	clock *clock.Clock
+	work  *workers.Group
+}
+
+// caches are those of a client.
+type caches struct {
 	own, users *cache.Cache[Token, Grant] // the client's own tokens; those on behalf of users
-	clock      *clock.Clock
-	work       *workers.Group
+}
+
+// of is the cache that has the tokens of a key.
+func (c *caches) of(k *cache.Key) *cache.Cache[Token, Grant] {
+	if k.User != "" {
+		return c.users
+	}
+	return c.own
 }
 
 // NewClient makes a client of an authority from its client id (in Entra ID the
-// application id) and the source of its certificate. It does no I/O, and its
-// error holds every mistake at once.
+// application id) and the source of its certificate, or of its key alone. It does no I/O,
+// and its error holds every mistake at once. That the authority doesn't take the key is an
+// error here if the source is a [Certificate] or made by [KeyFile], and otherwise when it
+// would sign.
 func NewClient(authority Authority, clientID string, source CertSource, opts ...Option) (*Client, error) {
-	var missing error
-	if source == nil {
-		missing = errors.New("no certificate source: give CertFile, a Certificate or a source of your own")
-	} else if file, ok := source.(*FileSource); ok {
-		missing = file.validate()
-	}
-	return newClient(authority, clientID, missing, func(c *Client) credential {
+	return newClient(authority, clientID, checkSource(authority, source), func(c *Client) credential {
 		return &certCredential{
 			clientID: c.id, source: source, hooks: c.hooks, clock: c.clock,
 			warnBefore: c.cfg.expiryWarning, bindings: c.bindings,
 		}
 	}, opts)
+}
+
+// checkSource reports what is wrong with a source, as far as that shows without I/O.
+func checkSource(authority Authority, source CertSource) error {
+	switch source := source.(type) {
+	case nil:
+		return errors.New("no certificate source: give CertFile, KeyFile, a Certificate or a source of your own")
+	case *FileSource:
+		err := source.validate()
+		if err == nil && source.cfg.forKey {
+			err = authority.takesKeys()
+		}
+		return err
+	case *Certificate:
+		if source.check() == nil { // what is wrong with it otherwise is told when it would sign
+			return authority.takes(source)
+		}
+	}
+	return nil
 }
 
 // newClient is what both constructors have in common. missing is an error about the
@@ -74,6 +103,10 @@ func newClient(
 	errs = append(errs, missing)
 	if authority.presents() && cfg.http != nil {
 		errs = append(errs, mtls.CheckBase(cfg.http.Transport))
+	}
+	if len(cfg.environment) > 0 {
+		errs = append(errs, errors.New(
+			"WithAuthorityOptions is for ClientFromEnvironment: give the options to what makes the authority"))
 	}
 	if len(cfg.tenants) > 0 || cfg.anyTenant {
 		if !authority.hasTenants() {
@@ -99,15 +132,20 @@ func newClient(
 	if err := errors.Join(errs...); err != nil {
 		return nil, public(err)
 	}
-	c.lease = connections.Take(cfg.http, cfg.maxExchanges)
+	c.lease = cfg.connections()
 	runtime.AddCleanup(c, (*connections.Lease).Close, c.lease) // if the client is never closed
 	endpoint := exchange.New(c.lease.Client(), userAgent(cfg.userAgent), cfg.attemptLimit)
 	if authority.presents() {
 		c.bindings = mtls.New(endpoint.HTTP, authority.noPSS)
 	}
 	server := new(clock.Offset)
+	if authority.dpop {
+		if c.prover, err = newProver(authority, c.clock, server); err != nil {
+			return nil, public(err)
+		}
+	}
 	c.requester = &requester{
-		server:   server,
+		server: server, prover: c.prover,
 		clientID: clientID, capabilities: cfg.capabilities, hooks: c.hooks, clock: c.clock,
 		credential: of(c), endpoint: endpoint, bindings: c.bindings, propagation: cfg.propagation,
 	}
@@ -120,8 +158,18 @@ func newClient(
 		}
 	}
 	places := queue.New(cfg.maxExchanges)
-	c.own = c.newCache(tokens, places, cfg.cacheLimit)
-	c.users = c.newCache(tokens, places, cfg.userCacheLimit)
+	pace := cache.NewPace(max(1, cfg.maxExchanges/2)) // the other places are for callers who wait
+	c.own = c.newCache(tokens, places, pace, cfg.cacheLimit)
+	c.users = c.newCache(tokens, places, pace, cfg.userCacheLimit)
+	own := c.own
+	c.requester.legs = func(ctx context.Context, k cache.Key, refused *Token) (*Token, error) {
+		if refused == nil {
+			if t := own.Get(&k, Grant{}, 0); t != nil {
+				return t, nil
+			}
+		}
+		return own.Acquire(ctx, k, cache.Want[Token, Grant]{InsteadOf: refused})
+	}
 	for _, k := range warm {
 		c.work.Go(partHook, func() { c.own.KeepWarm(k) }) // hooks are the only part of the user's that runs here
 	}
@@ -129,13 +177,16 @@ func newClient(
 }
 
 // newCache makes a cache of at most limit tokens.
-func (c *Client) newCache(tokens *fetcher, places *queue.Queue, limit int) *cache.Cache[Token, Grant] {
+func (c *Client) newCache(
+	tokens *fetcher, places *queue.Queue, pace *cache.Pace, limit int,
+) *cache.Cache[Token, Grant] {
 	cfg := cache.Config[Token, Grant]{
-		Owner: tokens, Limit: limit, Foreground: c.cfg.foreground, FlightLimit: max(c.cfg.requestLimit, c.cfg.propagation),
-		Clock: c.clock, Work: c.work, Queue: places,
+		Owner: tokens, Limit: limit, ByteLimit: max(leastBytes, limit*bytesForEach), Size: (*Token).size,
+		Foreground: c.cfg.foreground, FlightLimit: max(c.cfg.requestLimit, c.cfg.propagation),
+		Clock: c.clock, Work: c.work, Queue: places, Pace: pace, Same: (*Token).is,
 	}
 	if c.bindings != nil {
-		cfg.Usable = func(t *Token) bool { return c.bindings.InUse(t.secret().user().binding) }
+		cfg.Usable = func(t *Token) bool { return t.isPresentable(c.bindings) }
 	}
 	if c.hooks.Hit != nil {
 		cfg.OnHit = func(k *cache.Key, t *Token) {
@@ -180,48 +231,75 @@ func (c *Client) Token(ctx context.Context, scopes ...string) (*Token, error) {
 	if c.own == nil {
 		return nil, errNotMade
 	}
-	if t := c.own.Get("", "", scopes, Grant{}, 0); t != nil {
+	if t := c.own.Get(&cache.Key{Scopes: scopes}, Grant{}, 0); t != nil {
 		return t, nil
 	}
-	return c.acquire(ctx, Request{Scopes: slices.Clone(scopes)}, nil)
+	return c.acquire(ctx, Request{Scopes: slices.Clone(scopes)})
 }
 
-// Acquire is [Client.Token] for a [Request], which can also name a tenant, a grant, claims
-// or how long the token must be valid.
+// Acquire is [Client.Token] for a [Request], which can also name a tenant, a grant,
+// parameters, claims or how long the token must be valid.
 func (c *Client) Acquire(ctx context.Context, req Request) (*Token, error) {
 	if c.own == nil {
 		return nil, errNotMade
 	}
-	if req.Claims == "" && !req.Fresh && req.MinValidity >= 0 && req.Grant.secret == nil {
-		tenant := req.Tenant
-		if tenant == c.authority.tenant {
-			tenant = ""
-		}
-		// There is a slot only for a tenant that was found to be allowed.
-		if t := c.own.Get(tenant, "", req.Scopes, Grant{}, req.MinValidity); t != nil {
-			return t, nil
-		}
+	if t := c.cached(&req); t != nil {
+		return t, nil
 	}
 	req.Scopes = slices.Clone(req.Scopes)
-	return c.acquire(ctx, req, nil)
+	t, err := c.acquire(ctx, req)
+	if err == nil && req.Refused != nil && t.is(req.Refused) {
+		return nil, public(errors.New("the token endpoint granted the refused token again"))
+	}
+	return t, err
 }
 
-// acquire gets a token that the cache couldn't give at once. insteadOf is a token that a
-// resource refused, or nil.
-func (c *Client) acquire(ctx context.Context, req Request, insteadOf *Token) (*Token, error) {
+// cached returns the token for a request if the cache has it at once, or nil. It finds
+// out nothing else about the request: there is a slot only for one that was found to be
+// allowed.
+func (c *Client) cached(req *Request) *Token {
+	if req.Claims != "" || req.Fresh || req.MinValidity < 0 || req.Refused != nil {
+		return nil
+	}
+	k := cache.Key{Tenant: req.Tenant, Agent: req.Agent, Scopes: req.Scopes, Parameters: req.Parameters}
+	if isBoundLeg(&k) { // such a slot is the library's own
+		return nil
+	}
+	if k.Tenant == c.authority.tenant {
+		k.Tenant = ""
+	}
+	from := c.own
+	if req.Grant.secret != nil {
+		if k.User = req.Grant.params().user; k.User == "" {
+			return nil
+		}
+		from = c.users
+	}
+	return from.Get(&k, req.Grant, req.MinValidity)
+}
+
+// acquire gets a token that the cache couldn't give at once.
+func (c *Client) acquire(ctx context.Context, req Request) (*Token, error) {
 	k, err := c.key(req)
 	if err != nil {
 		return nil, public(err)
 	}
-	from := c.own
-	if k.User != "" {
-		from = c.users
-	}
-	t, err := from.Acquire(ctx, k, cache.Want[Token, Grant]{
+	t, err := c.caches.of(&k).Acquire(ctx, k, cache.Want[Token, Grant]{
 		Grant: req.Grant, Claims: req.Claims, Fresh: req.Fresh, Once: req.Grant.params().once,
-		MinValidity: req.MinValidity, InsteadOf: insteadOf,
+		MinValidity: req.MinValidity, InsteadOf: req.Refused, CorrelationID: req.CorrelationID,
 	})
 	return t, callerError(err)
+}
+
+// reusable is a copy of a request that a handle can use again and again. The error says
+// why it can't.
+func (c *Client) reusable(req Request) (Request, error) {
+	k, err := c.key(req)
+	if err == nil {
+		err = req.checkReusable()
+	}
+	req.Scopes, req.Parameters = slices.Clone(req.Scopes), k.Parameters
+	return req, err
 }
 
 // key is the cache's key for a request to this client.
@@ -231,7 +309,8 @@ func (c *Client) key(req Request) (cache.Key, error) { return req.key(c.authorit
 // certificate, signs, and acquires a token, which may come from the cache. Call it at
 // start-up, so that a mistake shows there and not at the first request. Without scopes
 // it asks Entra ID for Microsoft Graph, which every app may ask for, and other servers
-// for their default scope. Errors are those of the source and of [Client.Token].
+// for their default scope. With [WithoutClientAuthentication] it signs and acquires
+// nothing. Errors are those of the source and of [Client.Token].
 func (c *Client) Check(ctx context.Context, scopes ...string) error {
 	if c.own == nil {
 		return errNotMade
@@ -244,6 +323,9 @@ func (c *Client) Check(ctx context.Context, scopes ...string) error {
 	}
 	if err := c.checkCredential(ctx); err != nil {
 		return public(err)
+	}
+	if c.authority.grantOnly { // only a request with a grant gets a token
+		return nil
 	}
 	_, err := c.Token(ctx, scopes...)
 	return err
@@ -314,9 +396,6 @@ func (c *Client) Close() error {
 	}
 	if c.bindings != nil {
 		c.bindings.Close()
-	}
-	if c.cfg.httpIsOurs {
-		c.requester.endpoint.HTTP.CloseIdleConnections()
 	}
 	c.lease.Close()
 	return nil

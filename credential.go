@@ -3,6 +3,7 @@ package certtoken
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,12 @@ import (
 // warnEvery is how often the coming end of a certificate is announced.
 const warnEvery = 24 * time.Hour
 
+// assertionType is the client_assertion_type of a JWT (RFC 7523 §2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// assertionTypePoP is that of an assertion which is bound to the certificate in TLS.
+const assertionTypePoP = "urn:ietf:params:oauth:client-assertion-type:jwt-pop"
+
 // credential proves to the token endpoint who the client is: by a certificate,
 // or by an assertion from elsewhere.
 type credential interface {
@@ -23,6 +30,10 @@ type credential interface {
 
 	// prove makes a proof for one attempt of a request from what was obtained.
 	prove(ctx context.Context, authority Authority, obtained proof) (proof, error)
+
+	// signGrant signs the assertion of a grant with the key of an obtained proof, and adds
+	// it to the proof.
+	signGrant(ctx context.Context, authority Authority, p proof, grant Assertion) (proof, error)
 
 	// replace is called when the endpoint refused a proof because of its certificate or
 	// its assertion. It obtains another one, or returns false if there is none.
@@ -36,7 +47,7 @@ type credential interface {
 	// reports whether another proof has a better chance.
 	followClock(authority Authority, refused proof, why *TokenError) bool
 
-	// name is the thumbprint of the certificate that signed last, or "".
+	// name is the thumbprint of the certificate or the key that signed last, or "".
 	name() string
 
 	// binding returns the binding of the certificate in use, or nil where tokens are
@@ -46,10 +57,13 @@ type credential interface {
 
 // proof is what one attempt of a request shows to the endpoint.
 type proof struct {
-	assertion string        // "": the certificate in the TLS handshake is the whole proof
+	assertion string        // "": the certificate in the TLS handshake is the whole proof, or there is none
+	kind      string        // the assertion's type; "": a JWT
+	grant     string        // the signed assertion of the grant; "": none
+	agent     string        // the agent's own token, for its user; "": none
 	audience  string        // of an assertion from elsewhere
 	cert      *Certificate  // the one that signed; nil: the assertion is from elsewhere
-	made      time.Time     // by this machine's clock
+	made      time.Time     // by this machine's clock; zero: nothing was signed
 	offset    time.Duration // added to made for the assertion's times
 	binding   *mtls.Binding // whose connections present the certificate; nil: it isn't presented
 }
@@ -62,7 +76,7 @@ func (p proof) event() Event {
 	return eventOf(p.cert)
 }
 
-// certCredential is a source of certificates, whose key signs each assertion.
+// certCredential is a source of certificates, or of keys, that sign each assertion.
 type certCredential struct {
 	clientID   string
 	source     CertSource
@@ -97,6 +111,9 @@ func (k *certCredential) obtain(ctx context.Context, _ Authority) (proof, error)
 
 func (k *certCredential) prove(ctx context.Context, authority Authority, p proof) (_ proof, err error) {
 	cert := p.cert
+	if err := authority.takes(cert); err != nil {
+		return proof{}, err
+	}
 	if authority.presents() {
 		if err := cert.valid(time.Now()); err != nil {
 			return proof{}, err
@@ -106,9 +123,25 @@ func (k *certCredential) prove(ctx context.Context, authority Authority, p proof
 		}
 	}
 	if authority.asserts() {
+		assertion, err := authority.assertionFor(k.clientID, cert)
+		if err != nil {
+			return proof{}, err
+		}
 		p.made = k.clock.Look().Time
-		p.assertion, p.offset, err = k.sign(ctx, authority, cert)
+		p.assertion, p.offset, err = k.sign(ctx, authority, assertion, cert)
+		return p, authority.withoutPS256(assertion.Algorithm, err)
 	}
+	return p, nil
+}
+
+func (k *certCredential) signGrant(
+	ctx context.Context, authority Authority, p proof, grant Assertion,
+) (_ proof, err error) {
+	if grant, err = authority.grantAssertion(grant, k.clientID, p.cert); err != nil {
+		return p, err
+	}
+	p.made = k.clock.Look().Time
+	p.grant, p.offset, err = k.sign(ctx, authority, grant, p.cert)
 	return p, err
 }
 
@@ -117,6 +150,9 @@ func (k *certCredential) binding(ctx context.Context) (*mtls.Binding, error) {
 		return nil, nil
 	}
 	cert, err := k.certificate(ctx)
+	if err == nil && cert.Leaf == nil {
+		err = errKeyInTLS
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +183,9 @@ func (k *certCredential) certificate(ctx context.Context) (*Certificate, error) 
 
 // replace tells the source that its certificate was refused, and returns another one
 // if the source has one now.
-func (k *certCredential) replace(ctx context.Context, _ Authority, refused proof, why *TokenError) (proof, bool) {
+func (k *certCredential) replace(
+	ctx context.Context, authority Authority, refused proof, why *TokenError,
+) (proof, bool) {
 	source, ok := k.source.(Reloader)
 	if !ok {
 		return proof{}, false
@@ -162,7 +200,7 @@ func (k *certCredential) replace(ctx context.Context, _ Authority, refused proof
 		return proof{}, false
 	}
 	cert, err := k.certificate(ctx)
-	if err != nil || cert.sha256() == refused.cert.sha256() || cert.valid(time.Now()) != nil {
+	if err != nil || cert.isSameAs(refused.cert) || cert.valid(time.Now()) != nil || authority.takes(cert) != nil {
 		return proof{}, false
 	}
 	return proof{cert: cert}, true
@@ -179,8 +217,9 @@ func (k *certCredential) granted(ctx context.Context, p proof) {
 // announce tells the hooks of a certificate that is new or ends soon.
 func (k *certCredential) announce(ctx context.Context, cert *Certificate) {
 	now := time.Now()
-	next := signed{thumbprint: cert.thumbprintHex()}
-	ends := k.warnBefore > 0 && now.After(cert.Leaf.NotAfter.Add(-k.warnBefore))
+	next := signed{thumbprint: cert.thumbprint()}
+	end := cert.ends()
+	ends := k.warnBefore > 0 && !end.IsZero() && now.After(end.Add(-k.warnBefore))
 	last := k.last.Load()
 	isNew := last == nil || last.thumbprint != next.thumbprint
 	if !isNew {
@@ -222,10 +261,10 @@ func (k *certCredential) announceHealth(ctx context.Context, trouble error, cert
 	emitIn(ctx, k.hooks.CertificateUnusable, event)
 }
 
-// sign makes the assertion that the authority wants. Its times are by the endpoint's
-// clock if that is known. It returns the offset that it used.
+// sign signs an assertion. Its times are by the endpoint's clock if that is known. It
+// returns the offset that it used.
 func (k *certCredential) sign(
-	ctx context.Context, authority Authority, cert *Certificate,
+	ctx context.Context, authority Authority, assertion Assertion, cert *Certificate,
 ) (jwt string, offset time.Duration, err error) {
 	now := time.Now()
 	offset = time.Duration(k.offset.Load())
@@ -236,29 +275,46 @@ func (k *certCredential) sign(
 		offset = 0
 	}
 	leave := workers.Enter(ctx, partSigner)
-	jwt, err = k.signAt(ctx, authority, cert, now.Add(offset))
+	jwt, err = k.signAt(ctx, authority, assertion, cert, now.Add(offset))
 	leave()
 	return jwt, offset, err
 }
 
 // signAt signs, and falls back to an algorithm without PSS where that is allowed.
 func (k *certCredential) signAt(
-	ctx context.Context, authority Authority, cert *Certificate, now time.Time,
+	ctx context.Context, authority Authority, assertion Assertion, cert *Certificate, now time.Time,
 ) (string, error) {
-	assertion := authority.assertionFor(k.clientID, cert)
-	plain, isPSS := withoutPSS[assertion.withDefaults().Algorithm]
+	plain, isPSS := withoutPSS[assertion.Algorithm]
 	if isPSS && (authority.noPSS || k.noPSS.Load()) {
 		assertion.Algorithm = plain
 		isPSS = false
 	}
 	jwt, err := assertion.signAt(ctx, cert, now)
-	if err == nil || !isPSS || !authority.pssFallback || !errors.Is(err, errors.ErrUnsupported) {
+	if err == nil || !isPSS || !authority.pssFallback || !lacksPSS(err) {
 		return jwt, err
 	}
 	k.noPSS.Store(true)
 	emitIn(ctx, k.hooks.AlgorithmFallback, Event{Algorithm: plain, Err: public(err)})
 	assertion.Algorithm = plain
 	return assertion.signAt(ctx, cert, now)
+}
+
+// lacksPSS reports whether a signer's error says that it lacks the algorithm. [ErrUnsupported]
+// is about a file that can't be read, as by a signer that opens its own: another algorithm
+// wouldn't help.
+func lacksPSS(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, ErrUnsupported)
+}
+
+// withoutPS256 adds to a signer's error that it can't do PS256 what to do, where the server
+// probably takes RS256 too. It doesn't where PS256 was asked for by name, or is the only one
+// that the server lists.
+func (a Authority) withoutPS256(alg Algorithm, err error) error {
+	byDefault := a.host != "" || a.assertion.Algorithm == "" && a.algorithms.take(RS256)
+	if alg != PS256 || !byDefault || a.pssFallback || a.noPSS || !lacksPSS(err) {
+		return err
+	}
+	return fmt.Errorf("%w; try RS256, by WithPSSFallback", err)
 }
 
 // withoutPSS has the algorithm for a signer that can't do PSS.
@@ -268,7 +324,7 @@ var withoutPSS = map[Algorithm]Algorithm{PS256: RS256, PS384: RS384, PS512: RS51
 // to this machine's clock in the same way, after that was set. Only the times of
 // assertions are corrected. How long a token lives is measured by this machine alone.
 func (k *certCredential) followClock(authority Authority, refused proof, why *TokenError) bool {
-	if refused.assertion == "" || why.date.IsZero() || !authority.mayBeClock(why) {
+	if refused.made.IsZero() || why.date.IsZero() || !authority.mayBeClock(why) {
 		return false
 	}
 	tolerance, limit := authority.clockLimits()

@@ -1,6 +1,7 @@
 package certtoken
 
 import (
+	"encoding/json"
 	"maps"
 	"net/url"
 	"slices"
@@ -15,8 +16,9 @@ import (
 // The options of an Authority: how it is addressed, and which dialect of client
 // assertion it takes.
 
-// WithAlgorithm sets the algorithm of the signature. One that isn't known is an
-// error of [NewClient].
+// WithAlgorithm sets the algorithm of the signature, whatever a server's metadata list. One
+// that isn't known is an error of [NewClient], and one that doesn't fit the key is an error
+// when it would sign, or of NewClient if the source is a [Certificate].
 func WithAlgorithm(alg Algorithm) AuthorityOption {
 	return func(a *Authority) { a.assertion.Algorithm = alg }
 }
@@ -41,6 +43,42 @@ func WithAudience(audience string) AuthorityOption {
 // WithAssertionType sets the typ of the assertion's header.
 func WithAssertionType(typ string) AuthorityOption {
 	return func(a *Authority) { a.assertion.Type = typ }
+}
+
+// WithAssertionClaims adds claims to every assertion, such as one that a server has agreed
+// upon with its clients. Values are what [json.Marshal] takes, at most 16 KiB of JSON
+// together, and are copied: what happens to them later has no effect. Given twice, it adds
+// the claims of both. It is an error of [NewClient] where no assertion is signed, and so are
+// the claims aud, iss, sub, jti, nbf, iat and exp.
+func WithAssertionClaims(claims map[string]any) AuthorityOption {
+	return func(a *Authority) {
+		all := maps.Clone(a.assertion.Claims) // an Authority is a value
+		if all == nil {
+			all = make(map[string]any, len(claims))
+		}
+		for name, value := range claims {
+			data, err := json.Marshal(value)
+			if err != nil || name == "" {
+				a.fail("WithAssertionClaims: the claim %q has no name or can't be written as JSON", redact.Short(name))
+			}
+			all[name] = json.RawMessage(data)
+		}
+		a.assertion.Claims = all
+		if sizeOfClaims(all) > maxAssertionClaims {
+			a.fail("the claims of WithAssertionClaims have more than %d bytes", maxAssertionClaims)
+		}
+	}
+}
+
+// maxAssertionClaims bounds further claims of an assertion, in bytes. Servers limit the
+// whole assertion to much less, as a rule.
+const maxAssertionClaims = 16 << 10
+
+func sizeOfClaims(claims map[string]any) (size int) {
+	for name, value := range claims {
+		size += len(name) + len(value.(json.RawMessage))
+	}
+	return size
 }
 
 // WithLifetime sets how long an assertion is valid after it was made: 1 s to 1 h, and
@@ -78,21 +116,25 @@ func WithKeyID(kid string) AuthorityOption {
 	return WithKeyIDFunc(func(*Certificate) string { return kid })
 }
 
-// WithKeyIDFunc sets the kid header by the certificate that signs.
+// WithKeyIDFunc sets the kid header by the certificate that signs. Where kid returns "" it
+// is the Certificate's KeyID. The Leaf of a key without a certificate is nil.
 func WithKeyIDFunc(kid func(*Certificate) string) AuthorityOption {
 	return func(a *Authority) { a.keyID = kid }
 }
 
 // WithX5C sends the certificate and its chain in the assertion. Subject-name/issuer
 // trust needs it: the server then trusts a certificate because of its subject and
-// issuer, and a renewed one needs no registration.
+// issuer, and a renewed one needs no registration. A key without a certificate is an error.
 func WithX5C() AuthorityOption {
 	return func(a *Authority) { a.assertion.SendChain = true }
 }
 
-// WithFAPI sets what the FAPI 2.0 security profile asks of a client assertion:
-// PS256, the issuer as audience.
-func WithFAPI() AuthorityOption { return WithAlgorithm(PS256) }
+// WithFAPI signs by the algorithms that the FAPI 2.0 Security Profile allows (§5.4.1): PS256
+// with an RSA key, ES256 with an EC key of the curve P-256, EdDSA with an Ed25519 key.
+// Other keys are an error. The profile's audience, the issuer, is that of [Issuer] and
+// [Discover] already. [WithAudience] and [WithAlgorithm] override it, for servers that
+// follow the profile in part.
+func WithFAPI() AuthorityOption { return func(a *Authority) { a.algorithms.fapi = true } }
 
 // WithPSSFallback signs with the RS algorithm of the same hash when the signer
 // says that it can't do PSS, by an error that wraps [errors.ErrUnsupported].
@@ -127,8 +169,8 @@ func WithHost(host string) AuthorityOption {
 // WithRegion sends requests to Entra ID's endpoint of an Azure region, such as
 // westeurope. It is for services in that region whose app has subject-name/issuer
 // trust; others are refused (AADSTS100007). It works for the public cloud, and with
-// [WithMTLSPoP] for the US Government's too. It was made from the documentation and not
-// tried against the live service.
+// [WithMTLSPoP] or [WithMTLSBearer] for the US Government's too. It was made from the
+// documentation and not tried against the live service.
 func WithRegion(region string) AuthorityOption {
 	return func(a *Authority) {
 		if !syntax.IsRegion(region) {
@@ -140,7 +182,8 @@ func WithRegion(region string) AuthorityOption {
 
 // WithParameter adds a parameter to the form of every token request, such as a
 // resource. Given twice with one name, it sends both values (RFC 8707 §2). Those
-// that the library sets can't be given.
+// that the library sets can't be given. A request that gives the same name in
+// [Request.Parameters] sends its own values in place of these.
 func WithParameter(name, value string) AuthorityOption {
 	return func(a *Authority) { a.add(&a.params, name, value) }
 }
@@ -180,29 +223,16 @@ func WithQuery(name, value string) AuthorityOption {
 
 // add copies on write: an Authority is a value.
 func (a *Authority) add(to *url.Values, name, value string) {
-	switch {
-	case name == "" || !syntax.IsVisible(name) || len(name) > redact.MaxShort:
-		a.fail("parameter %q is not a name", redact.Short(name))
-	case ownParameters[strings.ToLower(name)]:
-		a.fail("parameter %q is set by the library and can't be given", name)
-	default:
-		more := maps.Clone(*to)
-		if more == nil {
-			more = make(url.Values)
-		}
-		more[name] = append(slices.Clone(more[name]), value)
-		*to = more
+	if err := checkParameterName(name); err != nil {
+		a.fail("%w", err)
+		return
 	}
-}
-
-// ownParameters are those of a token request, and those by which a client would
-// prove itself in another way.
-var ownParameters = map[string]bool{
-	"grant_type": true, "scope": true, "claims": true, "token_type": true,
-	"client_id": true, "client_secret": true, "client_assertion": true, "client_assertion_type": true,
-	"assertion": true, "requested_token_use": true,
-	"code": true, "redirect_uri": true, "code_verifier": true, "refresh_token": true,
-	"username": true, "password": true,
+	more := maps.Clone(*to)
+	if more == nil {
+		more = make(url.Values)
+	}
+	more[name] = append(slices.Clone(more[name]), value)
+	*to = more
 }
 
 // WithLoopbackHTTP allows plain http to a token endpoint on this machine
@@ -228,6 +258,20 @@ func WithTLSClientAuth() AuthorityOption { return func(a *Authority) { a.tlsAuth
 // be nil or [*http.Transport].
 func WithCertificateBoundTokens() AuthorityOption { return func(a *Authority) { a.tlsBound = true } }
 
+// WithDPoP binds tokens to a key by proofs (DPoP, RFC 9449): a thief can't use such a
+// token, and no certificate is needed in TLS. The key is one of the [Client]: it is
+// made in memory with it, on P-256, or what the server's metadata list for DPoP where
+// [Discover] found a list without ES256. It isn't the key that proves the client, so no
+// vault signs for each call.
+//
+// A [Transport] sends a proof with each request, and repeats a request once when the
+// resource asks for a nonce. [Client.Proof] is for other HTTP clients. Whatever would send
+// the token alone refuses, such as a [TokenSource] and [Token.SetAuthHeader]. A server that
+// ignores the proof, and answers with a Bearer token, gets [ErrBadResponse]. The times of
+// proofs follow the token endpoint's clock. Tokens never enter a store ([WithStore]), since
+// other processes don't have the key.
+func WithDPoP() AuthorityOption { return func(a *Authority) { a.dpop = true } }
+
 // WithMTLSPoP asks Entra ID for tokens that are bound to the certificate, of the
 // type mtls_pop: the certificate goes into the TLS handshake with
 // mtlsauth.microsoft.com, or with mtlsauth.microsoftonline.us for the US Government, and no
@@ -235,6 +279,17 @@ func WithCertificateBoundTokens() AuthorityOption { return func(a *Authority) { 
 // as with [WithCertificateBoundTokens]. It was made from the documentation and not tried
 // against the live service.
 func WithMTLSPoP() AuthorityOption { return func(a *Authority) { a.pop = true } }
+
+// WithMTLSBearer shows Entra ID the certificate in the TLS handshake and in the assertion, in
+// return for plain Bearer tokens, which are bound to nothing. Requests go to the host of
+// [WithMTLSPoP], and assertions carry the certificate as with [WithX5C]. Entra ID takes this,
+// a preview, from apps that it was enabled for; others are refused (AADSTS51000). For a
+// client of [NewFederatedClient] it says that its tokens are Bearer, where the assertions are
+// bound to a certificate; see [Client.AssertionSource]. It was made from the documentation and
+// not tried against the live service.
+func WithMTLSBearer() AuthorityOption {
+	return func(a *Authority) { a.tlsBearer, a.assertion.SendChain = true, true }
+}
 
 // WithoutPSS is for signers that can't do RSASSA-PSS: TLS connections with the
 // client's certificate stay at TLS 1.2, and assertions are signed with the RS

@@ -29,6 +29,7 @@ type metadata struct {
 	TokenEndpoint string   `json:"token_endpoint"`
 	Methods       []string `json:"token_endpoint_auth_methods_supported"`
 	Algorithms    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	ProofAlgs     []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
 	Aliases       struct {
 		TokenEndpoint string `json:"token_endpoint"`
 	} `json:"mtls_endpoint_aliases"` // RFC 8705 §5
@@ -39,15 +40,18 @@ type metadata struct {
 // Discover asks an authorization server for its metadata (RFC 8414, then OpenID
 // Connect Discovery, then SMART App Launch) and returns an Authority as [Issuer] does.
 // The issuer in the metadata must be exactly the given one, so that the token endpoint
-// of another issuer isn't taken; redirects to another host are not followed. The
-// algorithm is RS256 if the server lists it or lists none, and otherwise one that it
-// lists. If hc is nil, a client like that of [NewClient] is used. For Entra ID use
-// [Entra], which needs no request.
+// of another issuer isn't taken; redirects to another host are not followed. For Entra ID
+// use [Entra], which needs no request.
+//
+// The algorithm is chosen when it is known which key signs: RS256 for an RSA key, that of
+// its curve for an EC key, EdDSA for an Ed25519 key. If the server lists algorithms and not
+// that one, it is the first listed that the key can do. If there is none, the error says
+// what the server lists. [WithAlgorithm] is for servers whose list is wrong.
 //
 // For a SMART server give the base URL of its FHIR interface. Its configuration may
 // name no issuer, so the assertion's audience is the token endpoint, and the assertion
-// is of no use at another server. Its typ is JWT and the algorithm RS384. Such servers
-// need [WithKeyID] too.
+// is of no use at another server. Its typ is JWT, and the algorithm of RSA keys RS384. Such
+// servers need a key id: that of a [ParseKey] or [WithKeyID].
 //
 // Each of the three places may take 10 s and answer 1 MiB. A temporary failure (a 503,
 // a connection that is reset) is tried three times. The error says for each place
@@ -55,7 +59,8 @@ type metadata struct {
 // issuer, a token endpoint that isn't https.
 //
 // The server is asked once: keep the Authority, and make a new one to follow a change.
-func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...AuthorityOption) (Authority, error) {
+// [WithDiscoveryClient] has another HTTP client ask, for a CA or a proxy of one's own.
+func Discover(ctx context.Context, issuer string, opts ...AuthorityOption) (Authority, error) {
 	given := Authority{issuer: issuer}.finish(opts)
 	if err := errors.Join(given.errs...); err != nil {
 		return Authority{}, public(err)
@@ -64,7 +69,7 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 	if err != nil {
 		return Authority{}, public(err)
 	}
-	lease := connections.Take(hc, defaultMaxExchanges)
+	lease := connections.Take(given.discovery, defaultMaxExchanges)
 	defer lease.Close()
 	client := metadataClient(lease)
 	var errs []error
@@ -78,10 +83,18 @@ func Discover(ctx context.Context, issuer string, hc *http.Client, opts ...Autho
 			continue
 		}
 		a := Issuer(issuer, meta.TokenEndpoint, append(meta.dialect(), opts...)...)
-		a.mtlsURL = meta.Aliases.TokenEndpoint
+		a.mtlsURL, a.discovery = meta.Aliases.TokenEndpoint, nil
 		return a, public(a.validate())
 	}
 	return Authority{}, public(errors.Join(errs...))
+}
+
+// WithDiscoveryClient has [Discover] ask for the metadata with this HTTP client, for example
+// because the server's certificate is by a CA of one's own. Without it, and with nil, the
+// connections are those of [NewClient] without [WithHTTPClient]. The client that is made with
+// the [Authority] is given its own, by WithHTTPClient.
+func WithDiscoveryClient(client *http.Client) AuthorityOption {
+	return func(a *Authority) { a.discovery = client }
 }
 
 // smartPlace is the path, below the base URL, of the configuration of SMART App Launch.
@@ -131,6 +144,9 @@ type statusError struct {
 }
 
 func (e statusError) Error() string { return fmt.Sprintf("it answered %d", e.status) }
+
+// IsTemporary reports whether the server may answer otherwise later.
+func (e statusError) IsTemporary() bool { return exchange.IsTemporary(e.status) }
 
 // unanswered is a request that got no answer, or half of one.
 type unanswered struct{ error }
@@ -224,9 +240,13 @@ func (m metadata) check(issuer string, loopbackHTTP bool) error {
 
 // dialect is the dialect of assertions that the metadata ask for.
 func (m metadata) dialect() []AuthorityOption {
-	opts := []AuthorityOption{WithAlgorithm(m.algorithm())}
+	opts := []AuthorityOption{
+		func(a *Authority) { a.algorithms.setList(m.Algorithms) },
+		func(a *Authority) { a.proofAlgs = m.ProofAlgs },
+	}
 	if m.smart { // SMART App Launch, "Asymmetric authentication"
-		opts = append(opts, WithAudience(m.TokenEndpoint), WithAssertionType("JWT"))
+		opts = append(opts, WithAudience(m.TokenEndpoint), WithAssertionType("JWT"),
+			func(a *Authority) { a.algorithms.forRSA = RS384 })
 	}
 	return opts
 }
@@ -246,19 +266,4 @@ func (m metadata) checkMethods(tls bool) error {
 	return fmt.Errorf("it takes clients by %s, and not by %s: try %s where that is listed; "+
 		"where the list is wrong, give the token endpoint to Issuer",
 		redact.Text(strings.Join(m.Methods, ", "), 4*redact.MaxShort), ours[0], what)
-}
-
-// algorithm is the one to sign with: RS256, which RFC 7523 §5 asks every server
-// to take, unless the server names others only. With SMART it is RS384.
-func (m metadata) algorithm() Algorithm {
-	known := []Algorithm{RS256, PS256, PS384, PS512, RS384, RS512}
-	if m.smart {
-		known = append([]Algorithm{RS384}, known...)
-	}
-	for _, alg := range known {
-		if slices.Contains(m.Algorithms, string(alg)) {
-			return alg
-		}
-	}
-	return known[0]
 }

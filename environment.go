@@ -3,41 +3,9 @@ package certtoken
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
-	"os"
-	"strconv"
-	"strings"
 
-	"github.com/certtoken/certtoken/internal/redact"
-	"github.com/certtoken/certtoken/internal/syntax"
-	"github.com/certtoken/certtoken/internal/tokenproxy"
+	"github.com/certtoken/certtoken/internal/azureenv"
 )
-
-// The variables that Azure's own libraries read.
-const (
-	envTenant    = "AZURE_TENANT_ID"
-	envClient    = "AZURE_CLIENT_ID"
-	envCert      = "AZURE_CLIENT_CERTIFICATE_PATH"
-	envPassword  = "AZURE_CLIENT_CERTIFICATE_PASSWORD"
-	envSendChain = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN"
-	envHost      = "AZURE_AUTHORITY_HOST"
-	envFederated = "AZURE_FEDERATED_TOKEN_FILE"
-	envRegion    = "AZURE_REGIONAL_AUTHORITY_NAME"
-	envTenants   = "AZURE_ADDITIONALLY_ALLOWED_TENANTS"
-
-	envProxy       = "AZURE_KUBERNETES_TOKEN_PROXY" // AKS identity bindings
-	envProxySNI    = "AZURE_KUBERNETES_SNI_NAME"
-	envProxyCAFile = "AZURE_KUBERNETES_CA_FILE"
-	envProxyCAData = "AZURE_KUBERNETES_CA_DATA"
-
-	envRegionHere = "REGION_NAME" // which Azure sets in App Service and Functions
-)
-
-var envNames = []string{
-	envTenant, envClient, envCert, envPassword, envSendChain, envHost, envFederated, envRegion, envTenants,
-	envProxy, envProxySNI, envProxyCAFile, envProxyCAData, envRegionHere,
-}
 
 // ClientFromEnvironment makes a client from the variables that Azure's own
 // libraries read: AZURE_TENANT_ID, AZURE_CLIENT_ID, and either
@@ -55,108 +23,95 @@ var envNames = []string{
 // to the cloud's host. AZURE_KUBERNETES_SNI_NAME is the name in the proxy's certificate.
 // AZURE_KUBERNETES_CA_FILE or AZURE_KUBERNETES_CA_DATA has the root certificates for it.
 //
+// [WithAuthorityOptions] among the options is for the authority.
+//
 // An empty variable counts as not set. The error names everything that is missing or
 // contradictory.
 func ClientFromEnvironment(opts ...Option) (*Client, error) {
-	env := environment{values: make(map[string]string)}
-	for _, name := range envNames {
-		env.values[name] = os.Getenv(name)
-	}
+	var env environment
 	return env.client(opts)
 }
 
-// environment is a set of variables and what is wrong with it.
-type environment struct {
-	values map[string]string
-	errs   []error
+// environment collects what is wrong with the variables.
+type environment struct{ errs []error }
+
+// check notes an error that isn't nil.
+func (e *environment) check(err error) {
+	if err != nil {
+		e.errs = append(e.errs, ofEnvironment(err))
+	}
 }
 
-func (e *environment) fail(format string, args ...any) {
-	e.errs = append(e.errs, fmt.Errorf("environment: "+format, args...))
+func ofEnvironment(err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { // each gets a line of its own
+		var errs []error
+		for _, one := range several.Unwrap() {
+			errs = append(errs, ofEnvironment(one))
+		}
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("environment: %w", err)
 }
 
-func (e *environment) has(name string) bool { return e.values[name] != "" }
+func (e *environment) fail(format string, args ...any) { e.check(fmt.Errorf(format, args...)) }
 
 func (e *environment) client(opts []Option) (*Client, error) {
-	for _, name := range []string{envTenant, envClient} {
-		if !e.has(name) {
+	for _, name := range []string{azureenv.TenantID, azureenv.ClientID} {
+		if !azureenv.Has(name) {
 			e.fail("%s is not set", name)
 		}
 	}
-	switch {
-	case !e.has(envCert) && !e.has(envFederated):
-		e.fail("neither %s nor %s is set", envCert, envFederated)
-	case !e.has(envCert) && e.has(envPassword):
-		e.fail("%s is set without %s", envPassword, envCert)
+	certified := azureenv.Has(azureenv.CertificatePath)
+	if !certified && !azureenv.IsFederated() {
+		e.fail("neither %s nor %s is set", azureenv.CertificatePath, azureenv.FederatedFile)
 	}
-	authority := e.authority()
-	opts = append(e.options(), opts...)
-	if !e.has(envCert) {
+	authority := e.authority(certified, newConfig(opts).environment)
+	opts = append(append(e.options(), opts...), func(c *config) { c.environment = nil })
+	if !certified {
+		e.check(azureenv.CheckWithoutCertificate())
 		opts = append(e.proxy(newConfig(opts)), opts...)
 	}
 	if len(e.errs) > 0 { // add what NewClient would report, except for what is missing
-		if e.has(envTenant) {
+		if azureenv.Has(azureenv.TenantID) {
 			e.errs = append(e.errs, authority.validate())
 		}
 		cfg := newConfig(opts)
 		return nil, public(errors.Join(append(e.errs, cfg.validate())...))
 	}
-	if !e.has(envCert) {
-		return NewFederatedClient(authority, e.values[envClient], AssertionFile(e.values[envFederated]), opts...)
+	id := azureenv.Get(azureenv.ClientID)
+	if !certified {
+		return NewFederatedClient(authority, id, AssertionFile(azureenv.Get(azureenv.FederatedFile)), opts...)
 	}
 	var certOpts []CertOption
-	if e.has(envPassword) {
-		certOpts = append(certOpts, WithPassword(e.values[envPassword]))
+	if azureenv.Has(azureenv.Password) {
+		certOpts = append(certOpts, WithPassword(azureenv.Get(azureenv.Password)))
 	}
-	return NewClient(authority, e.values[envClient], CertFile(e.values[envCert], certOpts...), opts...)
+	return NewClient(authority, id, CertFile(azureenv.Get(azureenv.CertificatePath), certOpts...), opts...)
 }
 
 // authority is the tenant in its cloud.
-func (e *environment) authority() Authority {
+func (e *environment) authority(certified bool, further []AuthorityOption) Authority {
 	var opts []AuthorityOption
-	if e.has(envSendChain) {
-		send, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(e.values[envSendChain])))
-		switch {
-		case err != nil:
-			e.fail("%s is neither true nor false", envSendChain)
-		case send && !e.has(envCert):
-			e.fail("%s is set without %s", envSendChain, envCert)
-		case send:
-			opts = append(opts, WithX5C())
-		}
+	send, err := azureenv.SendsChain()
+	e.check(err)
+	if send && certified {
+		opts = append(opts, WithX5C())
 	}
-	if host := e.host(); host != "" {
+	host, err := azureenv.Host()
+	e.check(err)
+	if host != "" {
 		opts = append(opts, WithHost(host))
 	}
-	if region := e.region(); region != "" {
+	if region := azureenv.RegionName(); region != "" {
 		opts = append(opts, WithRegion(region))
 	}
-	return Entra(e.values[envTenant], opts...)
-}
-
-// region is the one to ask, or "".
-func (e *environment) region() string {
-	region := strings.ToLower(strings.ReplaceAll(e.values[envRegion], " ", "")) // "West Europe" is westeurope
-	switch region {
-	case "autodiscoverregion", "tryautodetect":
-		return strings.ToLower(strings.ReplaceAll(e.values[envRegionHere], " ", ""))
-	}
-	return region
+	return Entra(azureenv.Get(azureenv.TenantID), append(opts, further...)...)
 }
 
 // options are those of a client that the variables name.
 func (e *environment) options() []Option {
-	var tenants []string
-	for _, tenant := range strings.Split(e.values[envTenants], ";") {
-		if tenant = strings.TrimSpace(tenant); tenant == "" {
-			continue
-		}
-		if tenant != "*" && syntax.CheckTenant(tenant) != nil {
-			e.fail("%s: %q is neither a tenant nor *", envTenants, redact.Short(tenant))
-			continue
-		}
-		tenants = append(tenants, tenant)
-	}
+	tenants, err := azureenv.Tenants()
+	e.check(err)
 	if len(tenants) == 0 {
 		return nil
 	}
@@ -164,49 +119,15 @@ func (e *environment) options() []Option {
 }
 
 // proxy is the option that sends requests through the cluster's proxy, if there is one.
-// Without it the cluster's token would be sent to the cloud's host, which must not see
-// it.
 func (e *environment) proxy(given config) []Option {
-	if !e.has(envProxy) {
-		for _, name := range []string{envProxySNI, envProxyCAFile, envProxyCAData} {
-			if e.has(name) {
-				e.fail("%s is set without %s", name, envProxy)
-			}
-		}
+	proxy, err := azureenv.Proxy()
+	e.check(err)
+	switch {
+	case proxy == nil:
+		return nil
+	case given.http != nil:
+		e.fail("%s and WithHTTPClient exclude each other: the requests go through the proxy", azureenv.TokenProxy)
 		return nil
 	}
-	if given.http != nil {
-		e.fail("%s and WithHTTPClient exclude each other: the requests go through the proxy", envProxy)
-		return nil
-	}
-	proxy, err := tokenproxy.New(tokenproxy.Config{
-		URL: e.values[envProxy], ServerName: e.values[envProxySNI],
-		CAFile: e.values[envProxyCAFile], CAData: e.values[envProxyCAData],
-	})
-	if err != nil {
-		e.fail("%s: %w", envProxy, err)
-		return nil
-	}
-	return []Option{func(c *config) { c.http, c.httpIsOurs = &http.Client{Transport: proxy}, true }}
-}
-
-// host is that of AZURE_AUTHORITY_HOST, which is a URL, or a name alone.
-func (e *environment) host() string {
-	raw := e.values[envHost]
-	if raw == "" {
-		return ""
-	}
-	if !strings.Contains(raw, "://") {
-		raw = "https://" + raw
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		e.fail("%s is not the https URL of a host, such as https://%s/", envHost, hostEntra)
-		return ""
-	}
-	if host, err := syntax.Host(u.Host); err == nil {
-		return host
-	}
-	return u.Host // WithHost refuses it and says why
+	return []Option{func(c *config) { c.ownTransport = proxy }}
 }

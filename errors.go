@@ -9,20 +9,22 @@ import (
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/certfile"
 	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/jwk"
+	"github.com/certtoken/certtoken/internal/jws"
 )
 
-// What can be wrong with a certificate or its file. Errors wrap these with the
+// What can be wrong with a certificate, a key or their files. Errors wrap these with the
 // detail; use [errors.Is].
 var (
 	ErrWrongPassword    = certfile.ErrWrongPassword    // the password doesn't open the file
 	ErrPasswordRequired = certfile.ErrPasswordRequired // the file is encrypted and no password was given
 	ErrNoPrivateKey     = certfile.ErrNoPrivateKey     // only certificates, or a public key
 	ErrNoCertificate    = certfile.ErrNoCertificate    // only a key
-	ErrKeyMismatch      = certfile.ErrKeyMismatch      // the key doesn't belong to the certificate
-	ErrNotRSA           = certfile.ErrNotRSA           // an EC or Ed25519 key
+	ErrKeyMismatch      = certfile.ErrKeyMismatch      // the key doesn't belong to the certificate, or to its public half
+	ErrNotRSA           = certfile.ErrNotRSA           // an EC or Ed25519 key, where only RSA is taken: Entra ID, ADFS
 	ErrKeySize          = certfile.ErrKeySize          // an RSA key that's too short or absurdly long
 	ErrSeveralKeys      = certfile.ErrSeveralKeys      // several certificates with keys: select one by WithThumbprint
-	ErrUnsupported      = certfile.ErrUnsupported      // an algorithm that isn't known; the error names it
+	ErrUnsupported      = certfile.ErrUnsupported      // an algorithm or a type of key: errors.ErrUnsupported too
 	ErrFormat           = certfile.ErrFormat           // JKS, P7B, CSR, HTML, truncated, empty …
 	ErrTooLarge         = certfile.ErrTooLarge         // a file that asks for too much memory or time
 
@@ -33,6 +35,17 @@ var (
 var (
 	// ErrClosed is what a [Client] answers after Close.
 	ErrClosed = errors.New("certtoken: the client is closed")
+
+	// ErrStoreMiss is what a [Store] returns for a key that it doesn't have.
+	ErrStoreMiss = errors.New(prefix + "not in the store")
+
+	// ErrSignInRequired says that a [Session] is over, or that the server wants something
+	// which only the user can do: the user must sign in again.
+	ErrSignInRequired = errors.New("the user must sign in again")
+
+	// errNoAccessToken is about what a token exchange issued.
+	errNoAccessToken = errors.New("this is no access token (its type is N_A), so no resource takes it: " +
+		"Token.AccessToken returns it, to be given to whom it was issued for, as by BearerAssertion")
 
 	errNotMade = errors.New(prefix + "this client was not made by NewClient")
 
@@ -79,6 +92,32 @@ type innerError struct{ cause error }
 func (e *innerError) Error() string { return strings.TrimPrefix(e.cause.Error(), prefix) }
 func (e *innerError) Unwrap() error { return e.cause }
 
+// kindError is an error of one of the kinds above, with a text of its own.
+type kindError struct {
+	kind  error
+	cause error
+}
+
+func (e *kindError) Error() string   { return e.cause.Error() }
+func (e *kindError) Unwrap() []error { return []error{e.kind, e.cause} }
+
+// jwkError makes of an error about a JWK one of the kinds that this package has. Their
+// texts are about certificates, so the error has its own.
+func jwkError(err error) error {
+	for of, kind := range jwkErrors {
+		if errors.Is(err, of) {
+			return &kindError{kind, fmt.Errorf("the JWK can't be used: %w", err)}
+		}
+	}
+	return err
+}
+
+var jwkErrors = map[error]error{
+	jwk.ErrFormat: ErrFormat, jwk.ErrNoPrivate: ErrNoPrivateKey, jwk.ErrMismatch: ErrKeyMismatch,
+	jwk.ErrUnsupported: ErrUnsupported, jwk.ErrTooLarge: ErrTooLarge,
+	jws.ErrNoKey: ErrNoPrivateKey, jws.ErrKeyType: ErrUnsupported, jws.ErrKeySize: ErrKeySize,
+}
+
 // badResponse makes the caller's error of an unusable answer.
 func badResponse(u *exchange.Unusable) error {
 	what := "is it the token endpoint, and is there a proxy in between?"
@@ -91,6 +130,9 @@ func badResponse(u *exchange.Unusable) error {
 // callerError makes the caller's error of one that came through the cache. The cache's
 // own errors are replaced by those of this package.
 func callerError(err error) error {
+	if err == nil {
+		return nil
+	}
 	var short *cache.ShortLivedError[Token]
 	switch {
 	case errors.Is(err, cache.ErrClosed):

@@ -6,6 +6,7 @@ import (
 
 	"github.com/certtoken/certtoken/internal/cache"
 	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
@@ -28,16 +29,39 @@ func (f *fetcher) Fetch(ctx context.Context, call *tokenCall) cache.Fetched[Toke
 	if err != nil {
 		return cache.Fetched[Token]{Err: err}
 	}
+	if isBoundLeg(&call.Key) {
+		authority = authority.forBoundLeg()
+	}
+	if s := call.Want.Grant.params().session; s != nil {
+		t, err := f.refresh(ctx, authority, call, s)
+		return cache.Fetched[Token]{Token: t, Err: err}
+	}
 	origin := func() (*Token, error) { return f.requester.requestToken(ctx, authority, call) }
-	if f.store == nil || call.Want.Once {
+	if f.store == nil || call.Want.Once || f.requester.prover != nil { // other processes don't have the prover's key
 		t, err := origin()
 		return cache.Fetched[Token]{Token: t, Err: err}
 	}
-	binding, err := f.requester.credential.binding(ctx)
-	if err != nil {
-		return cache.Fetched[Token]{Err: err}
+	var binding *mtls.Binding
+	if authority.binds() {
+		if binding, err = f.requester.credential.binding(ctx); err != nil {
+			return cache.Fetched[Token]{Err: err}
+		}
 	}
 	return f.store.fetch(ctx, authority, call, binding, origin)
+}
+
+// refresh gets a token by the refresh token of a session. The access token isn't shared
+// with other processes, but they learn of a new refresh token.
+func (f *fetcher) refresh(ctx context.Context, authority Authority, call *tokenCall, s *refreshing) (*Token, error) {
+	var others successors
+	if f.store != nil {
+		others = sessionStore{store: f.store, key: call.Key, endpoint: authority.endpoint()}
+	}
+	return s.renew(ctx, eventAbout(&call.Key), others, func(token string) (*Token, error) {
+		redeemed := *call
+		redeemed.Want.Grant = RefreshToken(token)
+		return f.requester.requestToken(ctx, authority, &redeemed)
+	})
 }
 
 // Life returns the span in which the token is handed out and renewed.

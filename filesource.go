@@ -23,9 +23,10 @@ const (
 	loadTries = 3
 )
 
-// FileSource is the [CertSource] of a certificate file. It checks the file whenever it
-// is asked, so that a renewed certificate is used without a restart. There is nothing
-// to close. A pair is a certificate with its key. While a new file is unreadable,
+// FileSource is the [CertSource] of a certificate file or of a key file. It checks the
+// file whenever it is asked, so that a renewed certificate is used without a restart. There
+// is nothing to close. A pair is a certificate with its key, or a key alone, which doesn't
+// expire. While a new file is unreadable,
 // half-written, mismatched, expired or not valid yet, the last good pair stays in use,
 // and [FileSource.Health] says why. The same is true while the path doesn't name a
 // regular file but, for example, a named pipe, and while the file system doesn't answer
@@ -38,7 +39,7 @@ const (
 // token, also for another client that shares the FileSource, the old one never signs
 // again. [WithoutRollback] turns all this off.
 //
-// Make a FileSource with [CertFile].
+// Make a FileSource with [CertFile] or [KeyFile].
 type FileSource struct {
 	path string
 	cfg  certConfig
@@ -85,8 +86,19 @@ func CertFile(path string, opts ...CertOption) *FileSource {
 	return &FileSource{path: path, cfg: cfg, back: newRollback(cfg.noRollback)}
 }
 
+// KeyFile is a source that reads a key without a certificate from a file, in any form that
+// [ParseKey] reads, and with the same options. It follows the file as [CertFile] does. It is
+// for servers that know their clients by registered keys; [Entra], [ADFS] and everything
+// that presents a certificate refuse it with [ErrNoCertificate]. Nothing is read before the
+// first use.
+func KeyFile(path string, opts ...CertOption) *FileSource {
+	cfg := newCertConfig(opts)
+	cfg.forKey = true
+	return &FileSource{path: path, cfg: cfg, back: newRollback(cfg.noRollback)}
+}
+
 // Certificate returns the pair in the files, or the last good one. Errors are
-// those of [ParseCertificate] and of the file system. It returns an error only if no
+// those of [ParseCertificate] or [ParseKey] and of the file system. It returns an error only if no
 // good pair was ever read, or the context ended. It may be called from many goroutines.
 func (s *FileSource) Certificate(ctx context.Context) (*Certificate, error) {
 	state, err := s.refresh(ctx, false)
@@ -232,7 +244,12 @@ func (s *FileSource) read(ctx context.Context) (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := s.cfg.parse(data, read)
+	var cert *Certificate
+	if s.cfg.forKey {
+		cert, err = s.cfg.parseKey(data)
+	} else {
+		cert, err = s.cfg.parse(data, read)
+	}
 	if isFileError(err) {
 		return nil, err
 	} else if err != nil {
@@ -254,7 +271,7 @@ func (f *fileState) after(old *fileState, now time.Time) *fileState {
 		return f
 	case f.cert == nil || read.valid(now) == nil:
 		f.cert = read // the first pair is kept even if it has expired: signing then says so
-	case now.Before(read.Leaf.NotBefore):
+	case now.Before(read.begins()):
 		f.next = read
 	}
 	f.err = read.valid(now)
@@ -313,8 +330,15 @@ func isFileError(err error) bool {
 
 // validate lets NewClient report what is wrong without reading the file.
 func (s *FileSource) validate() error {
-	if s == nil || s.path == "" {
+	switch {
+	case s == nil || s.path == "" && !s.cfg.forKey:
 		return errors.New("CertFile: no path given")
+	case s.path == "":
+		return errors.New("KeyFile: no path given")
+	case s.cfg.forKey:
+		if err := s.cfg.checkForKey(); err != nil {
+			return fmt.Errorf("KeyFile: %w", err)
+		}
 	}
 	return nil
 }

@@ -2,10 +2,12 @@ package certtoken
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 
 	"github.com/certtoken/certtoken/internal/syntax"
 )
@@ -13,11 +15,17 @@ import (
 // maxGrantText bounds the secret of a grant, in bytes. Users' tokens have a few kilobytes.
 const maxGrantText = 64 << 10
 
+// grantBearer is the grant_type of an assertion (RFC 7523 §2.1).
+const grantBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+// typePrefix begins the identifiers of token types (RFC 8693 §3).
+const typePrefix = "urn:ietf:params:oauth:token-type:"
+
 // Grant is what a client sends beside its own proof to be given a token (RFC 6749 §1.3).
 // With the zero value the client acts as itself (client credentials, RFC 6749 §4.4).
-// Make another with [OnBehalfOf], [AuthorizationCode] or [RefreshToken] and give it in
-// a [Request]. A Grant is read-only and may be used from many goroutines. No printing
-// verb, logger or encoder shows its secret.
+// Make another with [OnBehalfOf], [AuthorizationCode], [RefreshToken], [TokenExchange],
+// [JWTBearer], [BearerAssertion] or [AgentUser] and give it in a [Request]. A Grant is read-only and may
+// be used from many goroutines. No printing verb, logger or encoder shows its secret.
 type Grant struct {
 	// secret is a function, because reflection can't look behind a function: no
 	// printer or encoder finds the secret.
@@ -27,11 +35,32 @@ type Grant struct {
 // grantParams is what a grant adds to a token request.
 type grantParams struct {
 	name string // of the constructor, for people
+	kind grantKind
 	form url.Values
-	user string // SHA-256 of a user's assertion, "" for other grants
+	user string // SHA-256 of what the grant says of the user; "": its token isn't cached as a user's
 	once bool   // it can be redeemed once: nothing is cached, joined or sent again
 	err  error
+
+	// signed is what the client signs anew for each attempt, as the form's assertion. It is
+	// nil for grants whose form is complete.
+	signed *Assertion
+
+	// session has the refresh token, which is put into the form when it is redeemed. It is
+	// nil for grants that aren't a session's.
+	session *refreshing
 }
+
+// grantKind tells grants apart where that decides more than the form.
+type grantKind int
+
+const (
+	kindOther     grantKind = iota
+	kindExchange            // of one token for another
+	kindSigned              // an assertion that the client signs
+	kindAssertion           // an assertion that somebody else signed, sent as it is
+	kindSession             // a refresh token that the library keeps
+	kindAgentUser           // of an agent identity, for a user of its own
+)
 
 // clientCredentials is the grant of a client that acts as itself.
 var clientCredentials = grantParams{name: "client credentials", form: url.Values{"grant_type": {"client_credentials"}}}
@@ -49,7 +78,7 @@ func OnBehalfOf(userAssertion string) Grant {
 	return newGrant(grantParams{
 		name: "OnBehalfOf",
 		form: url.Values{
-			"grant_type":          {"urn:ietf:params:oauth:grant-type:jwt-bearer"},
+			"grant_type":          {grantBearer},
 			"assertion":           {userAssertion},
 			"requested_token_use": {"on_behalf_of"},
 		},
@@ -96,6 +125,20 @@ func RefreshToken(token string) Grant {
 	})
 }
 
+// userOf is the hash of what a grant says, by the name of its constructor. Each text is
+// hashed behind its length, so that no two grants have the same hash. It begins with a byte
+// of 0, so it is never that of OnBehalfOf, whose text has none.
+func userOf(name string, texts ...string) string {
+	h := sha256.New()
+	for _, text := range append([]string{name}, texts...) {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
+		h.Write(length[:])
+		h.Write([]byte(text))
+	}
+	return string(h.Sum(nil))
+}
+
 func newGrant(s grantParams) Grant { return Grant{secret: func() grantParams { return s }} }
 
 // params is what g adds to a token request.
@@ -104,6 +147,34 @@ func (g Grant) params() grantParams {
 		return clientCredentials
 	}
 	return g.secret()
+}
+
+// check reports why an authority can't be asked with the grant, or why it and the
+// parameters of the request don't go together.
+func (p grantParams) check(authority Authority, parameters url.Values) error {
+	if authority.grantOnly && p.kind != kindSigned && p.kind != kindAssertion {
+		return fmt.Errorf("%s: WithoutClientAuthentication is for the grants JWTBearer and BearerAssertion", p.name)
+	}
+	for name := range p.form {
+		if parameters.Has(name) || authority.params.Has(name) {
+			return fmt.Errorf("parameter %q is set by the grant %s and can't be given", name, p.name)
+		}
+	}
+	if p.kind == kindExchange {
+		return checkRequestedType(parameters)
+	}
+	return nil
+}
+
+// checkRequestedType refuses a requested_token_type that isn't an identifier. The server
+// would say only that it doesn't know the type.
+func checkRequestedType(parameters url.Values) error {
+	for _, requested := range parameters["requested_token_type"] {
+		if !strings.Contains(requested, ":") {
+			return errors.New("requested_token_type is not a URI: write it whole, such as " + typePrefix + "id-jag")
+		}
+	}
+	return nil
 }
 
 // checkSecret reports why a text can't be the secret of a grant. Its errors don't repeat

@@ -10,7 +10,9 @@ import (
 // NewestValid joins sources during a rotation, while the new certificate isn't
 // registered everywhere yet. Of the certificates that are valid it uses the one with
 // the latest NotBefore. A certificate that the endpoint refused isn't used for ten
-// minutes while there is another. A source that fails is left out while another works.
+// minutes while there is another. A source that fails is left out while another works. A
+// key without a certificate has no NotBefore and counts as the oldest; of several keys the
+// one of the first source is used.
 //
 // The sources are asked at the same time. If one doesn't answer within two seconds, its
 // last answer is used or, without one, it is left out, provided that there is another
@@ -91,7 +93,7 @@ func (n *newestValid) better(a, b *Certificate, now time.Time) bool {
 	if x, y := n.standsBack(a, now), n.standsBack(b, now); x != y {
 		return y
 	}
-	return a.Leaf.NotBefore.After(b.Leaf.NotBefore)
+	return a.begins().After(b.begins())
 }
 
 func (n *newestValid) standsBack(c *Certificate, now time.Time) bool {

@@ -84,7 +84,7 @@ func (m *member) reload(ctx context.Context, refused *Certificate) error {
 // question asks a member for its certificate.
 type question struct {
 	member   *member
-	ctx      context.Context // of whoever asks
+	ctx      context.Context // of the caller who asks
 	call     *single.Call[memberAnswer]
 	mine     bool // the call was started for this question
 	answered bool

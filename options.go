@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/seal"
@@ -18,17 +19,19 @@ import (
 const (
 	defaultCacheLimit     = 100_000
 	defaultUserCacheLimit = 10_000
+	bytesForEach          = 8 << 10 // that a cache may hold on average, so that large tokens don't fill the memory
+	leastBytes            = 8 << 20 // that a cache may hold, if it is for few tokens: some of the largest
 	defaultExpiryWarning  = 30 * 24 * time.Hour
 	defaultRequestLimit   = 30 * time.Second
 	defaultMaxExchanges   = 32
 )
 
-// Option changes a setting of a [Client]. A client without options is a good one.
+// Option changes a setting of a [Client]. None is needed: the defaults suit most programs.
 type Option func(*config)
 
 type config struct {
 	http           *http.Client
-	httpIsOurs     bool // its connections are closed with the client
+	ownTransport   http.RoundTripper // nil, or a transport that belongs to the client; then http is nil
 	userAgent      string
 	tenants        map[string]bool
 	anyTenant      bool
@@ -45,6 +48,7 @@ type config struct {
 	hooks          []Hooks
 	store          Store
 	storeKeys      [][]byte
+	environment    []AuthorityOption // for the authority that ClientFromEnvironment makes
 	errs           []error
 }
 
@@ -66,6 +70,14 @@ func (c *config) fail(format string, args ...any) {
 }
 
 func (c *config) validate() error { return errors.Join(c.errs...) }
+
+// connections are those of the client's token requests.
+func (c *config) connections() *connections.Lease {
+	if c.ownTransport != nil {
+		return connections.Own(c.ownTransport)
+	}
+	return connections.Take(c.http, c.maxExchanges)
+}
 
 // WithHTTPClient sends token requests through a copy of client. It is for a proxy, other
 // root certificates or tracing. The copy follows no redirects and keeps no cookies. Its
@@ -127,7 +139,10 @@ func WithCapabilities(capabilities ...string) Option {
 
 // WithCacheLimit bounds the number of the client's own cached tokens. The default is
 // 100,000; less than 1 is an error of [NewClient]. When there are more, expired tokens are
-// removed first, then the least recently used.
+// removed first, then the least recently used. That order is not exact: between two
+// tokens it may err while fewer than n/32 new ones came between their last uses. Tokens of
+// [WithKeepWarm] stay. Tokens also leave when all of them together take more than 8 KiB
+// for each of n, or 8 MiB if that is more, so that very large ones don't fill the memory.
 func WithCacheLimit(n int) Option {
 	return func(c *config) {
 		if n < 1 {
@@ -139,7 +154,8 @@ func WithCacheLimit(n int) Option {
 
 // WithUserCacheLimit bounds the number of cached tokens on behalf of users
 // ([OnBehalfOf]), which have a cache of their own. The default is 10,000; less than 1 is
-// an error of [NewClient].
+// an error of [NewClient]. Bytes are bounded as by [WithCacheLimit]: with the default,
+// all tokens of users together take at most 80 MiB, however large each one is.
 func WithUserCacheLimit(n int) Option {
 	return func(c *config) {
 		if n < 1 {
@@ -149,7 +165,7 @@ func WithUserCacheLimit(n int) Option {
 	}
 }
 
-// WithKeepWarm acquires a token for these scopes at once and renews it also while nobody
+// WithKeepWarm acquires a token for these scopes at once and renews it also while no caller
 // asks for it, so that no caller waits. While the endpoint refuses or is down, it is
 // tried again every 30 s. The token is one of the authority's own tenant. Give the
 // option once for each set of scopes. Each takes one goroutine, which ends with
@@ -245,12 +261,20 @@ func WithLogger(log *slog.Logger) Option {
 	}
 }
 
+// WithAuthorityOptions gives options to the authority that [ClientFromEnvironment] makes of
+// the variables, after those that the variables stand for. Elsewhere it is an error: give
+// them to [Entra] or another function that makes the authority.
+func WithAuthorityOptions(opts ...AuthorityOption) Option {
+	return func(c *config) { c.environment = append(c.environment, opts...) }
+}
+
 // WithStore shares tokens with other processes through store. Entries are sealed with
 // AES-256-GCM, and their names show nothing of what they hold. The keys are secrets of
 // 32 bytes or more that all processes have. The first key seals, and each of them
-// opens. To change the key, first give the new one behind the old one in all processes,
-// then before it, and leave the old one out when its tokens have ended. When the store
-// fails, the hooks and the log say so, and no caller gets an error.
+// opens. To change the key, first list the new one after the old one in all processes, then
+// before it, and leave the old one out when its tokens have ended. When the store
+// fails, the hooks and the log say so, and no caller gets an error. Tokens of [WithDPoP] are
+// not stored: other processes don't have their key.
 func WithStore(store Store, keys ...[]byte) Option {
 	return func(c *config) {
 		if store == nil {

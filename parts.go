@@ -9,4 +9,5 @@ const (
 	partTransport       = "the HTTP transport"
 	partStore           = "the store"
 	partHook            = "a hook"
+	partSave            = "the function that saves a session"
 )

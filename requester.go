@@ -1,6 +1,7 @@
 package certtoken
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -23,9 +24,6 @@ import (
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// assertionType is the client_assertion_type of a JWT (RFC 7523 §2.2).
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
 const (
 	maxAttempts = 3
 	baseBackoff = time.Second // bound of the first pause, which is random; it doubles
@@ -39,8 +37,10 @@ type requester struct {
 	clock        *clock.Clock
 	credential   credential
 	endpoint     *exchange.Client
-	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
+	bindings     *mtls.Bindings // nil: no certificate is presented in TLS
+	prover       *prover        // nil: tokens are bound to no key
 	server       *clock.Offset  // the endpoint's clock
+	legs         legTokens      // of agent identities
 	propagation  time.Duration  // see WithPropagationRetry
 }
 
@@ -49,10 +49,11 @@ type tokenCall = cache.Call[Token, Grant]
 
 // requestToken gets a token from the endpoint. A temporary failure has up to three
 // attempts. One more attempt follows when the endpoint's clock is followed from now on,
-// and one when the certificate could be replaced. Every attempt has a proof of its own:
-// an assertion that is signed here has a new jti. A grant that can be redeemed once is
-// sent again only if the server can't have redeemed it. With WithPropagationRetry, what
-// passes when a registration has spread is repeated for that time.
+// one when it gave a nonce for the DPoP proof, and one when the certificate could be
+// replaced. Every attempt has a proof of its own: an assertion that is signed here has a
+// new jti. A grant that can be redeemed once is sent again only if the server can't have
+// redeemed it. With WithPropagationRetry, what passes when a registration has spread is
+// repeated for that time.
 func (q *requester) requestToken(ctx context.Context, authority Authority, call *tokenCall) (*Token, error) {
 	wanted, err := claims.WithCapabilities(call.Want.Claims, q.capabilities)
 	if err != nil {
@@ -60,7 +61,14 @@ func (q *requester) requestToken(ctx context.Context, authority Authority, call 
 	}
 	run := requestRun{
 		requester: q, call: call, authority: authority, key: call.Key, grant: call.Want.Grant.params(), claimsParam: wanted,
-		correlationID: newUUID(),
+		correlationID: cmp.Or(call.Want.CorrelationID, newUUID()), clientID: q.clientID, credential: q.credential,
+		possession: possession{prover: q.prover},
+	}
+	if agent := call.Key.Agent; agent != "" {
+		run.clientID = agent
+		run.credential = &agentCredential{
+			agent: agent, tenant: call.Key.Tenant, asUser: run.grant.kind == kindAgentUser, tokens: q.legs,
+		}
 	}
 	began := time.Now()
 	for attempt := 1; ; {
@@ -75,6 +83,9 @@ func (q *requester) requestToken(ctx context.Context, authority Authority, call 
 			continue
 		}
 		call.Trouble(inner(err).Error())
+		if te := (*TokenError)(nil); errors.As(err, &te) && te.RetryAfter > 0 {
+			call.Throttled(te.RetryAfter)
+		}
 		pause, again := retryPause(err, attempt)
 		if isSpreading(err) {
 			pause = spreadPause(run.sent)
@@ -93,7 +104,10 @@ func (q *requester) requestToken(ctx context.Context, authority Authority, call 
 func (q *requester) check(ctx context.Context, authority Authority) error {
 	p, err := q.credential.obtain(ctx, authority)
 	if err == nil {
-		_, err = q.credential.prove(ctx, authority, p)
+		p, err = q.credential.prove(ctx, authority, p)
+	}
+	if err == nil && authority.grantOnly {
+		_, err = q.credential.signGrant(ctx, authority, p, Assertion{})
 	}
 	return err
 }
@@ -107,10 +121,14 @@ type requestRun struct {
 	grant         grantParams
 	claimsParam   string
 	correlationID string
+	clientID      string     // of who asks: the client, or an agent identity
+	credential    credential // by which it proves itself
 
 	sent  int
 	proof proof  // of the last attempt
 	next  *proof // for the next attempt, after a refusal; nil: the source is asked
+
+	possession possession // of the key that the token is to be bound to
 
 	reloaded       bool // the credential was asked to replace the proof
 	clockCorrected bool
@@ -145,12 +163,19 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	if r.proof, err = r.credential.prove(ctx, r.authority, r.proof); err != nil {
 		return nil, err
 	}
+	if signed := r.grant.signed; signed != nil {
+		if r.proof, err = r.credential.signGrant(ctx, r.authority, r.proof, *signed); err != nil {
+			return nil, err
+		}
+	}
+	if err = r.possession.prove(ctx, r.authority.endpoint()); err != nil {
+		return nil, err
+	}
 	if ctx.Err() != nil { // the signer took all of the time
 		return nil, context.Cause(ctx)
 	}
 	r.sent++
-	event := r.proof.event()
-	event.Tenant, event.Scopes, event.Attempt, event.CorrelationID = r.key.Tenant, r.key.Scopes, r.sent, r.correlationID
+	event := r.event()
 	hooked := r.started(ctx, event)
 	asked := r.clock.Look()
 	leave := workers.Enter(ctx, partTransport)
@@ -170,7 +195,7 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 			r.bindings.Adopt(r.proof.binding)
 		}
 		r.credential.granted(ctx, r.proof)
-		t = newToken(answer, r.key.Scopes, asked, r.proof.binding)
+		t = newToken(answer, r.key.Scopes, asked, r.binding()).boundTo(r.possession.key())
 		event.ExpiresAt = t.ExpiresAt()
 	} else {
 		err = r.explain(err)
@@ -178,6 +203,25 @@ func (r *requestRun) attempt(ctx context.Context) (_ *Token, err error) {
 	event.Err, event.Elapsed = callerError(err), r.clock.Mono()-asked.Mono
 	r.ended(ctx, hooked, event)
 	return t, err
+}
+
+// binding is that of the certificate which the endpoint binds the token to, or nil.
+func (r *requestRun) binding() *mtls.Binding {
+	if !r.authority.binds() {
+		return nil
+	}
+	return r.proof.binding
+}
+
+// event starts the event of an attempt.
+func (r *requestRun) event() Event {
+	if r.hooks.RequestStart == nil && r.hooks.RequestEnd == nil {
+		return Event{} // nobody is told, so the certificate needn't be put in words
+	}
+	e, of := r.proof.event(), eventAbout(&r.key)
+	e.Tenant, e.Agent, e.Scopes, e.Parameters = of.Tenant, of.Agent, of.Scopes, of.Parameters
+	e.Attempt, e.CorrelationID = r.sent, r.correlationID
+	return e
 }
 
 // dateOf is the endpoint's time when it answered, or zero.
@@ -216,9 +260,17 @@ func (r *requestRun) ended(ctx, hooked context.Context, e Event) {
 // RFC 7523 §2.2).
 func (r *requestRun) form() url.Values {
 	form := maps.Clone(r.grant.form)
-	form.Set("client_id", r.clientID)
+	if !r.authority.grantOnly {
+		form.Set("client_id", r.clientID)
+	}
+	if r.proof.agent != "" {
+		form.Set("user_federated_identity_credential", r.proof.agent)
+	}
+	if r.proof.grant != "" {
+		form.Set("assertion", r.proof.grant)
+	}
 	if r.proof.assertion != "" {
-		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion_type", cmp.Or(r.proof.kind, assertionType))
 		form.Set("client_assertion", r.proof.assertion)
 	}
 	if r.authority.pop {
@@ -230,9 +282,8 @@ func (r *requestRun) form() url.Values {
 	if r.claimsParam != "" {
 		form.Set("claims", r.claimsParam)
 	}
-	for name, values := range r.authority.params {
-		form[name] = values
-	}
+	maps.Copy(form, r.authority.params)
+	maps.Copy(form, r.key.Parameters)
 	return form
 }
 
@@ -245,6 +296,7 @@ func (r *requestRun) exchangeRequest() *exchange.Request {
 	if r.authority.pop {
 		req.TokenType = typeMTLSPoP
 	}
+	r.possession.ask(req)
 	return req
 }
 
@@ -263,11 +315,13 @@ func (r *requestRun) explain(err error) error {
 
 // adviceFor says what kind of request the advice about a refusal must fit.
 func (r *requestRun) adviceFor() advice.Request {
-	req := advice.Request{ForUser: r.key.User != "" || r.grant.once}
+	req := advice.Request{
+		ForUser: r.key.User != "" || r.grant.once, Signed: r.grant.signed != nil, Exchange: r.grant.kind == kindExchange,
+	}
 	switch {
 	case r.proof.cert == nil:
 		req.Proof = advice.ByOthers
-	case !r.authority.asserts():
+	case r.authority.presents() && !r.authority.asserts():
 		req.Proof = advice.ByTLS
 	}
 	return req
@@ -281,13 +335,16 @@ func (r *requestRun) removeCause(ctx context.Context, err error) bool {
 	if !errors.As(err, &te) {
 		return false
 	}
-	if !r.clockCorrected && r.followClock(ctx, te) {
+	if r.possession.newNonce(te) {
+		return true
+	}
+	if !r.clockCorrected && (r.followClock(ctx, te) || r.followClockInProof(ctx, te)) {
 		r.clockCorrected = true
 		return true
 	}
 	blamed := te.blamesCertificate
 	if r.proof.cert == nil {
-		blamed = te.refusesClient
+		blamed = te.blamesAssertion
 	}
 	if !r.reloaded && blamed() {
 		r.reloaded = true
@@ -306,6 +363,17 @@ func (r *requestRun) followClock(ctx context.Context, why *TokenError) bool {
 	better := r.credential.followClock(r.authority, r.proof, why)
 	leave()
 	return better
+}
+
+// followClockInProof reports whether the next DPoP proof has a better time, which is the
+// endpoint's. It may call a hook.
+func (r *requestRun) followClockInProof(ctx context.Context, why *TokenError) bool {
+	tolerance, _ := r.authority.clockLimits()
+	if !r.possession.clockWasOff(why, tolerance) {
+		return false
+	}
+	emitIn(ctx, r.hooks.ClockCorrected, Event{Offset: r.prover.ahead()})
+	return true
 }
 
 // retryPause reports whether a failed attempt is worth another, and after what

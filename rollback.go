@@ -1,7 +1,6 @@
 package certtoken
 
 import (
-	"bytes"
 	"fmt"
 	"sync"
 	"time"
@@ -78,12 +77,16 @@ func (r *rollback) health(name string, inFiles *Certificate) error {
 		return nil
 	}
 	until := r.beforeSeen.Time.Add(rollbackLimit)
-	if end := r.before.Leaf.NotAfter; end.Before(until) {
+	if end := r.before.ends(); !end.IsZero() && end.Before(until) {
 		until = end
 	}
-	return fmt.Errorf("%s: the token endpoint refused this certificate, SHA-256 %s; "+
-		"the one before it, SHA-256 %s, signs until %s at the latest: register the new one",
-		name, r.current.thumbprintHex(), r.before.thumbprintHex(), until.UTC().Format(time.RFC3339))
+	what := "certificate"
+	if r.current.Leaf == nil {
+		what = "key"
+	}
+	return fmt.Errorf("%s: the token endpoint refused this %s, %s; "+
+		"the one before it, %s, signs until %s at the latest: register the new one",
+		name, what, r.current.title(), r.before.title(), until.UTC().Format(time.RFC3339))
 }
 
 // granted notes that the endpoint granted a token for a pair.
@@ -91,11 +94,22 @@ func (r *rollback) granted(cert *Certificate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case sameLeaf(cert, r.current):
+	case cert.isSameAs(r.current):
 		r.worked, r.refusedAt, r.before = true, nil, nil
-	case sameLeaf(cert, r.before):
+	case cert.isSameAs(r.before):
 		r.beforeUsed = r.now()
 	}
+}
+
+// newest returns the SHA-256 of the pair that is in the files, and reports whether a token
+// was granted for it.
+func (r *rollback) newest() (sum [32]byte, granted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.current == nil {
+		return sum, false
+	}
+	return r.current.sha256(), r.worked
 }
 
 // refused is told that the endpoint refused a pair, and reports whether another one
@@ -106,13 +120,13 @@ func (r *rollback) refused(cert, inFiles *Certificate) bool {
 	defer r.mu.Unlock()
 	r.found(inFiles, now)
 	switch {
-	case sameLeaf(cert, r.before):
+	case cert.isSameAs(r.before):
 		r.refusedAt = nil
 		if !r.isWithin(standBackTime, r.beforeUsed, now) {
 			r.before = nil // it doesn't work any more either, for any client of this source
 		}
 		return true
-	case sameLeaf(cert, r.current):
+	case cert.isSameAs(r.current):
 		r.refusedAt = now
 		return r.isBack(now)
 	}
@@ -127,7 +141,7 @@ func (r *rollback) found(cert *Certificate, now moment) {
 	if !r.isWithin(rollbackLimit, r.beforeSeen, now) {
 		r.before = nil // also so that its key doesn't stay in memory
 	}
-	if sameLeaf(cert, r.current) {
+	if cert.isSameAs(r.current) {
 		r.current, r.seen = cert, now
 		return
 	}
@@ -135,7 +149,7 @@ func (r *rollback) found(cert *Certificate, now moment) {
 		r.before, r.beforeSeen, r.beforeUsed = r.current, r.seen, nil
 	}
 	r.current, r.worked, r.seen, r.refusedAt = cert, false, now, nil
-	if sameLeaf(cert, r.before) { // it was put back
+	if cert.isSameAs(r.before) { // it was put back
 		r.before, r.worked = nil, true
 	}
 }
@@ -143,8 +157,4 @@ func (r *rollback) found(cert *Certificate, now moment) {
 // isBack reports whether the pair before is to be signed with. The caller holds r.mu.
 func (r *rollback) isBack(now moment) bool {
 	return r.before != nil && r.isWithin(standBackTime, r.refusedAt, now) && r.before.valid(now.Time) == nil
-}
-
-func sameLeaf(a, b *Certificate) bool {
-	return a != nil && b != nil && a.Leaf != nil && b.Leaf != nil && bytes.Equal(a.Leaf.Raw, b.Leaf.Raw)
 }

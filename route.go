@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/certtoken/certtoken/internal/connections"
+	"github.com/certtoken/certtoken/internal/dpop"
+	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/mtls"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/syntax"
@@ -25,6 +27,7 @@ type route struct {
 	loopbackHTTP bool
 	given        http.RoundTripper // Transport.Base; nil: http.DefaultTransport
 	presenter    *mtls.Presenter   // nil: tokens are bound to no certificate
+	prover       *prover           // nil: tokens are bound to no key
 
 	ctx      context.Context    // the client's; the connections end with it
 	loopback sync.Once          // guards the making of direct
@@ -39,56 +42,33 @@ func newRoute(c *Client, base http.RoundTripper, wanted Request, names []string)
 	if c.own == nil {
 		return nil, errNotMade
 	}
-	if err := checkReusable(c, wanted); err != nil {
+	wanted, err := c.reusable(wanted)
+	if err != nil {
 		return nil, err
 	}
 	hosts, err := syntax.ParseHosts(names)
 	if err != nil {
 		return nil, fmt.Errorf("the field Hosts: %w", err)
 	}
-	wanted.Scopes = slices.Clone(wanted.Scopes)
 	r := &route{
 		wanted: wanted, hosts: hosts, names: slices.Clone(names),
-		loopbackHTTP: c.authority.loopbackHTTP, given: base, ctx: c.work.Context(),
+		loopbackHTTP: c.authority.loopbackHTTP, given: base, ctx: c.work.Context(), prover: c.prover,
 	}
-	if c.bindings != nil {
+	if c.authority.binds() {
 		r.presenter = mtls.NewPresenter(r.ctx, boundBase(base))
 	}
 	return r, nil
-}
-
-// checkReusable refuses a request that can't be used for many HTTP requests.
-func checkReusable(c *Client, req Request) error {
-	if _, err := c.key(req); err != nil {
-		return err
-	}
-	switch grant := req.Grant.params(); {
-	case grant.once:
-		return fmt.Errorf("%s is redeemed once, for one token, and a Transport needs one for each request: "+
-			"acquire the token with Client.Acquire and set the header Authorization, "+
-			"or act for a user with OnBehalfOf", grant.name)
-	case req.Fresh:
-		return errors.New("the field Fresh would ask the token endpoint at every request: " +
-			"leave it out, a token that was refused is renewed anyway")
-	case req.Claims != "":
-		return errors.New("the field Claims would ask the token endpoint at every request: " +
-			"leave them out, challenges are answered anyway")
-	}
-	return nil
 }
 
 // check refuses a URL to which the token must not be sent. The request fails and isn't
 // sent without the token: the answer would be a 401, or public data, and the reader would
 // look for the fault in the wrong place. The rest of the request may be confidential too.
 func (r *route) check(u *url.URL) error {
-	switch {
-	case u == nil:
+	if u == nil {
 		return errors.New("the request has no URL")
-	case u.Scheme == "https":
-	case u.Scheme == "http" && r.loopbackHTTP && syntax.IsLoopback(u.Hostname()):
-	default:
-		return fmt.Errorf("the token is sent over https only, not to %s://%s",
-			redact.Short(u.Scheme), redact.Short(u.Host))
+	}
+	if err := checkScheme(u, r.loopbackHTTP); err != nil {
+		return err
 	}
 	if !r.hosts.Empty() && !r.hosts.Has(u) {
 		return fmt.Errorf("the token is not for %s: Transport.Hosts has %s; "+
@@ -98,8 +78,48 @@ func (r *route) check(u *url.URL) error {
 	return nil
 }
 
-// send sends a request with a token.
+// send sends a request with a token. If the resource asks for a nonce in the proof, the
+// request is sent once more with it, if its body can be.
 func (r *route) send(req *http.Request, token *Token) (*http.Response, error) {
+	if token.typ == exchange.NotApplicable {
+		closeBody(req)
+		return nil, public(errNoAccessToken)
+	}
+	if r.prover == nil {
+		return r.sendOnce(req, token, "")
+	}
+	what, err := ofToken(token, req.Method, req.URL, req.Host)
+	if err != nil {
+		closeBody(req)
+		return nil, public(err)
+	}
+	for first := true; ; first = false {
+		made, err := r.prover.prove(req.Context(), what)
+		if err != nil {
+			closeBody(req)
+			return nil, public(err)
+		}
+		resp, err := r.sendOnce(req, token, made.text)
+		if err != nil || resp == nil {
+			return resp, err
+		}
+		r.prover.note(req.URL, resp.Header)
+		if !first || !asksForNonce(resp) || !r.prover.hasNewer(made) {
+			return resp, nil
+		}
+		again, ok := repeatable(req)
+		if !ok {
+			return resp, nil
+		}
+		if resp.Body != nil {
+			resp.Body.Close()
+		}
+		req = again
+	}
+}
+
+// sendOnce sends a request with a token, and with a DPoP proof that isn't "".
+func (r *route) sendOnce(req *http.Request, token *Token, proof string) (*http.Response, error) {
 	over := r.base(req)
 	if r.presenter != nil {
 		var err error
@@ -113,12 +133,15 @@ func (r *route) send(req *http.Request, token *Token) (*http.Response, error) {
 		signed.Header = make(http.Header)
 	}
 	signed.Header.Set("Authorization", token.Type()+" "+token.AccessToken())
+	if proof != "" {
+		signed.Header.Set(dpop.Header, proof)
+	}
 	resp, err := over.RoundTrip(signed)
 	if resp == nil && err == nil {
 		return nil, public(errors.New("the base transport returned neither a response nor an error"))
 	}
 	if err != nil {
-		err = withoutToken(err, token)
+		err = withoutSecrets(err, token.AccessToken(), proof)
 	}
 	if resp != nil {
 		resp.Request = req // without the token, in case the caller prints it
@@ -126,10 +149,10 @@ func (r *route) send(req *http.Request, token *Token) (*http.Response, error) {
 	return resp, err
 }
 
-// withoutToken removes the token from an error of the base transport. An error without it
-// stays as it is, because net/http looks at the type of errors.
-func withoutToken(err error, token *Token) error {
-	if secrets := redact.New(token.AccessToken()); secrets.Holds(err.Error()) {
+// withoutSecrets removes the token and its proof from an error of the base transport. An
+// error without them stays as it is, because net/http looks at the type of errors.
+func withoutSecrets(err error, texts ...string) error {
+	if secrets := redact.New(texts...); secrets.Holds(err.Error()) {
 		return secrets.Error(err)
 	}
 	return err
@@ -177,4 +200,22 @@ func closeBody(req *http.Request) {
 	if req.Body != nil {
 		req.Body.Close()
 	}
+}
+
+// repeatable returns the request with its body from the start, and false if its body can
+// be read only once.
+func repeatable(req *http.Request) (*http.Request, bool) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, false
+	}
+	again := req.Clone(req.Context())
+	again.Body = body
+	return again, true
 }

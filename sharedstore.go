@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +36,7 @@ type sharedStore struct {
 	server       *clock.Offset // the endpoint's clock
 	work         *workers.Group
 	failed       func(Event)    // the hook, or nil
-	bindings     *mtls.Bindings // nil: tokens are bound to no certificate
+	bindings     *mtls.Bindings // nil: no certificate is presented in TLS
 
 	downUntil atomic.Int64  // clock reading until which no call is made
 	calls     chan struct{} // has an element for each call that is under way
@@ -59,24 +58,21 @@ func newStoreKeys(secrets [][]byte) ([]seal.Key, error) {
 	return keys, nil
 }
 
-// entryParts are the texts that tell one token from another. They make the entry's name.
+// entryParts are the texts that tell one token from another. They make the entry's name,
+// into which each part goes behind its length. No two different requests have the same
+// parts: each but the scopes has its place, and is a text that nothing else gives. The
+// endpoint names the tenant.
 func (s *sharedStore) entryParts(authority Authority, k cache.Key, b *mtls.Binding) []string {
-	scopes := slices.Sorted(slices.Values(k.Scopes))
-	parts := []string{authority.endpoint(), s.clientID}
-	if len(authority.params) > 0 { // these parts have a space, so they can't equal a scope
-		parts = append(parts, "with "+authority.params.Encode())
-	}
+	bound := ""
 	if b != nil {
 		sum := b.Sum()
-		parts = append(parts, "bound to "+string(sum[:]))
+		bound = string(sum[:])
 	}
-	if len(s.capabilities) > 0 {
-		parts = append(parts, "able to "+strings.Join(slices.Sorted(slices.Values(s.capabilities)), " "))
+	able := fmt.Sprintf("%q", slices.Sorted(slices.Values(s.capabilities)))
+	parts := []string{
+		authority.endpoint(), s.clientID, authority.params.Encode(), bound, able, k.User, k.Agent, k.Parameters.Encode(),
 	}
-	if k.User != "" {
-		parts = append(parts, "on behalf of "+k.User)
-	}
-	return append(parts, scopes...)
+	return append(parts, slices.Sorted(slices.Values(k.Scopes))...)
 }
 
 // fetch gets a token from the store. Otherwise it gets one from the origin, while other
@@ -129,7 +125,7 @@ func (s *sharedStore) valid(t *Token, further time.Duration) bool {
 
 // presentable reports whether a token is bound to the certificate in use, or to none.
 func (s *sharedStore) presentable(t *Token) bool {
-	return s.bindings == nil || s.bindings.InUse(t.secret().user().binding)
+	return s.bindings == nil || t.isPresentable(s.bindings)
 }
 
 // search is one flight's search for a token in the store.
@@ -165,7 +161,7 @@ func (s *sharedStore) load(ctx context.Context, l *search) *Token {
 		// A token that is due for renewal is taken if the cache has no valid one.
 		useful := t != nil && (s.clock.Age(&t.life) < t.life.Renew || !s.valid(l.before, 0))
 		if useful && (l.before == nil || t.expires > l.before.expires || !s.presentable(l.before)) {
-			if s.bindings != nil {
+			if s.bindings != nil { // of no binding it does nothing
 				s.bindings.Adopt(l.binding)
 			}
 			return t

@@ -3,14 +3,10 @@ package certtoken
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"slices"
 	"sync"
 	"time"
 )
-
-// ErrStoreMiss is what a [Store] returns for a key that it doesn't have.
-var ErrStoreMiss = errors.New(prefix + "not in the store")
 
 // Store keeps sealed tokens for several processes, so that only one of them asks the
 // token endpoint; see [WithStore]. Keys are short ASCII strings, and values have a few

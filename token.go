@@ -1,6 +1,7 @@
 package certtoken
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken/internal/clock"
+	"github.com/certtoken/certtoken/internal/dpop"
 	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/mtls"
 )
@@ -55,6 +57,7 @@ type secrets struct {
 type userSecrets struct {
 	refresh, id string
 	binding     *mtls.Binding // of the certificate that the token is bound to; nil: none
+	key         *dpop.Key     // that the token is bound to by proofs; nil: none
 }
 
 // user returns what belongs to a user's or a bound token. It is empty for others.
@@ -99,6 +102,60 @@ func newToken(g exchange.Answer, asked []string, at clock.Reading, b *mtls.Bindi
 			Ahead:   at.Ahead,
 		},
 	}
+}
+
+// boundTo binds a new token, which nobody else has yet, to a key that makes proofs. Without
+// a key, or if the token isn't of the type DPoP, it changes nothing.
+func (t *Token) boundTo(key *dpop.Key) *Token {
+	if key == nil || t.typ != dpop.Scheme {
+		return t
+	}
+	s := t.secret()
+	more := s.user()
+	more.key = key
+	s.more = &more
+	t.secret = hidden(s)
+	return t
+}
+
+// isPresentable reports whether the token is bound to the certificate in use, or to none.
+func (t *Token) isPresentable(bindings *mtls.Bindings) bool {
+	b := t.secret().user().binding
+	return b == nil || bindings.InUse(b)
+}
+
+// proofKey is the key that the token is bound to by proofs, or nil.
+func (t *Token) proofKey() *dpop.Key {
+	if t == nil || t.secret == nil {
+		return nil
+	}
+	return t.secret().user().key
+}
+
+// Confirmation says what the token is bound to, as its claim cnf does (RFC 7800): "jkt" and
+// the RFC 7638 thumbprint of a key ([WithDPoP]), or "x5t#S256" and the thumbprint of a
+// certificate ([WithCertificateBoundTokens] and others), in base64url. Both are "" for a
+// token that is bound to nothing. With both kinds it is the key.
+func (t *Token) Confirmation() (method, thumbprint string) {
+	if key := t.proofKey(); key != nil {
+		return "jkt", key.Thumbprint()
+	}
+	if t == nil || t.secret == nil || t.secret().user().binding == nil {
+		return "", ""
+	}
+	sum := t.secret().user().binding.Sum()
+	return "x5t#S256", base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// tokenOverhead is what a cached token takes beside its texts, in bytes. See
+// TestBytesPerCachedToken.
+const tokenOverhead = 440
+
+// size is how many bytes the token takes in a cache.
+func (t *Token) size() int {
+	s := t.secret()
+	user := s.user()
+	return tokenOverhead + len(s.access) + len(s.extra) + len(user.refresh) + len(user.id)
 }
 
 // hidden puts secrets behind a function, where reflection can't find them.
@@ -150,8 +207,9 @@ func (t *Token) IDToken() string {
 	return t.secret().user().id
 }
 
-// Type returns the scheme of the Authorization header: "Bearer", or "mtls_pop"
-// with [WithMTLSPoP].
+// Type returns the scheme of the Authorization header: "Bearer", "mtls_pop" with
+// [WithMTLSPoP], or "DPoP" with [WithDPoP]. It is "N_A" for what [TokenExchange] issued and
+// no resource takes.
 func (t *Token) Type() string {
 	if t == nil {
 		return ""
@@ -181,6 +239,9 @@ func (t *Token) moment(of func(*Token) int64) time.Time {
 	}
 	return time.Unix(0, of(t))
 }
+
+// is reports whether t and another are one token, in two places of the memory.
+func (t *Token) is(other *Token) bool { return t == other || t.AccessToken() == other.AccessToken() }
 
 // granted is when the token was asked for.
 func (t *Token) granted() time.Time {

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/advice"
 	"github.com/certtoken/certtoken/internal/cache"
+	"github.com/certtoken/certtoken/internal/dpop"
 	"github.com/certtoken/certtoken/internal/exchange"
 )
 
@@ -20,7 +20,7 @@ import (
 //
 // It holds no secret: the request's secrets, and whatever is shaped like a JWT, are
 // removed from every text. Texts are cut at 1 KiB, and control characters are escaped.
-// The text of Error ends with Advice.
+// Error is one line that ends with Advice; Detail, and %+v after that line, have the rest.
 type TokenError struct {
 	StatusCode    int    // of the HTTP response
 	Code          string // error, such as invalid_client
@@ -31,18 +31,19 @@ type TokenError struct {
 	Claims        string // claims to ask for, JSON
 	TraceID       string // trace_id
 	CorrelationID string // correlation_id, else the one that was sent
-	Thumbprint    string // SHA-256 of the certificate that signed, lower-case hex; "": none did
+	Thumbprint    string // of the certificate or the key that signed, as in an [Event]; "": none did
 
 	// RetryAfter is how long the server asked to wait. In an error that the Client
 	// remembered, it is how long the Client will still return it without a request.
 	// 0 means that the server didn't say.
 	RetryAfter time.Duration
 
-	endpoint    string         // scheme, host and path of the token endpoint
-	certificate string         // the one that signed, in words for people
-	date        time.Time      // the response's Date; zero if there was none
-	isPage      bool           // it was a page of HTML, as web filters send them
-	refused     advice.Request // the kind of request that was refused, for the advice
+	endpoint string         // scheme, host and path of the token endpoint
+	signedBy string         // the certificate or the key that signed, in words for people
+	printOf  string         // what Thumbprint is, in words
+	date     time.Time      // the response's Date; zero if there was none
+	isPage   bool           // it was a page of HTML, as web filters send them
+	refused  advice.Request // the kind of request that was refused, for the advice
 }
 
 // newTokenError makes the caller's error of a refusal. The event has the certificate that
@@ -53,36 +54,14 @@ func newTokenError(r *exchange.Refusal, event Event, refused advice.Request) *To
 		Suberror: r.Suberror, Claims: r.Claims, TraceID: r.TraceID, CorrelationID: r.CorrelationID,
 		RetryAfter: r.RetryAfter, endpoint: r.Endpoint, date: r.Date, isPage: r.IsPage, refused: refused,
 	}
-	if event.Subject != "" {
-		e.Thumbprint = event.Thumbprint
-		e.certificate = fmt.Sprintf("%q, SHA-1 %s, SHA-256 %s", event.Subject, event.ThumbprintSHA1, event.Thumbprint)
+	e.Thumbprint = event.Thumbprint
+	switch {
+	case event.KeyID != "":
+		e.signedBy, e.printOf = fmt.Sprintf("key id %q", event.KeyID), "JWK thumbprint"
+	case event.Thumbprint != "":
+		e.signedBy, e.printOf = fmt.Sprintf("certificate %q, SHA-1 %s", event.Subject, event.ThumbprintSHA1), "SHA-256"
 	}
 	return e
-}
-
-// Error describes the refusal in one line and says what to do about it.
-func (e *TokenError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s%s answered %d", prefix, e.endpoint, e.StatusCode)
-	if e.Code != "" {
-		fmt.Fprintf(&b, " %s", e.Code)
-	}
-	if e.Description != "" {
-		fmt.Fprintf(&b, ": %s", e.Description)
-	}
-	if e.CorrelationID != "" && !strings.Contains(e.Description, e.CorrelationID) {
-		fmt.Fprintf(&b, " (correlation id %s)", e.CorrelationID)
-	}
-	if e.certificate != "" {
-		fmt.Fprintf(&b, " (certificate %s)", e.certificate)
-	}
-	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, "; asked again in %v at the earliest", e.RetryAfter.Round(time.Millisecond))
-	}
-	if what := e.Advice(); what != "" {
-		fmt.Fprintf(&b, "; %s", what)
-	}
-	return b.String()
 }
 
 // Advice is a sentence on what to do about the refusal, or "". It fits the grant
@@ -139,9 +118,15 @@ func (e *TokenError) blamesCertificate() bool {
 	return !known && e.refusesClient()
 }
 
+// blamesAssertion reports whether another assertion from elsewhere may help.
+func (e *TokenError) blamesAssertion() bool {
+	return e.refusesClient() || e.has(func(a advice.Entry) bool { return a.Mismatch })
+}
+
 // mayBlameClock reports whether the assertion's times can be the cause of a refusal by a
 // server that doesn't say what was wrong: one that refused the client (RFC 6749 §5.2),
-// gave no code, or answered 500 because of the assertion, as some servers do.
+// gave no code, or answered 500 because of the assertion, as some servers do. An assertion
+// that the client signed as its grant is refused as a grant.
 func (e *TokenError) mayBlameClock() bool {
 	switch e.StatusCode {
 	case 401:
@@ -151,8 +136,11 @@ func (e *TokenError) mayBlameClock() bool {
 	case 500:
 		return e.Code != "" && len(e.AADSTS) == 0
 	}
-	return e.Code == "invalid_client"
+	return e.Code == "invalid_client" || e.refused.Signed && e.Code == "invalid_grant"
 }
+
+// demandsNonce reports whether the server asks for a nonce in the DPoP proof (RFC 9449 §8).
+func (e *TokenError) demandsNonce() bool { return e.Code == dpop.UseNonce }
 
 // blamesClock reports whether Entra ID's code says that the assertion's times were wrong.
 func (e *TokenError) blamesClock() bool {

@@ -13,26 +13,30 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/certtoken/certtoken/internal/cache"
+	"github.com/certtoken/certtoken/internal/exchange"
 )
 
-// TokenSource is an [oauth2.TokenSource] for fixed scopes of a [Client]. It is the
+// TokenSource is an [oauth2.TokenSource] for one [Request] to a [Client]. It is the
 // fastest way to a cached token. It may be used from many goroutines.
 //
 // Use it as &oauth2.Transport{Source: ts}. [oauth2.NewClient] and
 // [oauth2.ReuseTokenSource] add a cache of their own, which keeps a token until 10 s
 // before its end. Then a caller has to wait for every renewal.
 //
+// A client with [WithDPoP] has no tokens for it: its error names what to use.
+//
 // Where the token endpoint refused, [errors.As] finds an [*oauth2.RetrieveError] in its
 // errors too.
 type TokenSource struct {
 	client *Client
-	scopes []string
+	wanted Request
 	last   atomic.Pointer[converted]
 }
 
-// converted is the token of a slot of the cache, and the same token as an oauth2.Token. A
+// converted is the token of a slot of a cache, and the same token as an oauth2.Token. A
 // TokenSource keeps the last one, so that a hit neither searches the cache nor converts.
 type converted struct {
+	cache *cache.Cache[Token, Grant]
 	slot  *cache.Slot[Token]
 	token *Token
 	oauth *oauth2.Token
@@ -42,7 +46,25 @@ var _ oauth2.TokenSource = (*TokenSource)(nil)
 
 // TokenSource returns a source of tokens for the scopes. It does no I/O.
 func (c *Client) TokenSource(scopes ...string) *TokenSource {
-	return &TokenSource{client: c, scopes: slices.Clone(scopes)}
+	return &TokenSource{client: c, wanted: Request{Scopes: slices.Clone(scopes)}}
+}
+
+// TokenSourceFor returns a source of tokens for a request: for another tenant, with
+// parameters, on behalf of a user, or with a least validity. It does no I/O. A request
+// that no client could send is an error, and so is one that is for a single use: with a
+// grant that is redeemed once, or with Fresh, Claims, Refused or CorrelationID.
+func (c *Client) TokenSourceFor(req Request) (*TokenSource, error) {
+	if c.own == nil {
+		return nil, errNotMade
+	}
+	if c.prover != nil {
+		return nil, errTokenAlone
+	}
+	wanted, err := c.reusable(req)
+	if err != nil {
+		return nil, public(err)
+	}
+	return &TokenSource{client: c, wanted: wanted}, nil
 }
 
 // Token returns a valid token. The interface has no context, so a caller without a
@@ -69,12 +91,12 @@ func (s *TokenSource) cached() *oauth2.Token {
 	if last == nil {
 		return nil
 	}
-	t := s.client.own.At(last.slot, Grant{})
-	if t == nil {
+	t := last.cache.At(last.slot, s.wanted.Grant, s.wanted.MinValidity)
+	if t == nil || t.typ == exchange.NotApplicable {
 		return nil
 	}
 	if t != last.token { // it was renewed
-		last = s.keep(last.slot, t)
+		last = s.keep(last.cache, last.slot, t)
 	}
 	return last.oauth
 }
@@ -84,31 +106,42 @@ func (s *TokenSource) acquire(ctx context.Context) (*oauth2.Token, error) {
 	if s.client == nil {
 		return nil, errNotMade
 	}
-	t, err := s.client.Token(ctx, s.scopes...)
+	if s.client.prover != nil {
+		return nil, errTokenAlone
+	}
+	t, err := s.client.Acquire(ctx, s.wanted)
 	if err != nil {
 		return nil, oauthError(err)
 	}
-	if slot := s.client.slotOf(s.scopes); slot != nil {
-		return s.keep(slot, t).oauth, nil
+	if t.typ == exchange.NotApplicable {
+		return nil, public(errNoAccessToken)
+	}
+	if from, slot := s.client.slotOf(s.wanted); slot != nil {
+		return s.keep(from, slot, t).oauth, nil
 	}
 	return oauthToken(t), nil
 }
 
+// errTokenAlone: an oauth2.Transport would send the token without a proof.
+var errTokenAlone = public(errors.New("a TokenSource gives the token alone, and a DPoP token is of no use " +
+	"without a proof for each request: use Client.Transport, or Client.Proof with another HTTP client"))
+
 // keep converts the token of a slot and keeps both for the next call.
-func (s *TokenSource) keep(slot *cache.Slot[Token], t *Token) *converted {
-	last := &converted{slot: slot, token: t, oauth: oauthToken(t)}
+func (s *TokenSource) keep(from *cache.Cache[Token, Grant], slot *cache.Slot[Token], t *Token) *converted {
+	last := &converted{cache: from, slot: slot, token: t, oauth: oauthToken(t)}
 	s.last.Store(last)
 	return last
 }
 
-// slotOf returns the cache's slot for scopes as the user gave them, or nil if there is
+// slotOf returns the cache's slot for a request as the user gave it, or nil if there is
 // none.
-func (c *Client) slotOf(scopes []string) *cache.Slot[Token] {
-	k, err := c.key(Request{Scopes: scopes})
+func (c *Client) slotOf(req Request) (*cache.Cache[Token, Grant], *cache.Slot[Token]) {
+	k, err := c.key(req)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	return c.own.Find(k)
+	from := c.caches.of(&k)
+	return from, from.Find(k)
 }
 
 // oauthToken is a token in x/oauth2's form.

@@ -24,6 +24,10 @@ import (
 // With [WithCertificateBoundTokens], [WithTLSClientAuth] or [WithMTLSPoP], requests with a
 // token present the certificate that it is bound to, over connections that have the
 // settings of Base. Base must then be nil or an [*http.Transport].
+//
+// With [WithDPoP], requests with a token carry a proof, with the newest nonce that the host
+// gave. When the resource answers 401 and asks for a nonce, the request is repeated once
+// with it, if its body can be.
 type Transport struct {
 	// Client acquires the tokens. It must be set.
 	Client *Client
@@ -37,7 +41,7 @@ type Transport struct {
 
 	// Request says which token is wanted, as a rule by its Scopes alone. It is used for
 	// many HTTP requests, so it must be one that the cache can answer: with a grant that is
-	// redeemed once, Fresh or Claims every request fails.
+	// redeemed once, or with Fresh, Claims, Refused or CorrelationID, every request fails.
 	Request Request
 
 	// Hosts are the only hosts to which the token is sent. Each is an exact name, or "*."
@@ -98,16 +102,16 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // answerChallenge handles a 401. It acquires a token that the resource asks for and
 // repeats the request. If either isn't possible, the caller gets the 401.
 func (t *Transport) answerChallenge(req *http.Request, resp *http.Response, token *Token) (*http.Response, error) {
-	challenge := claims.Read(resp.Header.Values("WWW-Authenticate"))
-	if challenge.Claims == "" && !challenge.InvalidToken && !t.RenewOn401 {
-		return resp, nil
+	challenge := claims.Read(resp.Header.Values("WWW-Authenticate"), token.Type())
+	if challenge.UseNonce || challenge.Claims == "" && !challenge.InvalidToken && !t.RenewOn401 {
+		return resp, nil // with UseNonce nothing is wrong with the token
 	}
 	wanted := t.route.wanted
-	wanted.Claims = challenge.Claims
+	wanted.Claims, wanted.Refused = challenge.Claims, token
 	// This is done even for a request that can't be repeated: the next one has the new token.
-	newer, err := t.Client.acquire(req.Context(), wanted, token)
+	newer, err := t.Client.acquire(req.Context(), wanted)
 	if err != nil {
-		emit(t.Client.hooks.ChallengeUnanswered, Event{Tenant: wanted.Tenant, Scopes: wanted.Scopes, Err: public(err)})
+		emit(t.Client.hooks.ChallengeUnanswered, wanted.event(public(err)))
 		return resp, nil
 	}
 	again, ok := repeatable(req)
@@ -159,22 +163,4 @@ func leftOrigin(req *http.Request) bool {
 		}
 	}
 	return false
-}
-
-// repeatable returns the request with its body from the start, and false if its body can
-// be read only once.
-func repeatable(req *http.Request) (*http.Request, bool) {
-	if req.Body == nil || req.Body == http.NoBody {
-		return req, true
-	}
-	if req.GetBody == nil {
-		return nil, false
-	}
-	body, err := req.GetBody()
-	if err != nil {
-		return nil, false
-	}
-	again := req.Clone(req.Context())
-	again.Body = body
-	return again, true
 }

@@ -49,7 +49,7 @@ func TestAFlightThatHangsIsGivenUp(t *testing.T) {
 		require.NoError(t, err, "the next caller starts another flight")
 		close(release)
 		synctest.Wait()
-		assert.Same(t, second, c.Get("", "", []string{"a"}, "", 0), "the late token changes nothing")
+		assert.Same(t, second, c.Get(ptr(keyOf("a")), "", 0), "the late token changes nothing")
 		assert.Equal(t, []string{"abandoned: the signer", "returned: the signer"}, o.heard())
 		n, _ = o.work.Abandoned()
 		assert.Zero(t, n)
@@ -66,7 +66,7 @@ func TestALateTokenIsDropped(t *testing.T) {
 		assert.Error(t, (<-acquiring(t.Context(), c, keyOf("a"), want{})).err)
 		close(release)
 		synctest.Wait()
-		assert.Nil(t, c.Get("", "", []string{"a"}, "", 0))
+		assert.Nil(t, c.Get(ptr(keyOf("a")), "", 0))
 	})
 }
 
@@ -78,16 +78,16 @@ func TestARenewalThatHangsIsNotNoticed(t *testing.T) {
 		o.set(func(o *owner) { o.fetch = hang(release) })
 		time.Sleep(45 * time.Minute)
 		for range 35 {
-			assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+			assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
 		assert.Equal(t, []string{"abandoned: the signer", "renewal failed"}, o.heard())
 		o.failWith(nil)
 		time.Sleep(minRenewPause)
-		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+		assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 		synctest.Wait()
-		assert.Equal(t, 3, c.Get("", "", []string{"a"}, "", 0).n)
+		assert.Equal(t, 3, c.Get(ptr(keyOf("a")), "", 0).n)
 		close(release)
 	})
 }
@@ -145,7 +145,7 @@ func TestWhatHangsAfterTheLandingIsCounted(t *testing.T) {
 		time.Sleep(35 * time.Second)
 		synctest.Wait()
 		assert.Equal(t, []string{"abandoned: the client"}, o.heard())
-		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+		assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 		close(release)
 		synctest.Wait()
 		assert.Equal(t, []string{"abandoned: the client", "returned: the client"}, o.heard())

@@ -16,7 +16,7 @@ const (
 // same texts for the same thing.
 func (c *Cache[T, G]) Acquire(ctx context.Context, k Key, want Want[T, G]) (*T, error) {
 	if want.Cacheable() {
-		if t := c.getLong(k, want.Grant, want.MinValidity); t != nil {
+		if t := c.getLong(&k, want.Grant, want.MinValidity); t != nil {
 			return t, nil
 		}
 	}
@@ -28,7 +28,7 @@ func (c *Cache[T, G]) Acquire(ctx context.Context, k Key, want Want[T, G]) (*T, 
 		if ctx.Err() != nil {
 			return nil, left[T](ctx, nil)
 		}
-		s := c.slot(k, want)
+		s := c.slot(&k, want)
 		t, f, err := c.join(ctx, s, want)
 		if t != nil || err != nil {
 			return t, err
@@ -47,9 +47,9 @@ func (c *Cache[T, G]) Acquire(ctx context.Context, k Key, want Want[T, G]) (*T, 
 
 // slot is where the token for k belongs. A grant that can be redeemed once has a
 // slot that nobody else finds.
-func (c *Cache[T, G]) slot(k Key, want Want[T, G]) *Slot[T] {
+func (c *Cache[T, G]) slot(k *Key, want Want[T, G]) *Slot[T] {
 	if want.Once {
-		return &Slot[T]{key: k}
+		return newSlot[T](0, k)
 	}
 	return c.table.slot(k, c.Clock.Mono())
 }
@@ -88,7 +88,7 @@ func (c *Cache[T, G]) suffices(s *Slot[T], t *T, want Want[T, G]) bool {
 	case !c.Valid(t, want.MinValidity):
 		return false
 	case want.InsteadOf != nil:
-		return t != want.InsteadOf && (want.Claims == "" || s.state.claims == want.Claims)
+		return !c.same(t, want.InsteadOf) && (want.Claims == "" || s.state.claims == want.Claims)
 	case c.Foreground && int64(c.now(t)) >= s.renew.Load():
 		return false
 	}

@@ -40,8 +40,8 @@ func TestAMissIsOneFlight(t *testing.T) {
 		assert.NotSame(t, first.token, (<-other).token)
 		assert.Equal(t, time.Second, first.took)
 		assert.Equal(t, 2, o.fetches())
-		assert.Same(t, first.token, c.Get("", "", []string{"a"}, "", 0))
-		assert.Same(t, first.token, c.At(c.Find(keyOf("a")), ""))
+		assert.Same(t, first.token, c.Get(ptr(keyOf("a")), "", 0))
+		assert.Same(t, first.token, c.At(c.Find(keyOf("a")), "", 0))
 	})
 }
 
@@ -78,7 +78,7 @@ func TestCloseEndsFlights(t *testing.T) {
 		got := <-waiter
 		assert.Same(t, ErrClosed, got.err)
 		assert.Zero(t, got.took)
-		assert.Nil(t, c.Get("", "", []string{"kept"}, "", 0))
+		assert.Nil(t, c.Get(ptr(keyOf("kept")), "", 0))
 		_, err = c.Acquire(t.Context(), keyOf("kept"), want{})
 		assert.Same(t, ErrClosed, err)
 		synctest.Wait()
@@ -192,9 +192,9 @@ func TestInsteadOfARefusedToken(t *testing.T) {
 			}
 		})
 		refused := acquiring(t.Context(), c, keyOf("a"), want{InsteadOf: first})
-		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0), "the others keep it during the flight")
+		assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0), "the others keep it during the flight")
 		assert.Same(t, errOwner, (<-refused).err)
-		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0), "and after its failure")
+		assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0), "and after its failure")
 		_, err = c.Acquire(t.Context(), keyOf("a"), want{InsteadOf: first})
 		assert.Same(t, ErrForcedLately, err)
 
@@ -239,7 +239,7 @@ func TestForegroundRenewalInTheCallersTime(t *testing.T) {
 		first, err := c.Acquire(t.Context(), keyOf("a"), want{})
 		require.NoError(t, err)
 		time.Sleep(50 * time.Minute)
-		assert.Nil(t, c.Get("", "", []string{"a"}, "", 0), "the caller is to renew it")
+		assert.Nil(t, c.Get(ptr(keyOf("a")), "", 0), "the caller is to renew it")
 		o.failWith(errOwner)
 		kept, err := c.Acquire(t.Context(), keyOf("a"), want{})
 		require.NoError(t, err, "the token is valid")

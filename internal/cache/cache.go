@@ -6,13 +6,18 @@
 //
 // From the ground up:
 //
+//	parts.go     a text made of strings and numbers
 //	key.go       what a token was asked for
 //	refusal.go   what is remembered of a failure
 //	flight.go    one fetch: who waits for it, and what it came to
 //	slot.go      what is known of one key
+//	group.go     a cache line's worth of slots, and which of them is that of a key
+//	grid.go      groups, of which a key's hash picks one; their number grows
+//	ages.go      the slots in the order in which they were used last
 //	table.go     where a key's slot is found, and which slots leave
 //	cache.go     what the cache wants of its owner
 //	call.go      what is wanted, and a flight as its owner sees it
+//	pace.go      renewals behind the callers, of which not all start at once
 //	turn.go      a flight's time, and its turn in the queue
 //	fetch.go     a flight from its start to its landing
 //	hit.go       a token that is there, and the renewal that it starts
@@ -67,17 +72,21 @@ type Config[T, G any] struct {
 	Owner Owner[T, G]
 
 	Limit       int           // of slots; the least recently used leave
+	ByteLimit   int           // of what Size says of all tokens; 0: none
+	Size        func(*T) int  // bytes that a token takes, for ByteLimit
 	Foreground  bool          // a renewal is waited for by the caller that finds it due
 	FlightLimit time.Duration // from a flight's place in the queue to its end
 
 	Clock *clock.Clock
 	Work  *workers.Group // in which flights run; closing it closes the cache
 	Queue *queue.Queue   // in which flights wait for their turn
+	Pace  *Pace          // of renewals behind the callers
 
-	// Two things that most owners have no use for. They are functions and not
-	// methods of Owner because a hit then costs a comparison and no call.
+	// Things that most owners have no use for. They are functions and not methods of
+	// Owner because a hit then costs a comparison and no call.
 	OnHit  func(*Key, *T)
-	Usable func(*T) bool // whether a token may be handed out, beyond its time
+	Usable func(*T) bool      // whether a token may be handed out, beyond its time
+	Same   func(a, b *T) bool // whether two are one token, in two places of the memory
 }
 
 // Cache is a cache of tokens T that are fetched with grants G. Make one with [New].
@@ -88,7 +97,9 @@ type Cache[T, G any] struct {
 
 // New makes a cache.
 func New[T, G any](cfg Config[T, G]) *Cache[T, G] {
-	return &Cache[T, G]{Config: cfg, table: newTable(cfg.Limit, cfg.Owner.Life)}
+	return &Cache[T, G]{Config: cfg, table: newTable(limits[T]{
+		slots: cfg.Limit, bytes: cfg.ByteLimit, size: cfg.Size, life: cfg.Owner.Life, keepKeys: cfg.OnHit != nil,
+	})}
 }
 
 // Valid reports whether a token is handed out now and for a further while.
@@ -97,6 +108,8 @@ func (c *Cache[T, G]) Valid(t *T, further time.Duration) bool {
 }
 
 func (c *Cache[T, G]) usable(t *T) bool { return c.Usable == nil || c.Usable(t) }
+
+func (c *Cache[T, G]) same(a, b *T) bool { return a == b || c.Same != nil && c.Same(a, b) }
 
 // now is the clock reading that counts for a token, or without one for anything
 // that starts now.

@@ -18,6 +18,8 @@ type Want[T, G any] struct {
 	// which always refuses can't have the endpoint asked in a loop.
 	InsteadOf *T
 
+	CorrelationID string // of the flight's requests, if this is who starts it; "": the owner makes one
+
 	behind bool // it is a renewal behind the callers: nobody waits
 }
 
@@ -35,6 +37,8 @@ type Call[T, G any] struct {
 	slot   *Slot[T]
 	flight *flight[T]
 	turn   func() (context.Context, func(), error)
+
+	throttled func(time.Duration)
 
 	began    time.Time
 	whole    context.Context    // ends with the cache
@@ -63,6 +67,10 @@ func (c *Call[T, G]) Turn() (ctx context.Context, leave func(), err error) { ret
 // Trouble tells callers who give up waiting what went wrong with an attempt that is
 // being repeated.
 func (c *Call[T, G]) Trouble(what string) { c.flight.trouble.Store(&what) }
+
+// Throttled says that the endpoint wants no request for the key's tenant for a while. No
+// renewal behind the callers starts meanwhile, but where a token would end.
+func (c *Call[T, G]) Throttled(pause time.Duration) { c.throttled(pause) }
 
 // Abandoned reports whether the flight was given up: nothing that it does has an
 // effect on callers any more.

@@ -13,7 +13,7 @@ var (
 	// ErrForcedLately leaves a resource's refusal of a token as it is.
 	ErrForcedLately = errors.New("the token was already renewed for this resource within the last minute")
 
-	// ErrOwnFlight is for whoever would wait for a flight within that flight.
+	// ErrOwnFlight is for a caller who would wait for a flight within that flight.
 	ErrOwnFlight = errors.New("asks for the token that it is called for")
 
 	errWithdrawn = errors.New("nobody waited for the flight when its turn came")

@@ -19,13 +19,14 @@ func (c *Cache[T, G]) start(ctx context.Context, s *Slot[T], want Want[T, G]) *f
 	f := &flight[T]{done: make(chan struct{}), reported: make(chan struct{}), task: task, claims: want.Claims}
 	s.record().flight = f
 	f.renewBefore = s.renew.Swap(int64(never)) // no hit starts another flight meanwhile
-	call := &Call[T, G]{Key: s.key, Want: want, Before: s.token.Load(), slot: s, flight: f, began: time.Now()}
+	call := &Call[T, G]{Key: s.key(), Want: want, Before: s.token.Load(), slot: s, flight: f, began: time.Now()}
 	call.turn = func() (context.Context, func(), error) { return c.turn(call) }
+	call.throttled = func(pause time.Duration) { c.Pace.hold(call.Key.Tenant, pause) }
 	go c.run(ctx, call)
 	return f
 }
 
-// run is a flight from its start to its end, whoever still waits for it.
+// run is a flight from its start to its end, also when nobody waits for it any more.
 func (c *Cache[T, G]) run(ctx context.Context, call *Call[T, G]) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -67,13 +68,16 @@ func (c *Cache[T, G]) land(call *Call[T, G], out Fetched[T]) (kept bool, pause t
 	f, s := call.flight, call.slot
 	// An error can be one of the user's, whose methods run when it is looked at. So it is
 	// looked at before the mutex is taken.
-	withdrawn, verdict := isWithdrawn(out.Err), c.judge(out.Err, &s.key)
+	withdrawn, verdict := isWithdrawn(out.Err), c.judge(out.Err, &call.Key)
 	s.mu.Lock()
 	if f.landed {
 		s.mu.Unlock()
 		return false, 0
 	}
 	f.landed = true
+	if call.Want.behind {
+		defer c.Pace.leave(out.Err == nil) // when the slot's mutex is free: another renewal may start
+	}
 	f.token, f.shared, f.err, f.withdrawn = out.Token, out.Shared, out.Err, withdrawn
 	if c.Work.Closed() {
 		f.token, f.err = nil, ErrClosed
@@ -93,7 +97,7 @@ func (c *Cache[T, G]) land(call *Call[T, G], out Fetched[T]) (kept bool, pause t
 	s.prune()
 	s.mu.Unlock()
 	close(f.done)
-	c.table.tidy(c.Clock.Mono())
+	c.table.settle(s, c.Clock.Mono())
 	return true, pause
 }
 
@@ -118,8 +122,8 @@ func (c *Cache[T, G]) judge(err error, k *Key) (v Verdict) {
 }
 
 // put makes a token the slot's. The order of its steps is that of hit turned
-// round: whoever reads a time of renewal reads the token that it belongs to, or a
-// newer one.
+// round, so that a reader of a time of renewal also reads the token that it belongs
+// to, or a newer one.
 func (c *Cache[T, G]) put(s *Slot[T], t *T) {
 	life := c.Owner.Life(t)
 	s.token.Store(t)
@@ -169,7 +173,7 @@ func (c *Cache[T, G]) tellFailure(call *Call[T, G], pause time.Duration) {
 	}
 	quietly(func() {
 		if !errors.Is(err, ErrClosed) {
-			c.Owner.RenewalFailed(&call.slot.key, call.Before, err, pause)
+			c.Owner.RenewalFailed(&call.Key, call.Before, err, pause)
 		}
 	})
 }
@@ -193,7 +197,7 @@ func (c *Cache[T, G]) abandon(call *Call[T, G]) {
 	limit := limitError(c.FlightLimit)
 	err := &AbandonedError{Part: f.hungIn, After: c.FlightLimit + abandonAfter, Running: 1, limit: limit}
 	kept, pause := c.land(call, Fetched[T]{Err: err})
-	quietly(func() { c.Owner.Abandoned(&s.key, err) })
+	quietly(func() { c.Owner.Abandoned(&call.Key, err) })
 	if kept {
 		c.tellFailure(call, pause)
 	}
@@ -214,7 +218,7 @@ func (c *Cache[T, G]) end(call *Call[T, G]) {
 	}
 	// A hook that hangs over the news keeps the flight counted.
 	<-f.reported
-	quietly(func() { c.Owner.Returned(&s.key, f.hungIn, time.Since(call.began)) })
+	quietly(func() { c.Owner.Returned(&call.Key, f.hungIn, time.Since(call.began)) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.record().abandoned--

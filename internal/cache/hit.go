@@ -6,9 +6,9 @@ import (
 )
 
 // Get returns a token that is there and may be handed out for a further while, or
-// nil. It takes no lock and allocates nothing.
-func (c *Cache[T, G]) Get(tenant, user string, scopes []string, grant G, further time.Duration) *T {
-	s := c.table.find(tenant, user, scopes)
+// nil. It takes no lock and allocates nothing. The key need not be canonical.
+func (c *Cache[T, G]) Get(k *Key, grant G, further time.Duration) *T {
+	s := c.table.find(k)
 	if s == nil {
 		return nil
 	}
@@ -16,22 +16,22 @@ func (c *Cache[T, G]) Get(tenant, user string, scopes []string, grant G, further
 }
 
 // Find returns the slot of a key that is short enough to be found without a lock,
-// or nil. Whoever keeps it gets its token by [Cache.At].
-func (c *Cache[T, G]) Find(k Key) *Slot[T] { return c.table.find(k.Tenant, k.User, k.Scopes) }
+// or nil. A caller who keeps it gets its token by [Cache.At].
+func (c *Cache[T, G]) Find(k Key) *Slot[T] { return c.table.find(&k) }
 
 // At is Get for a slot that was found before. It also returns nil if the slot was
 // evicted.
-func (c *Cache[T, G]) At(s *Slot[T], grant G) *T {
+func (c *Cache[T, G]) At(s *Slot[T], grant G, further time.Duration) *T {
 	if s.dead.Load() {
 		return nil
 	}
-	return c.hit(s, grant)
+	return c.handOut(s, grant, further)
 }
 
 // getLong is Get for a key of any length.
-func (c *Cache[T, G]) getLong(k Key, grant G, further time.Duration) *T {
-	if len(k.Scopes) <= maxUnsorted {
-		return c.Get(k.Tenant, k.User, k.Scopes, grant, further)
+func (c *Cache[T, G]) getLong(k *Key, grant G, further time.Duration) *T {
+	if !k.isLong() {
+		return c.Get(k, grant, further)
 	}
 	return c.handOut(c.table.slot(k, c.Clock.Mono()), grant, further)
 }
@@ -58,9 +58,9 @@ func (c *Cache[T, G]) hit(s *Slot[T], grant G) *T {
 	if isDue && !c.hitDue(s, grant, t, mono) {
 		return nil
 	}
-	s.touch(mono)
+	c.table.touch(s)
 	if c.OnHit != nil {
-		c.OnHit(&s.key, t)
+		c.OnHit(s.kept, t)
 	}
 	return t
 }
@@ -82,14 +82,45 @@ func (c *Cache[T, G]) hitDue(s *Slot[T], grant G, t *T, mono time.Duration) bool
 	return true
 }
 
-// renewBehind starts the renewal of t, once.
+// renewBehind has t renewed, once: now, or when it is its turn among all renewals.
 func (c *Cache[T, G]) renewBehind(s *Slot[T], grant G, t *T) {
+	later, tenant := c.renewNow(s, grant, t)
+	if later {
+		c.Pace.later(tenant, func() bool { return c.renewLate(s, grant, t) })
+	}
+}
+
+// renewNow starts the renewal of t if that is due and nothing is under way. It returns
+// true if the renewal has to wait for others. No hit looks at it again then.
+func (c *Cache[T, G]) renewNow(s *Slot[T], grant G, t *T) (later bool, tenant string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.record()
-	defer s.prune()
-	if s.token.Load() != t || st.flight != nil || s.dead.Load() || int64(c.now(t)) < s.renew.Load() {
-		return
+	if !s.renewable(t) || int64(c.now(t)) < s.renew.Load() {
+		return false, ""
 	}
-	c.start(context.Background(), s, Want[T, G]{Grant: grant, behind: true})
+	tenant = s.tenant()
+	if c.Pace.enter(tenant, s.state != nil && s.state.warm) {
+		c.startBehind(s, grant) // if it doesn't, the cache is closed
+		return false, ""
+	}
+	s.renew.Store(int64(c.Owner.Life(t).End))
+	return true, tenant
+}
+
+// renewLate starts a renewal that has waited, and returns false if there is no need any
+// more.
+func (c *Cache[T, G]) renewLate(s *Slot[T], grant G, t *T) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.renewable(t) {
+		return false
+	}
+	s.renew.Store(int64(c.now(t))) // the reading that counts if it fails
+	return c.startBehind(s, grant)
+}
+
+// startBehind starts a renewal that is counted in. The caller holds s.mu.
+func (c *Cache[T, G]) startBehind(s *Slot[T], grant G) bool {
+	defer s.prune()
+	return c.start(context.Background(), s, Want[T, G]{Grant: grant, behind: true}) != nil
 }

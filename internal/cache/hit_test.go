@@ -15,17 +15,17 @@ func TestAHitRenewsBehindTheCaller(t *testing.T) {
 		first, err := c.Acquire(t.Context(), keyOf("a"), want{})
 		require.NoError(t, err)
 		time.Sleep(45*time.Minute - 1)
-		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+		assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 		synctest.Wait()
 		assert.Equal(t, 1, o.fetches(), "it isn't due yet")
 		time.Sleep(time.Nanosecond)
 		o.set(func(o *owner) { o.fetch = slowly(time.Second) })
 		for range 100 {
-			assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+			assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		assert.Equal(t, 2, c.Get("", "", []string{"a"}, "", 0).n)
+		assert.Equal(t, 2, c.Get(ptr(keyOf("a")), "", 0).n)
 		assert.Equal(t, 2, o.fetches())
 		assert.Empty(t, o.heard(), "a renewal that succeeds is told nobody")
 	})
@@ -37,7 +37,7 @@ func TestARenewalThatCloseEndsIsNoFailure(t *testing.T) {
 		require.NoError(t, err)
 		o.set(func(o *owner) { o.fetch = slowly(time.Hour) })
 		time.Sleep(50 * time.Minute)
-		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+		assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 		synctest.Wait()
 		o.work.Close()
 		synctest.Wait()
@@ -53,11 +53,11 @@ func TestASuccessShortensThePauses(t *testing.T) {
 		for range 2 {
 			time.Sleep(46 * time.Minute)
 			o.failWith(errOwner)
-			c.Get("", "", []string{"a"}, "", 0)
+			c.Get(ptr(keyOf("a")), "", 0)
 			synctest.Wait()
 			o.failWith(nil)
 			time.Sleep(minRenewPause)
-			c.Get("", "", []string{"a"}, "", 0)
+			c.Get(ptr(keyOf("a")), "", 0)
 			synctest.Wait()
 		}
 		assert.Equal(t, []time.Duration{minRenewPause, minRenewPause}, o.pauses)
@@ -73,7 +73,7 @@ func TestATokenGrantedAfterAJump(t *testing.T) {
 		first, err := c.Acquire(t.Context(), keyOf("a"), want{})
 		require.NoError(t, err)
 		time.Sleep(40 * time.Minute)
-		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+		assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 		synctest.Wait()
 		assert.Equal(t, 1, o.fetches(), "it isn't due")
 	})
@@ -103,11 +103,11 @@ func TestPausesAfterFailedRenewals(t *testing.T) {
 				o.verdict = Verdict{Pause: c.pause}
 				time.Sleep(c.life * 3 / 4)
 				for i, pause := range c.want {
-					require.Same(t, first, ch.Get("", "", []string{"a"}, "", 0))
+					require.Same(t, first, ch.Get(ptr(keyOf("a")), "", 0))
 					synctest.Wait()
 					require.Equal(t, i+2, o.fetches())
 					time.Sleep(pause - 1)
-					require.Same(t, first, ch.Get("", "", []string{"a"}, "", 0))
+					require.Same(t, first, ch.Get(ptr(keyOf("a")), "", 0))
 					synctest.Wait()
 					require.Equal(t, i+2, o.fetches(), "pause %d", i+1)
 					time.Sleep(time.Nanosecond)
@@ -126,7 +126,7 @@ func TestHopelessRenewal(t *testing.T) {
 		o.verdict = Verdict{Hopeless: true}
 		for range 59 {
 			time.Sleep(time.Minute)
-			require.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+			require.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 		}
 		assert.Equal(t, 2, o.fetches(), "it was tried once")
 	})
@@ -138,10 +138,10 @@ func TestATokenIsHandedOutUntilItsEnd(t *testing.T) {
 		require.NoError(t, err)
 		o.failWith(errOwner)
 		time.Sleep(time.Hour - 1)
-		assert.Same(t, first, c.Get("", "", []string{"a"}, "", 0))
+		assert.Same(t, first, c.Get(ptr(keyOf("a")), "", 0))
 		synctest.Wait()
 		time.Sleep(time.Nanosecond)
-		assert.Nil(t, c.Get("", "", []string{"a"}, "", 0))
+		assert.Nil(t, c.Get(ptr(keyOf("a")), "", 0))
 		_, err = c.Acquire(t.Context(), keyOf("a"), want{})
 		assert.Same(t, errOwner, err)
 	})
@@ -154,7 +154,7 @@ func TestTheLaterClockRules(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(2 * time.Second)
 		o.clock.Shift(2 * time.Hour)
-		assert.Nil(t, c.Get("", "", []string{"a"}, "", 0))
+		assert.Nil(t, c.Get(ptr(keyOf("a")), "", 0))
 		_, err = c.Acquire(t.Context(), keyOf("a"), want{})
 		require.NoError(t, err)
 		assert.Equal(t, 2, o.fetches())
@@ -169,8 +169,8 @@ func TestWhatMayNotBeHandedOut(t *testing.T) {
 		assert.True(t, c.Valid(first, 0))
 		usable = false
 		assert.False(t, c.Valid(first, 0))
-		assert.Nil(t, c.Get("", "", []string{"a"}, "", 0))
-		assert.Nil(t, c.At(c.Find(keyOf("a")), ""))
+		assert.Nil(t, c.Get(ptr(keyOf("a")), "", 0))
+		assert.Nil(t, c.At(c.Find(keyOf("a")), "", 0))
 	}, func(cfg *Config[token, string]) { cfg.Usable = func(*token) bool { return usable } })
 }
 
@@ -180,8 +180,8 @@ func TestHitsAreTold(t *testing.T) {
 		_, err := c.Acquire(t.Context(), keyOf("a"), want{})
 		require.NoError(t, err)
 		assert.Zero(t, hits)
-		c.Get("", "", []string{"a"}, "", 0)
-		c.Get("", "", []string{"b"}, "", 0)
+		c.Get(ptr(keyOf("a")), "", 0)
+		c.Get(ptr(keyOf("b")), "", 0)
 		assert.Equal(t, 1, hits)
 		assert.Equal(t, []string{"missed"}, o.told)
 	}, func(cfg *Config[token, string]) { cfg.OnHit = func(*Key, *token) { hits++ } })
@@ -211,7 +211,7 @@ func TestKeepWarmRenewsThoughNobodyAsks(t *testing.T) {
 		o.failWith(nil)
 		time.Sleep(minRenewPause)
 		for range 10 {
-			assert.NotNil(t, c.Get("", "", []string{"a"}, "", 0))
+			assert.NotNil(t, c.Get(ptr(keyOf("a")), "", 0))
 			time.Sleep(time.Hour)
 		}
 		assert.InDelta(t, 12+10*60/45, o.fetches(), 2)

@@ -8,8 +8,8 @@ import (
 
 const (
 	// warmInterval is the longest time for which KeepWarm doesn't look, so that it
-	// notices when the machine was suspended, and its slot stays the most used.
-	warmInterval = usedGrain
+	// notices when the machine was suspended.
+	warmInterval = 16 * time.Second
 
 	// warmSoon is how soon KeepWarm looks again where something is under way.
 	warmSoon = 100 * time.Millisecond
@@ -30,7 +30,10 @@ func (c *Cache[T, G]) warm(k Key) (pause time.Duration) {
 			pause = minRenewPause
 		}
 	}()
-	s := c.table.slot(k, c.Clock.Mono())
+	s := c.table.slot(&k, c.Clock.Mono())
+	if !s.keepWarm() { // it was evicted in between
+		return warmSoon
+	}
 	t := s.token.Load()
 	switch {
 	case !c.Valid(t, 0):
@@ -42,7 +45,6 @@ func (c *Cache[T, G]) warm(k Key) (pause time.Duration) {
 		var none G
 		c.renewBehind(s, none, t)
 	}
-	s.touch(c.Clock.Mono())
 	if due := s.renew.Load(); due != int64(never) {
 		return max(warmSoon, min(warmInterval, time.Duration(due)-c.now(t)))
 	}

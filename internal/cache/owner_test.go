@@ -142,6 +142,7 @@ func inBubble(
 		o := &owner{clock: clock.New(), work: workers.New(), life: time.Hour}
 		cfg := Config[token, string]{
 			Owner: o, Limit: 1000, FlightLimit: 30 * time.Second, Clock: o.clock, Work: o.work, Queue: queue.New(32),
+			Pace: NewPace(16),
 		}
 		for _, change := range change {
 			change(&cfg)

@@ -8,10 +8,15 @@ import (
 	"github.com/certtoken/certtoken/internal/workers"
 )
 
-// limitError is the end of a flight's time.
-func limitError(limit time.Duration) error {
-	return fmt.Errorf("no token within %v: %w", limit, context.DeadlineExceeded)
+// limitError is the end of a flight's time. Each flight has one, and hardly any shows it,
+// so its text is made when it is asked for.
+type limitError time.Duration
+
+func (e limitError) Error() string {
+	return fmt.Sprintf("no token within %v: %v", time.Duration(e), context.DeadlineExceeded)
 }
+
+func (limitError) Unwrap() error { return context.DeadlineExceeded }
 
 // limited starts a flight's time, or goes on with it: it returns a context that
 // ends at the deadline, and has the flight given up if it goes on for long after.

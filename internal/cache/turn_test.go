@@ -240,11 +240,11 @@ func TestARenewalInTheQueue(t *testing.T) {
 		require.NoError(t, (<-acquiring(t.Context(), c, keyOf("a"), want{})).err)
 		time.Sleep(50 * time.Minute)
 		other := acquiring(t.Context(), c, keyOf("b"), want{})
-		first := c.Get("", "", []string{"a"}, "", 0)
+		first := c.Get(ptr(keyOf("a")), "", 0)
 		require.NoError(t, (<-other).err)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		assert.NotSame(t, first, c.Get("", "", []string{"a"}, "", 0))
+		assert.NotSame(t, first, c.Get(ptr(keyOf("a")), "", 0))
 	}, places(1))
 }
 
@@ -263,7 +263,7 @@ func TestAFlightGoesOnWithoutItsCallers(t *testing.T) {
 		assert.ErrorIs(t, (<-acquiring(ctx, c, keyOf("a"), want{})).err, context.DeadlineExceeded)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		assert.NotNil(t, c.Get("", "", []string{"a"}, "", 0))
+		assert.NotNil(t, c.Get(ptr(keyOf("a")), "", 0))
 	})
 }
 
@@ -292,11 +292,11 @@ func TestASecondTurnIsWaitedFor(t *testing.T) {
 		assert.NoError(t, (<-other).err)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		assert.NotNil(t, c.Get("", "", []string{"a"}, "", 0))
+		assert.NotNil(t, c.Get(ptr(keyOf("a")), "", 0))
 	}, places(1))
 }
 
-// A renewal behind the callers waits in the queue, whoever joins it and leaves.
+// A renewal behind the callers waits in the queue, also when a caller joins it and leaves.
 func TestARenewalIsNotWithdrawn(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[token, string], o *owner) {
 		_, err := c.Acquire(t.Context(), keyOf("a"), want{})
@@ -310,14 +310,14 @@ func TestARenewalIsNotWithdrawn(t *testing.T) {
 		})
 		time.Sleep(46 * time.Minute)
 		other := acquiring(t.Context(), c, keyOf("other"), want{})
-		assert.NotNil(t, c.Get("", "", []string{"a"}, "", 0), "it starts the renewal")
+		assert.NotNil(t, c.Get(ptr(keyOf("a")), "", 0), "it starts the renewal")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		assert.Error(t, (<-acquiring(ctx, c, keyOf("a"), want{Fresh: true})).err)
 		assert.NoError(t, (<-other).err)
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		assert.Equal(t, 3, c.Get("", "", []string{"a"}, "", 0).n)
+		assert.Equal(t, 3, c.Get(ptr(keyOf("a")), "", 0).n)
 		assert.Empty(t, o.heard())
 	}, places(1))
 }

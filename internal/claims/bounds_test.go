@@ -32,8 +32,8 @@ func TestBoundsOfAChallenge(t *testing.T) {
 		"16 KiB of claims": {claimsOf(16 << 10), claimsOf(16<<10 + 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.NotZero(t, Read([]string{c.kept}))
-			assert.Zero(t, Read([]string{c.beyond}))
+			assert.NotZero(t, Read([]string{c.kept}, "Bearer"))
+			assert.Zero(t, Read([]string{c.beyond}, "Bearer"))
 		})
 	}
 }
@@ -50,7 +50,7 @@ func TestWhatIsNoChallenge(t *testing.T) {
 		"a brace in a name":               `Bearer {=x, error="invalid_token"`,
 		"a bracket in a name":             `Bearer [=x, error="invalid_token"`,
 	} {
-		t.Run(name, func(t *testing.T) { assert.Zero(t, Read([]string{header})) })
+		t.Run(name, func(t *testing.T) { assert.Zero(t, Read([]string{header}, "Bearer")) })
 	}
 	const (
 		letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -68,7 +68,7 @@ func TestWhatIsNoChallenge(t *testing.T) {
 		"blanks behind a token68":  `Negotiate abc== ` + "\t, " + asks,
 		"a token68 without an end": asks + `, Negotiate abc`,
 	} {
-		t.Run(name, func(t *testing.T) { assert.True(t, Read([]string{header}).InvalidToken) })
+		t.Run(name, func(t *testing.T) { assert.True(t, Read([]string{header}, "Bearer").InvalidToken) })
 	}
 }
 

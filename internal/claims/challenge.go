@@ -2,6 +2,7 @@ package claims
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 )
 
@@ -17,8 +18,18 @@ const (
 	maxValue      = 2 * maxClaims // bytes of one parameter
 )
 
-// Challenge is what a resource's 401 says about the Bearer token that it was sent.
+// The schemes under which tokens are sent (RFC 6750 §2.1, RFC 9449 §7.1).
+const (
+	schemeBearer = "Bearer"
+	schemeDPoP   = "DPoP"
+)
+
+// Challenge is what a resource's 401 says about the token that it was sent.
 type Challenge struct {
+	// UseNonce reports that the resource wants a nonce of its own in the proof that goes
+	// with a DPoP token (RFC 9449 §9).
+	UseNonce bool
+
 	// Claims is the JSON object that a new token must be asked for with, or "".
 	Claims string
 
@@ -26,13 +37,23 @@ type Challenge struct {
 	InvalidToken bool
 }
 
-// Read reads the WWW-Authenticate headers of a 401. A Bearer challenge asks for claims
+// Read reads the WWW-Authenticate headers of a 401 to a token that was sent under a scheme:
+// Bearer, or DPoP. Where both are challenged for, those of the token's scheme count; for a
+// DPoP token those for Bearer count if there is no other. A challenge asks for claims
 // when its error is insufficient_claims, as Microsoft Graph sends it, or invalid_token,
 // as Azure Resource Manager does. Of several challenges with claims the first counts.
-func Read(header []string) Challenge {
+func Read(header []string, scheme string) Challenge {
+	list := parse(header)
+	of := func(scheme string) func(challenge) bool {
+		return func(ch challenge) bool { return strings.EqualFold(ch.scheme, scheme) }
+	}
+	isBound := strings.EqualFold(scheme, schemeDPoP)
+	if !isBound || !slices.ContainsFunc(list, of(schemeDPoP)) {
+		scheme = schemeBearer
+	}
 	var answer Challenge
-	for _, ch := range parse(header) {
-		if !strings.EqualFold(ch.scheme, "Bearer") {
+	for _, ch := range list {
+		if !of(scheme)(ch) {
 			continue
 		}
 		invalid := ch.parameters["error"] == "invalid_token"
@@ -41,6 +62,9 @@ func Read(header []string) Challenge {
 		}
 		if answer.Claims == "" && (invalid || ch.parameters["error"] == "insufficient_claims") {
 			answer.Claims = decode(ch.parameters["claims"])
+		}
+		if isBound && ch.parameters["error"] == "use_dpop_nonce" {
+			answer.UseNonce = true
 		}
 	}
 	return answer

@@ -28,7 +28,7 @@ func TestClaimsOf(t *testing.T) {
 		want   Challenge
 	}{
 		"Microsoft Graph":            {[]string{graph + `error="insufficient_claims", claims="` + std + `"`}, claims},
-		"Azure Resource Manager":     {[]string{arm}, Challenge{wanted, true}},
+		"Azure Resource Manager":     {[]string{arm}, Challenge{Claims: wanted, InvalidToken: true}},
 		"parameters turned":          {[]string{`Bearer claims="` + std + `", error="insufficient_claims"`}, claims},
 		"base64url without padding":  {[]string{`Bearer error="insufficient_claims", claims="` + raw + `"`}, claims},
 		"not quoted":                 {[]string{`Bearer error=insufficient_claims, claims=` + raw}, claims},
@@ -58,12 +58,14 @@ func TestClaimsOf(t *testing.T) {
 		"scheme alone":               {[]string{`Bearer`}, Challenge{}},
 		"invalid token":              {[]string{`Bearer realm="x", error="invalid_token"`}, invalid},
 		"invalid, with broken ones":  {[]string{`Bearer error="invalid_token", claims="%"`}, invalid},
-		"invalid, and asks":          {[]string{`Bearer error="invalid_token", ` + asks}, Challenge{wanted, true}},
-		"the first of two errors":    {[]string{`Bearer error="x", error="invalid_token"`}, Challenge{}},
-		"invalid for DPoP":           {[]string{`DPoP error="invalid_token"`}, Challenge{}},
+		"invalid, and asks": {
+			[]string{`Bearer error="invalid_token", ` + asks}, Challenge{Claims: wanted, InvalidToken: true},
+		},
+		"the first of two errors": {[]string{`Bearer error="x", error="invalid_token"`}, Challenge{}},
+		"invalid for DPoP":        {[]string{`DPoP error="invalid_token"`}, Challenge{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, c.want, Read(c.header))
+			assert.Equal(t, c.want, Read(c.header, "Bearer"))
 		})
 	}
 }
@@ -100,8 +102,8 @@ func TestBounds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.True(t, Read(c.kept).InvalidToken)
-			assert.Zero(t, Read(c.beyond))
+			assert.True(t, Read(c.kept, "Bearer").InvalidToken)
+			assert.Zero(t, Read(c.beyond, "Bearer"))
 		})
 	}
 }
@@ -142,7 +144,7 @@ func TestAbsurdChallengesCostLittle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			Read(header)
+			Read(header, "Bearer")
 			runtime.ReadMemStats(&after)
 			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*maxHeader))
 		})
@@ -154,13 +156,13 @@ func BenchmarkRead(b *testing.B) {
 		header := []string{`Bearer realm="", authorization_uri="https://login.example/", client_id="x", ` +
 			`error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString([]byte(wanted)) + `"`}
 		for b.Loop() {
-			Read(header)
+			Read(header, "Bearer")
 		}
 	})
 	for name, header := range absurd(10 << 20) {
 		b.Run("10 MB of "+name, func(b *testing.B) {
 			for b.Loop() {
-				Read(header)
+				Read(header, "Bearer")
 			}
 		})
 	}
@@ -190,7 +192,7 @@ func FuzzChallenges(f *testing.F) {
 				assert.LessOrEqual(t, len(value), maxValue)
 			}
 		}
-		if c := Read([]string{first, second}); c.Claims != "" {
+		if c := Read([]string{first, second}, "Bearer"); c.Claims != "" {
 			assert.NoError(t, Check(c.Claims))
 		}
 	})
@@ -216,4 +218,41 @@ func FuzzReadWhatWasWritten(f *testing.F) {
 		parameters[strings.ToLower(name1)] = value1
 		assert.Equal(t, []challenge{{"Basic", nil}, {scheme, parameters}, {"Other", nil}}, parse([]string{line}))
 	})
+}
+
+// A header may hold challenges of both schemes. Those of the token's own count.
+func TestReadOfBothSchemes(t *testing.T) {
+	const (
+		wantsNonce = `DPoP error="use_dpop_nonce", error_description="a nonce, please", algs="ES256 PS256"`
+		invalid    = `DPoP error="invalid_token", algs="ES256"`
+		noError    = `DPoP algs="ES256"`
+	)
+	refused := Challenge{InvalidToken: true}
+	for name, c := range map[string]struct {
+		header []string
+		dpop   Challenge
+		bearer Challenge
+	}{
+		"nonce":         {[]string{wantsNonce}, Challenge{UseNonce: true}, Challenge{}},
+		"Bearer, nonce": {[]string{"Bearer, " + wantsNonce}, Challenge{UseNonce: true}, Challenge{}},
+		"nonce, Bearer": {[]string{wantsNonce + `, Bearer realm="a"`}, Challenge{UseNonce: true},
+			Challenge{}},
+		"on two lines":            {[]string{`Bearer realm="a"`, wantsNonce}, Challenge{UseNonce: true}, Challenge{}},
+		"any case":                {[]string{`dpop error=use_dpop_nonce`}, Challenge{UseNonce: true}, Challenge{}},
+		"invalid":                 {[]string{invalid}, refused, Challenge{}},
+		"invalid beside Bearer":   {[]string{"Bearer", invalid}, refused, Challenge{}},
+		"only Bearer":             {[]string{`Bearer error="invalid_token"`}, refused, refused},
+		"Bearer refuses, no DPoP": {[]string{`Bearer error="invalid_token"`, noError}, Challenge{}, refused},
+		"Bearer wants a nonce":    {[]string{`Bearer error="use_dpop_nonce"`}, Challenge{UseNonce: true}, Challenge{}},
+		"another scheme":          {[]string{`Basic error="use_dpop_nonce"`}, Challenge{}, Challenge{}},
+		"bad proof":               {[]string{`DPoP error="invalid_dpop_proof"`}, Challenge{}, Challenge{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, c.dpop, Read(c.header, "DPoP"))
+			assert.Equal(t, c.bearer, Read(c.header, "Bearer"))
+			assert.Equal(t, c.bearer, Read(c.header, "mtls_pop"))
+		})
+	}
+	with := `DPoP error="insufficient_claims", claims="eyJhIjoxfQ"`
+	assert.Equal(t, `{"a":1}`, Read([]string{"Bearer", with}, "DPoP").Claims)
 }
