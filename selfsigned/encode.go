@@ -2,6 +2,9 @@ package selfsigned
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/fips140"
 	"crypto/rsa"
 	"crypto/x509"
@@ -32,8 +35,8 @@ const (
 // .NET's are 300,000 for each of the three and 1,000,000 in all.
 const modernRounds = 100_000
 
-// EncodePFX writes the certificate, its chain and its private key as PKCS #12
-// under a password, which may be empty and may hold every character of
+// EncodePFX writes the certificate, its chain and its private key, of any kind, as
+// PKCS #12 under a password, which may be empty and may hold every character of
 // Unicode's basic plane; Java reads only files with an ASCII password. Errors
 // wrap [ErrKeyNotExportable] for a key that isn't in memory, and
 // [errors.ErrUnsupported] for PFXLegacy in FIPS 140-only mode; they never hold
@@ -115,21 +118,24 @@ func EncodeCER(cert *certtoken.Certificate) ([]byte, error) {
 
 var errNoCertificate = errors.New("selfsigned: no certificate")
 
-// exportKey returns the private key of a certificate whose parts match.
-func exportKey(cert *certtoken.Certificate) (*rsa.PrivateKey, error) {
+// exportKey returns the private key of a certificate whose parts match, in the form
+// that crypto/x509 writes.
+func exportKey(cert *certtoken.Certificate) (crypto.PrivateKey, error) {
 	if cert == nil {
 		return nil, errNoCertificate
 	}
 	if _, err := certtoken.NewCertificate(cert.Signer, cert.Leaf, cert.Chain); err != nil {
 		return nil, fmt.Errorf("selfsigned: %w", err)
 	}
-	key, ok := cert.Signer.(*rsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf(
-			"selfsigned: %w but behind a %T; write its public certificate instead, or export it where it is kept",
-			ErrKeyNotExportable,
-			cert.Signer,
-		)
+	switch key := cert.Signer.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
+		return key, nil
+	case *ed25519.PrivateKey:
+		return *key, nil
 	}
-	return key, nil
+	return nil, fmt.Errorf(
+		"selfsigned: %w but behind a %T; write its public certificate instead, or export it where it is kept",
+		ErrKeyNotExportable,
+		cert.Signer,
+	)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/internal/wholefiles"
 )
 
 const (
@@ -49,7 +50,7 @@ func WriteFiles(dir string, cert *certtoken.Certificate, password string, opts W
 	if err != nil {
 		return Files{}, err
 	}
-	if err := set.write(opts.Overwrite); err != nil {
+	if err := wholefiles.Write(set, opts.Overwrite); err != nil {
 		return Files{}, fmt.Errorf("selfsigned: %w", err)
 	}
 	return files, nil
@@ -91,19 +92,8 @@ func (f Files) check(overwrite bool) error {
 	return errors.Join(errs...)
 }
 
-// fileSet are files that appear together.
-type fileSet []*outFile
-
-type outFile struct {
-	path string
-	data []byte
-	mode fs.FileMode
-	temp string // the finished file under its temporary name
-	undo func() // nil until it is in its place
-}
-
 // encodeAll does everything else that can fail without a file.
-func encodeAll(files Files, cert *certtoken.Certificate, password string, form PFXForm) (fileSet, error) {
+func encodeAll(files Files, cert *certtoken.Certificate, password string, form PFXForm) ([]wholefiles.File, error) {
 	cer, err := EncodeCER(cert)
 	if err != nil {
 		return nil, err
@@ -112,123 +102,16 @@ func encodeAll(files Files, cert *certtoken.Certificate, password string, form P
 	if err != nil {
 		return nil, err
 	}
-	set := fileSet{
-		{path: files.CER, data: cer, mode: publicMode},
-		{path: files.PFX, data: pfx, mode: privateMode},
+	set := []wholefiles.File{
+		{Path: files.CER, Data: cer, Mode: publicMode},
+		{Path: files.PFX, Data: pfx, Mode: privateMode},
 	}
 	if files.PEM != "" {
 		data, err := EncodePEM(cert)
 		if err != nil {
 			return nil, err
 		}
-		set = append(set, &outFile{path: files.PEM, data: data, mode: privateMode})
+		set = append(set, wholefiles.File{Path: files.PEM, Data: data, Mode: privateMode})
 	}
 	return set, nil
-}
-
-// write makes every file under a temporary name, then puts all in their places.
-func (s fileSet) write(overwrite bool) (err error) {
-	defer func() {
-		for _, f := range s {
-			if f.temp != "" {
-				_ = os.Remove(f.temp) // gone already where it was renamed
-			}
-			if err != nil && f.undo != nil {
-				f.undo()
-			}
-		}
-	}()
-	for _, f := range s {
-		if f.temp, err = writeTemp(f.path, f.data, f.mode); err != nil {
-			return err
-		}
-	}
-	for _, f := range s {
-		if err = f.place(overwrite); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeTemp writes a file beside path and returns its name. On failure there is
-// none.
-func writeTemp(path string, data []byte, mode fs.FileMode) (name string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".certtoken-*.tmp") // mode 0600
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		err = errors.Join(err, f.Close())
-		if err != nil {
-			_ = os.Remove(f.Name()) // the first error tells more
-			name = ""
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return "", err
-	}
-	if err := f.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return "", err
-	}
-	return f.Name(), f.Sync()
-}
-
-// place gives the finished file its name in one step.
-func (f *outFile) place(overwrite bool) error {
-	if overwrite {
-		return f.replace()
-	}
-	err := os.Link(f.temp, f.path) // unlike a rename, fails if the name is taken
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = f.create() // a file system without links
-	}
-	if err == nil {
-		f.undo = func() { _ = os.Remove(f.path) } // all that can be done
-	}
-	return err
-}
-
-// create writes a file that must not exist.
-func (f *outFile) create() error {
-	out, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.mode)
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(f.data)
-	if err = errors.Join(err, out.Close()); err != nil {
-		_ = os.Remove(f.path) // the first error tells more
-	}
-	return err
-}
-
-// replace takes the place of what is there, and can put it back.
-func (f *outFile) replace() error {
-	info, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.Rename(f.temp, f.path); err != nil {
-			return err
-		}
-		f.undo = func() { _ = os.Remove(f.path) } // all that can be done
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", f.path)
-	}
-	old, err := os.ReadFile(f.path)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.temp, f.path); err != nil {
-		return err
-	}
-	f.undo = func() {
-		if temp, err := writeTemp(f.path, old, info.Mode().Perm()); err == nil {
-			_ = os.Rename(temp, f.path) // all that can be done
-		}
-	}
-	return nil
 }

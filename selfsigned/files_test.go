@@ -1,6 +1,7 @@
 package selfsigned_test
 
 import (
+	"crypto"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,21 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// fileKey is the key of all certificates here: to make an RSA key takes longer than to write files.
+var fileKey = sync.OnceValues(func() (crypto.Signer, error) {
+	return selfsigned.GenerateKey(selfsigned.Options{})
+})
+
+// fileCert is a certificate like no other, to be written.
+func fileCert(t *testing.T) *certtoken.Certificate {
+	t.Helper()
+	key, err := fileKey()
+	require.NoError(t, err)
+	cert, err := selfsigned.For(t.Context(), key, selfsigned.Options{})
+	require.NoError(t, err)
+	return cert
+}
 
 func names(t *testing.T, dir string) []string {
 	t.Helper()
@@ -35,7 +51,7 @@ func mode(t *testing.T, path string) fs.FileMode {
 
 func TestWriteFiles(t *testing.T) {
 	dir := t.TempDir()
-	cert := newCert(t, selfsigned.Options{})
+	cert := fileCert(t)
 	files, err := selfsigned.WriteFiles(dir, cert, "password", selfsigned.WriteOptions{PEMName: "pair.pem"})
 	require.NoError(t, err)
 	assert.Equal(t, selfsigned.Files{
@@ -63,7 +79,7 @@ func TestWriteFiles(t *testing.T) {
 }
 
 func TestWriteFilesReplacesNothing(t *testing.T) {
-	cert := newCert(t, selfsigned.Options{})
+	cert := fileCert(t)
 	for _, existing := range []string{"public.cer", "private.pfx", "pair.pem"} {
 		t.Run(existing, func(t *testing.T) {
 			dir := t.TempDir()
@@ -86,14 +102,14 @@ func TestWriteFilesFollowsNoDanglingLink(t *testing.T) {
 	if err := os.Symlink(target, filepath.Join(dir, "private.pfx")); err != nil {
 		t.Skip("no symbolic links here: ", err)
 	}
-	_, err := selfsigned.WriteFiles(dir, newCert(t, selfsigned.Options{}), "", selfsigned.WriteOptions{})
+	_, err := selfsigned.WriteFiles(dir, fileCert(t), "", selfsigned.WriteOptions{})
 	assert.ErrorIs(t, err, fs.ErrExist)
 	assert.NoFileExists(t, target)
 }
 
 func TestWriteFilesOverwrites(t *testing.T) {
 	dir := t.TempDir()
-	first, second := newCert(t, selfsigned.Options{}), newCert(t, selfsigned.Options{})
+	first, second := fileCert(t), fileCert(t)
 	_, err := selfsigned.WriteFiles(dir, first, "a", selfsigned.WriteOptions{})
 	require.NoError(t, err)
 	files, err := selfsigned.WriteFiles(dir, second, "b", selfsigned.WriteOptions{Overwrite: true})
@@ -108,7 +124,7 @@ func TestWriteFilesOverwrites(t *testing.T) {
 }
 
 func TestWriteFilesAllOrNone(t *testing.T) {
-	cert := newCert(t, selfsigned.Options{})
+	cert := fileCert(t)
 	t.Run("last name is a folder", func(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "pair.pem"), 0o700))
@@ -146,7 +162,7 @@ func TestWriteFilesAllOrNone(t *testing.T) {
 // Many writers at once: one wins, and what it wrote is whole.
 func TestWriteFilesOneWinner(t *testing.T) {
 	dir := t.TempDir()
-	cert := newCert(t, selfsigned.Options{})
+	cert := fileCert(t)
 	var won atomic.Int32
 	var wg sync.WaitGroup
 	for range 4 {
@@ -165,7 +181,7 @@ func TestWriteFilesOneWinner(t *testing.T) {
 
 func TestWriteFilesOfAKeyElsewhere(t *testing.T) {
 	dir := t.TempDir()
-	cert := newCert(t, selfsigned.Options{})
+	cert := fileCert(t)
 	hsm := &certtoken.Certificate{Leaf: cert.Leaf, Signer: opaque{cert.Signer}}
 	_, err := selfsigned.WriteFiles(dir, hsm, "", selfsigned.WriteOptions{})
 	assert.ErrorIs(t, err, selfsigned.ErrKeyNotExportable)

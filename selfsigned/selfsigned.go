@@ -6,69 +6,100 @@
 //	cert, err := selfsigned.New(selfsigned.Options{Subject: "my-app"})
 //	files, err := selfsigned.WriteFiles(".", cert, password, selfsigned.WriteOptions{})
 //
+// [For] makes one for a key that exists already and may be in an HSM, a TPM or a
+// vault, and [Request] makes the request by which a CA issues one.
+//
 // Nothing here checks or uses a certificate; that is package certtoken's.
 package selfsigned
 
 import (
+	"context"
+	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"errors"
 	"fmt"
 	"math/big"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/certtoken/certtoken"
 )
 
-// Bounds and defaults of [Options].
-const (
-	defaultSubject = "certtoken"
-	maxSubject     = 64 // characters of a common name (RFC 5280, ub-common-name)
-	defaultKeyBits = 2048
-	minKeyBits     = 2048
-	maxKeyBits     = 8192 // more takes minutes to make
-	minValidity    = time.Hour
-	maxValidity    = 100 * 366 * 24 * time.Hour
-	backdate       = 10 * time.Minute // from NotBefore to now, against drifting clocks
-)
+// backdate is from a certificate's NotBefore to now, against drifting clocks.
+const backdate = 10 * time.Minute
 
-// Options are a certificate's properties. The zero value means what
-// New-SelfSignedCertificate means by default.
-type Options struct {
-	Subject  string        // common name, up to 64 characters; default certtoken
-	Validity time.Duration // from now; an hour to a hundred years, default one calendar year
-	KeyBits  int           // length of the RSA key, 2048 to 8192; default 2048
-}
-
-// New makes an RSA key and a certificate that it signs itself: SHA-256, valid
-// from ten minutes ago, for digital signature and key encipherment, client and
-// server authentication. Errors name every option that is out of its bounds.
+// New makes a key and a certificate that it signs itself, valid from ten minutes
+// ago. The signature's hash is SHA-256, or that of the curve (P-384: SHA-384,
+// P-521: SHA-512), or Ed25519's own.
+//
+// A certificate with an RSA key is for digital signature and key encipherment,
+// client and server authentication, as New-SelfSignedCertificate makes it. One
+// with another key is for digital signature and client authentication. Errors name
+// every option that is out of its bounds.
 func New(opts Options) (*certtoken.Certificate, error) {
-	now := time.Now()
-	opts, notAfter, err := opts.resolve(now)
+	p, err := opts.profile(time.Now())
 	if err != nil {
 		return nil, err
 	}
-	key, err := rsa.GenerateKey(rand.Reader, opts.KeyBits)
+	key, err := p.generate()
 	if err != nil {
 		return nil, fmt.Errorf("selfsigned: %w", err)
 	}
-	template := &x509.Certificate{
-		SerialNumber:       newSerial(),
-		Subject:            pkix.Name{CommonName: opts.Subject},
-		NotBefore:          now.Add(-backdate),
-		NotAfter:           notAfter,
-		SignatureAlgorithm: x509.SHA256WithRSA,
-		KeyUsage:           x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
-		ExtKeyUsage:        []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-		SubjectKeyId:       keyID(&key.PublicKey),
+	return p.issue(context.Background(), key)
+}
+
+// For makes the certificate that New makes, for a key that exists: in memory, an
+// HSM, a TPM or a vault. Key, KeyBits and Curve of the options must not be set.
+// The context reaches the signer if that is a [certtoken.ContextSigner]. A signer
+// with an EC key may return an ASN.1 signature, as crypto.Signer asks for, or the
+// two numbers one behind the other, as PKCS #11 and Key Vault do. Errors wrap
+// [certtoken.ErrNoPrivateKey], [certtoken.ErrKeySize] or [certtoken.ErrUnsupported] for
+// a key that [certtoken.NewKey] refuses, which isn't asked to sign, or the signer's error.
+func For(ctx context.Context, signer crypto.Signer, opts Options) (*certtoken.Certificate, error) {
+	p, err := opts.profileOf(signer, time.Now())
+	if err != nil {
+		return nil, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return p.issue(ctx, signer)
+}
+
+// GenerateKey makes a key in memory as Key, KeyBits and Curve of the options say:
+// an *[rsa.PrivateKey], an *[ecdsa.PrivateKey] or an [ed25519.PrivateKey].
+func GenerateKey(opts Options) (crypto.Signer, error) {
+	spec, err := opts.keySpec().resolve()
+	if err != nil {
+		return nil, fmt.Errorf("selfsigned: %w", err)
+	}
+	key, err := spec.generate()
+	if err != nil {
+		return nil, fmt.Errorf("selfsigned: %w", err)
+	}
+	return key, nil
+}
+
+// issue makes the certificate of a key.
+func (p *profile) issue(ctx context.Context, key crypto.Signer) (*certtoken.Certificate, error) {
+	pub := key.Public()
+	id, err := keyID(pub)
+	if err != nil {
+		return nil, fmt.Errorf("selfsigned: %w", err)
+	}
+	usage := usageOf(pub)
+	template := &x509.Certificate{
+		SerialNumber: newSerial(),
+		Subject:      p.subject,
+		RawSubject:   p.rawSubject,
+		NotBefore:    p.now.Add(-backdate),
+		NotAfter:     p.notAfter,
+		KeyUsage:     usage.key,
+		ExtKeyUsage:  usage.extended,
+		SubjectKeyId: id,
+		DNSNames:     p.dnsNames,
+		URIs:         p.uris,
+	}
+	der, err := usage.signed(func(alg x509.SignatureAlgorithm) ([]byte, error) {
+		template.SignatureAlgorithm = alg
+		return x509.CreateCertificate(rand.Reader, template, template, pub, &certSigner{ctx, key})
+	})
 	if err != nil {
 		return nil, fmt.Errorf("selfsigned: %w", err)
 	}
@@ -77,58 +108,6 @@ func New(opts Options) (*certtoken.Certificate, error) {
 		return nil, fmt.Errorf("selfsigned: %w", err)
 	}
 	return certtoken.NewCertificate(key, leaf, nil)
-}
-
-// resolve fills in the defaults and reports every mistake at once.
-func (o Options) resolve(now time.Time) (Options, time.Time, error) {
-	if o.Subject == "" {
-		o.Subject = defaultSubject
-	}
-	if o.KeyBits == 0 {
-		o.KeyBits = defaultKeyBits
-	}
-	notAfter := now.AddDate(1, 0, 0)
-	if o.Validity != 0 {
-		notAfter = now.Add(o.Validity)
-	}
-	var errs []error
-	if !isCommonName(o.Subject) {
-		errs = append(
-			errs,
-			fmt.Errorf("selfsigned: subject %q is not a name of 1 to %d printable characters", o.Subject, maxSubject),
-		)
-	}
-	if o.KeyBits < minKeyBits || o.KeyBits > maxKeyBits {
-		errs = append(
-			errs,
-			fmt.Errorf("selfsigned: key of %d bits is not within %d and %d", o.KeyBits, minKeyBits, maxKeyBits),
-		)
-	}
-	if o.Validity != 0 && (o.Validity < minValidity || o.Validity > maxValidity) {
-		errs = append(
-			errs,
-			fmt.Errorf("selfsigned: validity %v is not within %v and %v", o.Validity, minValidity, maxValidity),
-		)
-	}
-	return o, notAfter, errors.Join(errs...)
-}
-
-func isCommonName(s string) bool {
-	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxSubject {
-		return false
-	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// keyID names the key by 160 bits of its SHA-256 (RFC 7093 §2).
-func keyID(pub *rsa.PublicKey) []byte {
-	sum := sha256.Sum256(x509.MarshalPKCS1PublicKey(pub))
-	return sum[:20]
 }
 
 // newSerial is a random positive number of 127 bits (RFC 5280 §4.1.2.2).
