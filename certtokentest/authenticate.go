@@ -2,9 +2,12 @@ package certtokentest
 
 import (
 	"net/http"
+	"strings"
 
+	"github.com/certtoken/certtoken/certtokentest/internal/possession"
 	"github.com/certtoken/certtoken/certtokentest/internal/proof"
 	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
+	"github.com/certtoken/certtoken/internal/dpop"
 )
 
 // grantNeeds are the parameters that each grant can't do without.
@@ -13,6 +16,21 @@ var grantNeeds = map[string][]string{
 	grantUser:    {"assertion", "requested_token_use"},
 	grantCode:    {"code"},
 	grantRefresh: {"refresh_token"},
+
+	grantExchange:  {"subject_token", "subject_token_type"},
+	grantAgentUser: {"user_federated_identity_credential"},
+}
+
+// knowsGrant reports whether the kind of server knows the request's grant.
+func (c *call) knowsGrant() bool {
+	switch grant := c.form("grant_type"); grant {
+	case grantExchange:
+		return c.endpoint.cfg.generic
+	case grantAgentUser:
+		return c.route.dialect.tenants
+	default:
+		return grantNeeds[grant] != nil
+	}
 }
 
 // checkGrant checks that everything is there, whatever it says.
@@ -21,7 +39,7 @@ func (c *call) checkGrant() *refusal.Refusal {
 	switch {
 	case grant == "":
 		return refusal.Missing("grant_type")
-	case grantNeeds[grant] == nil:
+	case !c.knowsGrant():
 		return refusal.New(70003, "The app requested an unsupported grant type '%s'.", grant)
 	}
 	if refused := c.checkCredential(); refused != nil {
@@ -32,6 +50,9 @@ func (c *call) checkGrant() *refusal.Refusal {
 			typ, tokenPoP)
 	}
 	for _, parameter := range grantNeeds[grant] {
+		if parameter == "requested_token_use" && c.isBearerGrant() {
+			continue
+		}
 		if c.form(parameter) == "" {
 			return refusal.Missing(parameter)
 		}
@@ -44,6 +65,8 @@ func (c *call) checkCredential() *refusal.Refusal {
 	switch {
 	case c.form("client_secret") != "":
 		return refusal.New(7000215, "Invalid client secret provided. This server knows certificates only.")
+	case c.byGrant() && kind == "": // the grant is the proof
+		return nil
 	case c.request.ClientID == "":
 		return refusal.Missing("client_id")
 	case c.byTLS() && kind == "": // the certificate is the proof
@@ -54,6 +77,9 @@ func (c *call) checkCredential() *refusal.Refusal {
 			Plainly("The request must contain 'client_assertion' and 'client_assertion_type'.")
 	case kind == "":
 		return refusal.Missing("client_assertion_type")
+	case kind == spiffeKind && c.endpoint.cfg.generic:
+		return c.checkSPIFFE()
+	case kind == popKind && c.route.dialect.tenants: // see checkTLSMatch
 	case kind != assertionKind:
 		return refusal.New(
 			90023,
@@ -61,6 +87,15 @@ func (c *call) checkCredential() *refusal.Refusal {
 			kind,
 			assertionKind,
 		)
+	}
+	return nil
+}
+
+// checkSPIFFE wants a JWT-SVID: an assertion from elsewhere, about a SPIFFE ID. Who signed it
+// is checked by the trust domain's bundle, or as with other federated credentials.
+func (c *call) checkSPIFFE() *refusal.Refusal {
+	if !strings.HasPrefix(c.assertion.Subject(), "spiffe://") || c.assertion.Issuer() == c.request.ClientID {
+		return refusal.New(90023, "The client_assertion is no JWT-SVID: its subject is '%s'.", c.assertion.Subject())
 	}
 	return nil
 }
@@ -74,12 +109,20 @@ func (c *call) byTLS() bool {
 
 // checkClient checks that the client is registered and proves it.
 func (c *call) checkClient() (refused *refusal.Refusal) {
+	if c.byGrant() {
+		return nil
+	}
 	client := c.endpoint.clients.Lookup(c.request.ClientID)
 	if client == nil {
 		return c.unknownClient()
 	}
+	if agent, ok := c.agent(); ok {
+		client = c.agentFederation(agent)
+	}
+	rules := c.route.dialect.rules
+	rules.Audiences = c.accepted()
 	if c.byTLS() {
-		if refused = client.VerifyTLS(c.chain, c.now); refused == nil {
+		if refused = client.VerifyTLS(c.ctx, c.chain, &rules, c.now); refused == nil {
 			c.request.Certificate = c.chain[0]
 		}
 		return refused
@@ -88,14 +131,16 @@ func (c *call) checkClient() (refused *refusal.Refusal) {
 		Assertion: c.assertion,
 		ClientID:  c.request.ClientID,
 		MayRepeat: c.endpoint.cfg.replay,
+		SVID:      c.form("client_assertion_type") == spiffeKind,
 	}
 	if c.route.dialect.reuse {
 		presented.Request = c.request.Form.Encode() + "\n" + c.request.Header.Get("client-request-id")
 	}
-	rules := c.route.dialect.rules
-	rules.Audiences = c.accepted()
-	c.request.Certificate, refused = client.Verify(presented, &rules, &c.endpoint.used, c.now)
-	return refused
+	c.request.Certificate, refused = client.Verify(c.ctx, presented, &rules, &c.endpoint.used, c.now)
+	if refused != nil {
+		return refused
+	}
+	return c.checkTLSMatch()
 }
 
 func (c *call) unknownClient() *refusal.Refusal {
@@ -109,15 +154,22 @@ func (c *call) unknownClient() *refusal.Refusal {
 	return f.As("invalid_client", http.StatusUnauthorized) // RFC 6749 §5.2
 }
 
-// accepted are the audiences that an assertion may have at this endpoint.
-func (c *call) accepted() []string {
-	own := c.request.URL
-	if c.route.dialect.issuerAudience {
-		own = c.endpoint.cfg.issuerOf(c.route)
+// checkPossession checks the DPoP proof of a token request. It comes after the client's
+// assertion, which is used up then whatever the proof is.
+func (c *call) checkPossession() *refusal.Refusal {
+	e := c.endpoint
+	if e.proofs == nil || !c.route.dialect.dpop {
+		return nil
 	}
-	audiences := append([]string{own}, c.endpoint.cfg.audiences...)
-	if c.route.dialect.looseAudience {
-		audiences = append(audiences, c.request.URL)
+	if len(c.request.Header.Values(dpop.Header)) == 0 && !e.cfg.dpop.Required {
+		return nil
 	}
-	return audiences
+	key, refused := e.proofs.Check(possession.Request{
+		Header: c.request.Header, Method: c.request.Method, Target: c.request.URL, Now: c.now,
+	})
+	if refused != nil {
+		return &refusal.Refusal{Status: http.StatusBadRequest, Err: refused.Code, Description: refused.Description}
+	}
+	c.proofKey = key
+	return nil
 }

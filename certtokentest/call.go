@@ -1,12 +1,14 @@
 package certtokentest
 
 import (
+	"context"
 	"crypto/x509"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/certtoken/certtoken/certtokentest/internal/grants"
@@ -17,6 +19,7 @@ import (
 const (
 	maxRequestBody = 256 << 10
 	assertionKind  = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" // RFC 7523 §2.2
+	spiffeKind     = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe" // draft-ietf-oauth-spiffe-client-auth
 	tokenPoP       = "mtls_pop"                                               // Entra ID's certificate-bound tokens
 )
 
@@ -26,6 +29,15 @@ const (
 	grantUser    = "urn:ietf:params:oauth:grant-type:jwt-bearer" // on behalf of a user
 	grantCode    = "authorization_code"
 	grantRefresh = "refresh_token"
+
+	grantExchange  = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
+	grantAgentUser = "user_fic"                                        // an agent as a user of its own
+)
+
+// The ways in which the result of a sign-in reaches the client.
+const (
+	responseByQuery = "query"     // in the redirect's URL
+	responseByForm  = "form_post" // in a form that the browser sends (OAuth 2.0 Form Post Response Mode)
 )
 
 // oidcScopes ask for something beside the access token.
@@ -34,6 +46,7 @@ var oidcScopes = []string{"openid", "profile", "offline_access", "email"}
 // call is one request to the token endpoint on its way through the checks, each of
 // which adds what it found out.
 type call struct {
+	ctx       context.Context // of the request
 	endpoint  *endpoint
 	route     route
 	tune      tuning
@@ -42,17 +55,24 @@ type call struct {
 	assertion *proof.Assertion
 	chain     []*x509.Certificate // of the client in TLS
 
-	user      string       // "": the client acts as itself
-	code      *grants.Code // the code or refresh token, nil: none
-	asked     []string     // scopes, those of the sign-in where the request names none
-	scopes    []string     // granted
-	audiences []string     // of the token
+	proofKey string       // the thumbprint of the key that the token is bound to; "": none
+	user     string       // "": the client acts as itself
+	subject  string       // of the token, where that is neither the client nor the user
+	actor    string       // who acts for the subject, "": the subject itself
+	code     *grants.Code // the code or refresh token, nil: none
+
+	issued     string   // the type of what a token exchange issues, "": another grant
+	grantScope string   // that the grant's assertion asks for
+	asked      []string // scopes, those of the sign-in where the request names none
+	scopes     []string // granted
+	audiences  []string // of the token
 }
 
 func newCall(e *endpoint, r *http.Request, route route) *call {
 	tune := e.tuned()
 	now := time.Now()
 	c := &call{
+		ctx:      r.Context(),
 		endpoint: e,
 		route:    route,
 		tune:     tune,
@@ -129,3 +149,37 @@ var mayRepeat = []string{"resource", "audience"}
 
 // form is a parameter of the request.
 func (c *call) form(name string) string { return c.request.Form.Get(name) }
+
+// accepted are the audiences that an assertion may have at this endpoint.
+func (c *call) accepted() []string {
+	own := c.request.URL
+	if c.route.dialect.issuerAudience {
+		own = c.endpoint.cfg.issuerOf(c.route)
+	}
+	audiences := append([]string{own}, c.endpoint.cfg.audiences...)
+	if c.route.dialect.looseAudience {
+		audiences = append(audiences, c.request.URL)
+	}
+	return audiences
+}
+
+// isBearerGrant reports whether the request brings an assertion as its grant. With
+// requested_token_use the same grant_type is Entra ID's on-behalf-of flow.
+func (c *call) isBearerGrant() bool {
+	return c.endpoint.cfg.generic && c.form("grant_type") == grantUser && c.form("requested_token_use") == ""
+}
+
+// byGrant reports whether the grant is all the proof that the request brings and needs.
+func (c *call) byGrant() bool {
+	return c.endpoint.cfg.grantOnly && c.isBearerGrant() && c.form("client_assertion") == "" && len(c.chain) == 0
+}
+
+// putSeconds writes a duration as the server is told to.
+func (c *call) putSeconds(body map[string]any, name string, d time.Duration) {
+	n := int64(d / time.Second)
+	if c.tune.expiresText {
+		body[name] = strconv.FormatInt(n, 10)
+		return
+	}
+	body[name] = n
+}

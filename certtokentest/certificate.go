@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +28,7 @@ type CertOption func(*certTemplate)
 type certTemplate struct {
 	subject             string
 	notBefore, notAfter time.Time
+	kind                KeyKind
 	bits                int
 	signer              crypto.Signer
 	shared              bool
@@ -47,7 +47,12 @@ func WithValidity(notBefore, notAfter time.Time) CertOption {
 	return func(c *certTemplate) { c.notBefore, c.notAfter = notBefore, notAfter }
 }
 
-// WithKeyBits sets the length of the RSA key; by default 2048.
+// WithKeyKind makes a key of another kind; by default an RSA key.
+func WithKeyKind(kind KeyKind) CertOption {
+	return func(c *certTemplate) { c.kind = kind }
+}
+
+// WithKeyBits sets the length of an RSA key; by default 2048.
 func WithKeyBits(bits int) CertOption {
 	return func(c *certTemplate) { c.bits = bits }
 }
@@ -58,8 +63,8 @@ func WithKey(signer crypto.Signer) CertOption {
 	return func(c *certTemplate) { c.signer = signer }
 }
 
-// WithSharedKey takes one key that is made once in a process, for tests that
-// need many certificates and don't care about their keys.
+// WithSharedKey takes one key of its kind that is made once in a process, for tests
+// that need many certificates and don't care about their keys.
 func WithSharedKey() CertOption {
 	return func(c *certTemplate) { c.shared = true }
 }
@@ -87,9 +92,14 @@ func NewCertificate(t testing.TB, opts ...CertOption) *certtoken.Certificate {
 }
 
 // MakeCertificate is [NewCertificate] without a test. Errors are an issuer that
-// is no CA, and a key that [certtoken.NewCertificate] refuses.
+// is no CA, an unknown kind of key, and a key that [certtoken.NewCertificate] refuses.
 func MakeCertificate(opts ...CertOption) (*certtoken.Certificate, error) {
-	c := certTemplate{subject: "certtokentest", notBefore: defaultNotBefore, notAfter: defaultNotAfter, bits: 2048}
+	c := certTemplate{
+		subject:   "certtokentest",
+		notBefore: defaultNotBefore,
+		notAfter:  defaultNotAfter,
+		bits:      defaultKeyBits,
+	}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&c)
@@ -115,14 +125,10 @@ func (c *certTemplate) key() (crypto.Signer, error) {
 	case c.signer != nil:
 		return c.signer, nil
 	case c.shared:
-		return sharedCertKey()
+		return sharedKey(c.kind)
 	}
-	return rsa.GenerateKey(rand.Reader, c.bits)
+	return c.kind.newKey(c.bits)
 }
-
-var sharedCertKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
-	return rsa.GenerateKey(rand.Reader, 2048)
-})
 
 func (c *certTemplate) sign(signer crypto.Signer) (*x509.Certificate, error) {
 	template := &x509.Certificate{
@@ -130,10 +136,13 @@ func (c *certTemplate) sign(signer crypto.Signer) (*x509.Certificate, error) {
 		Subject:               pkix.Name{CommonName: c.subject},
 		NotBefore:             c.notBefore,
 		NotAfter:              c.notAfter,
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: c.isCA,
 		IsCA:                  c.isCA,
+	}
+	if _, ok := signer.Public().(*rsa.PublicKey); ok { // no other kind can encrypt
+		template.KeyUsage |= x509.KeyUsageKeyEncipherment
 	}
 	if c.isCA {
 		template.KeyUsage |= x509.KeyUsageCertSign

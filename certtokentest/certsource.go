@@ -2,9 +2,12 @@ package certtokentest
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,7 +19,7 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/certtoken/certtoken/internal/jws"
 )
 
 // promptly is how soon a cancelled call must return.
@@ -34,7 +37,9 @@ const promptly = 5 * time.Second
 //	}
 //
 // newSource is called once for each of the checks and must return a source whose
-// certificate is valid now; it can clean up by t.Cleanup.
+// certificate is valid now; it can clean up by t.Cleanup. The key may be of any kind, and
+// a key alone (a [certtoken.Certificate] without Leaf) will do: checks that aren't for it
+// are skipped.
 func TestCertSource(t *testing.T, newSource func(t *testing.T) certtoken.CertSource) {
 	for _, check := range sourceChecks {
 		t.Run(check.name, func(t *testing.T) {
@@ -64,8 +69,8 @@ var sourceChecks = []struct {
 	run  func(context.Context, certtoken.CertSource) error
 }{
 	{"Pair", checkPair},
-	{"RS256", checkSigns(certtoken.RS256)},
-	{"PS256", checkSigns(certtoken.PS256)},
+	{"Signs", checkSigns},
+	{"PS256", checkPS256},
 	{"ManyGoroutines", checkManyGoroutines},
 	{"ReadOnly", checkReadOnly},
 	{"Cancelled", checkCancelled},
@@ -75,7 +80,8 @@ var sourceChecks = []struct {
 	{"NoGoroutineLeft", checkGoroutines},
 }
 
-// load asks the source for a pair that is whole, matches and is valid now.
+// load asks the source for a pair that is whole, matches and is valid now, or for a key
+// alone.
 func load(ctx context.Context, source certtoken.CertSource) (*certtoken.Certificate, error) {
 	cert, err := source.Certificate(ctx)
 	if err != nil {
@@ -83,6 +89,12 @@ func load(ctx context.Context, source certtoken.CertSource) (*certtoken.Certific
 	}
 	if cert == nil {
 		return nil, errors.New("the source returned nil and no error")
+	}
+	if cert.Leaf == nil && cert.KeyID != "" {
+		if _, err := certtoken.NewKey(cert.Signer, cert.KeyID); err != nil {
+			return nil, fmt.Errorf("what Certificate returned is no key: %w", err)
+		}
+		return cert, nil
 	}
 	if _, err := certtoken.NewCertificate(cert.Signer, cert.Leaf, cert.Chain); err != nil {
 		return nil, fmt.Errorf("what Certificate returned is no pair: %w", err)
@@ -98,6 +110,9 @@ func checkPair(ctx context.Context, source certtoken.CertSource) error {
 	if err != nil {
 		return err
 	}
+	if cert.Leaf == nil && len(cert.Chain) > 0 {
+		return errors.New("the Chain holds issuers, and there is no Leaf")
+	}
 	for i, issuer := range cert.Chain {
 		if issuer.Equal(cert.Leaf) {
 			return fmt.Errorf("element %d of Chain is the leaf: Chain holds its issuers", i)
@@ -106,30 +121,61 @@ func checkPair(ctx context.Context, source certtoken.CertSource) error {
 	return nil
 }
 
-// checkSigns verifies an assertion as a server does. A signer may lack PSS.
-func checkSigns(alg certtoken.Algorithm) func(context.Context, certtoken.CertSource) error {
-	return func(ctx context.Context, source certtoken.CertSource) error {
-		cert, err := load(ctx, source)
-		if err != nil {
-			return err
-		}
-		err = signAndVerify(ctx, cert, alg)
-		if alg == certtoken.PS256 && errors.Is(err, errors.ErrUnsupported) {
-			return skipError("the signer says that it can't do PSS")
-		}
+// checkSigns verifies an assertion as a server does.
+func checkSigns(ctx context.Context, source certtoken.CertSource) error {
+	cert, err := load(ctx, source)
+	if err != nil {
 		return err
 	}
+	return signAndVerify(ctx, cert)
 }
 
-func signAndVerify(ctx context.Context, cert *certtoken.Certificate, alg certtoken.Algorithm) error {
-	assertion := certtoken.Assertion{ClientID: "client", Audience: "https://issuer.example", Algorithm: alg}
+// checkPS256 is for RSA keys. A signer may lack PSS.
+func checkPS256(ctx context.Context, source certtoken.CertSource) error {
+	cert, err := load(ctx, source)
+	if err != nil {
+		return err
+	}
+	if _, ok := cert.Signer.Public().(*rsa.PublicKey); !ok {
+		return skipError("the key is not RSA")
+	}
+	err = signAndVerifyBy(ctx, cert, jws.PS256)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return skipError("the signer says that it can't do PSS")
+	}
+	return err
+}
+
+// signAndVerify signs by the algorithm that every server takes of such a key.
+func signAndVerify(ctx context.Context, cert *certtoken.Certificate) error {
+	alg, err := jws.Default(cert.Signer.Public())
+	if err != nil {
+		return err
+	}
+	return signAndVerifyBy(ctx, cert, alg)
+}
+
+func signAndVerifyBy(ctx context.Context, cert *certtoken.Certificate, alg string) error {
+	assertion := certtoken.Assertion{
+		ClientID:  "client",
+		Audience:  "https://issuer.example",
+		Algorithm: certtoken.Algorithm(alg),
+	}
 	signed, err := assertion.Sign(ctx, cert)
 	if err != nil {
 		return fmt.Errorf("signing with %s: %w", alg, err)
 	}
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{string(alg)}), jwt.WithStrictDecoding())
-	if _, err := parser.Parse(signed, func(*jwt.Token) (any, error) { return cert.Leaf.PublicKey, nil }); err != nil {
-		return fmt.Errorf("the %s signature doesn't verify with the leaf: %w", alg, err)
+	pub, whose := cert.Signer.Public(), "the key"
+	if cert.Leaf != nil {
+		pub, whose = cert.Leaf.PublicKey, "the leaf"
+	}
+	end := strings.LastIndexByte(signed, '.')
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(signed[end+1:])
+	if err == nil {
+		err = jws.Verify(alg, pub, []byte(signed[:end]), signature)
+	}
+	if err != nil {
+		return fmt.Errorf("the %s signature doesn't verify with %s: %w", alg, whose, err)
 	}
 	return nil
 }
@@ -143,7 +189,7 @@ func checkManyGoroutines(ctx context.Context, source certtoken.CertSource) error
 			for range rounds {
 				cert, err := load(ctx, source)
 				if err == nil {
-					err = signAndVerify(ctx, cert, certtoken.RS256)
+					err = signAndVerify(ctx, cert)
 				}
 				if err != nil {
 					errs[i] = err
@@ -165,7 +211,7 @@ func checkReadOnly(ctx context.Context, source certtoken.CertSource) error {
 	}
 	before := fingerprint(cert)
 	for range 3 {
-		if err := signAndVerify(ctx, cert, certtoken.RS256); err != nil {
+		if err := signAndVerify(ctx, cert); err != nil {
 			return err
 		}
 		if _, err := load(ctx, source); err != nil {
@@ -179,23 +225,22 @@ func checkReadOnly(ctx context.Context, source certtoken.CertSource) error {
 }
 
 func fingerprint(cert *certtoken.Certificate) string {
-	parts := []string{hex.EncodeToString(digest(cert.Leaf))}
+	parts := []string{fmt.Sprintf("%T", cert.Signer), cert.KeyID}
+	if key, err := x509.MarshalPKIXPublicKey(cert.Signer.Public()); err == nil {
+		parts = append(parts, digest(key))
+	}
+	if cert.Leaf != nil {
+		parts = append(parts, digest(cert.Leaf.Raw))
+	}
 	for _, issuer := range cert.Chain {
-		parts = append(parts, hex.EncodeToString(digest(issuer)))
+		parts = append(parts, digest(issuer.Raw))
 	}
-	return strings.Join(append(parts, fmt.Sprintf("%T", cert.Signer), keyOf(cert)), " ")
+	return strings.Join(parts, " ")
 }
 
-func digest(cert *x509.Certificate) []byte {
-	sum := sha256.Sum256(cert.Raw)
-	return sum[:]
-}
-
-func keyOf(cert *certtoken.Certificate) string {
-	if pub, ok := cert.Signer.Public().(*rsa.PublicKey); ok {
-		return pub.N.Text(16)
-	}
-	return ""
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // within runs f and reports whether it returns soon after its context ended.
@@ -244,7 +289,7 @@ func checkContextSigner(ctx context.Context, source certtoken.CertSource) error 
 		return skipError("the signer is no ContextSigner")
 	}
 	err = within(func(ctx context.Context) error {
-		err := signAndVerify(ctx, cert, certtoken.RS256)
+		err := signAndVerify(ctx, cert)
 		if err != nil && !errors.Is(err, context.Canceled) {
 			return fmt.Errorf("the signer's error doesn't wrap that its context was cancelled: %w", err)
 		}
@@ -253,7 +298,7 @@ func checkContextSigner(ctx context.Context, source certtoken.CertSource) error 
 	if err != nil {
 		return err
 	}
-	return signAndVerify(ctx, cert, certtoken.RS256)
+	return signAndVerify(ctx, cert)
 }
 
 // checkReloader tells the source that its certificate was refused. It may have
@@ -284,8 +329,9 @@ func checkSecrecy(ctx context.Context, source certtoken.CertSource) error {
 		return err
 	}
 	secrets := keySecrets(cert)
+	values := []any{source, cert, *cert, struct{ c *certtoken.Certificate }{cert}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, value := range []any{source, cert, *cert, struct{ c *certtoken.Certificate }{cert}} {
+		for _, value := range values {
 			printed := fmt.Sprintf(verb, value)
 			for _, secret := range secrets {
 				if strings.Contains(strings.ToLower(printed), secret) {
@@ -299,16 +345,35 @@ func checkSecrecy(ctx context.Context, source certtoken.CertSource) error {
 
 // keySecrets is how the parts of a key in memory look when they are printed.
 func keySecrets(cert *certtoken.Certificate) []string {
-	key, ok := cert.Signer.(*rsa.PrivateKey)
-	if !ok {
-		return nil
+	switch key := cert.Signer.(type) {
+	case *rsa.PrivateKey:
+		return numberTexts(append([]*big.Int{key.D}, key.Primes...)...)
+	case *ecdsa.PrivateKey:
+		secret, err := key.Bytes()
+		if err != nil {
+			return nil
+		}
+		return append(numberTexts(new(big.Int).SetBytes(secret)), bytesTexts(secret)...)
+	case ed25519.PrivateKey:
+		return bytesTexts(key.Seed())
+	case *ed25519.PrivateKey:
+		return bytesTexts(key.Seed())
 	}
-	var texts []string
-	for _, secret := range append([]*big.Int{key.D}, key.Primes...) {
+	return nil
+}
+
+func numberTexts(secrets ...*big.Int) (texts []string) {
+	for _, secret := range secrets {
 		word := secret.Bits()[0] // how %v and %#v print a big.Int's insides
 		texts = append(texts, secret.Text(10), secret.Text(16), fmt.Sprintf("%d", word), fmt.Sprintf("%#x", word))
 	}
 	return texts
+}
+
+// bytesTexts are without what stands around the bytes.
+func bytesTexts(secret []byte) []string {
+	hexadecimal := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", secret), "[]byte{"), "}")
+	return []string{strings.Trim(fmt.Sprint(secret), "[]"), hexadecimal, hex.EncodeToString(secret)}
 }
 
 // checkGoroutines looks whether asking leaves goroutines behind.

@@ -8,9 +8,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -118,7 +120,7 @@ func TestSourcesThatDont(t *testing.T) {
 		{"leaf in chain", checkPair,
 			give(&certtoken.Certificate{Leaf: a.Leaf, Signer: a.Signer,
 				Chain: []*x509.Certificate{a.Leaf}}), "is the leaf"},
-		{"signs for another key", checkSigns(certtoken.RS256),
+		{"signs for another key", checkSigns,
 			give(&certtoken.Certificate{Leaf: a.Leaf, Signer: liar{a.Signer, b.Signer}}), "doesn't verify"},
 		{"fails under load", checkManyGoroutines, function(func(context.Context) (*certtoken.Certificate, error) {
 			if calls.Add(1) > 10 {
@@ -166,6 +168,16 @@ func TestSourcesThatDont(t *testing.T) {
 			return reloading{source, func(context.Context, *certtoken.Certificate) error { current = nil; return nil }}
 		}(), "after Reload"},
 		{"shows its key", checkSecrecy, talkative{a}, "shows the private key"},
+		{"no certificate and no key id", checkPair, give(&certtoken.Certificate{Signer: a.Signer}), "Leaf is nil"},
+		{"issuers of nothing", checkPair,
+			give(&certtoken.Certificate{Signer: a.Signer, KeyID: "k", Chain: []*x509.Certificate{b.Leaf}}),
+			"there is no Leaf"},
+		{"bare, signs for another key", checkSigns,
+			give(&certtoken.Certificate{Signer: liar{a.Signer, b.Signer}, KeyID: "k"}), "doesn't verify with the key"},
+		{"bare, changes its id", checkReadOnly, function(func(context.Context) (*certtoken.Certificate, error) {
+			shared.Leaf, shared.Signer, shared.KeyID = nil, a.Signer, strconv.Itoa(int(calls.Add(1)))
+			return &shared, nil
+		}), "changed"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -173,6 +185,43 @@ func TestSourcesThatDont(t *testing.T) {
 			assert.ErrorContains(t, tt.check(t.Context(), tt.source), tt.err)
 		})
 	}
+}
+
+// TestCertSource is for sources of every kind of key, with and without a certificate.
+func TestSourcesOfEveryKind(t *testing.T) {
+	for _, kind := range KeyKinds() {
+		cert := NewCertificate(t, WithKeyKind(kind), WithSharedKey())
+		bare, err := certtoken.NewKey(cert.Signer, "")
+		require.NoError(t, err)
+		for name, source := range map[string]certtoken.CertSource{"certificate": cert, "bare": bare} {
+			t.Run(kind.String()+"/"+name, func(t *testing.T) {
+				TestCertSource(t, func(*testing.T) certtoken.CertSource { return source })
+			})
+			t.Run(kind.String()+"/"+name+"/talkative", func(t *testing.T) {
+				for _, verb := range []string{"%v", "%#v", "%x"} {
+					err := checkSecrecy(t.Context(), printing{source, verb})
+					if kind == P256 || kind == P384 || kind == P521 {
+						continue // Go prints nothing of an ECDSA key behind its pointer
+					}
+					assert.ErrorContains(t, err, "shows the private key", verb)
+				}
+			})
+		}
+	}
+}
+
+// printing prints its key by a verb.
+type printing struct {
+	certtoken.CertSource
+	verb string
+}
+
+func (p printing) String() string {
+	cert, err := p.Certificate(context.Background())
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf(p.verb, cert.Signer)
 }
 
 // liar says it has one key and signs with another.
@@ -223,6 +272,6 @@ func TestSkips(t *testing.T) {
 	cert := NewCertificate(t, WithSharedKey())
 	assert.ErrorAs(t, checkReloader(t.Context(), cert), &skip)
 	assert.ErrorAs(t, checkContextSigner(t.Context(), cert), &skip)
-	assert.ErrorAs(t, checkSigns(certtoken.PS256)(t.Context(), remoteCert(t, remote{noPSS: true})), &skip)
+	assert.ErrorAs(t, checkPS256(t.Context(), remoteCert(t, remote{noPSS: true})), &skip)
 	assert.NoError(t, checkContextSigner(t.Context(), remoteCert(t, remote{slow: time.Millisecond})))
 }

@@ -3,8 +3,10 @@ package certtokentest_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +107,45 @@ func TestLooseAudience(t *testing.T) {
 			assert.Equal(t, tt.code, f.srv.LastRequest().Code)
 		})
 	}
+}
+
+// With response_mode=form_post the browser sends what the redirect would say, whatever
+// stands in it (OAuth 2.0 Form Post Response Mode).
+func TestSignInByForm(t *testing.T) {
+	field := regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
+	f := newFixture(t)
+	page := func(state string, change func(url.Values)) url.Values {
+		query := url.Values{
+			"client_id": {clientID}, "redirect_uri": {"https://app.example/back?a=b&c=\"d\""},
+			"response_type": {"code"},
+			"scope":         {graphScope}, "state": {state}, "response_mode": {"form_post"},
+		}
+		change(query)
+		r := f.get(f.srv.URL() + "/" + certtokentest.DefaultTenant + "/oauth2/v2.0/authorize?" + query.Encode())
+		require.Equal(t, http.StatusOK, r.status, r.text)
+		assert.Equal(t, "text/html; charset=utf-8", r.header.Get("Content-Type"))
+		assert.Empty(t, r.header.Get("Location"))
+		assert.Contains(t, r.text, `<form method="post" action="https://app.example/back?a=b&amp;c=&#34;d&#34;">`)
+		assert.Equal(t, 1, strings.Count(r.text, "<script>"), r.text)
+		form := url.Values{}
+		for _, found := range field.FindAllStringSubmatch(r.text, -1) {
+			form.Add(html.UnescapeString(found[1]), html.UnescapeString(found[2]))
+		}
+		assert.Equal(t, state, form.Get("state"))
+		return form
+	}
+	const state = `"><script>alert('&')</script>`
+	form := page(state, func(url.Values) {})
+	r := f.shown(url.Values{
+		"grant_type": {"authorization_code"}, "code": {form.Get("code")},
+		"redirect_uri": {"https://app.example/back?a=b&c=\"d\""}, "scope": {graphScope},
+	})
+	assert.Equal(t, http.StatusOK, r.status, r.text)
+	refused := page("s", func(v url.Values) { v.Set("response_type", "token") })
+	assert.Equal(t, "unsupported_response_type", refused.Get("error"))
+	assert.Empty(t, refused.Get("code"))
+	assert.Contains(t, f.get(f.srv.URL()+"/contoso.com/v2.0/.well-known/openid-configuration").text,
+		`"response_modes_supported":["query","form_post"]`)
 }
 
 // A client's sign-in: the page, the code, the user's tokens and MSAL's

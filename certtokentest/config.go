@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken/certtokentest/internal/proof"
+	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
 	"github.com/certtoken/certtoken/certtokentest/internal/tenant"
+	"github.com/certtoken/certtoken/internal/jws"
 )
 
 // Defaults of a [Server].
@@ -31,17 +33,27 @@ type config struct {
 	scopes        []string // empty: every well-formed one
 	audiences     []string // accepted besides the dialect's own
 	looseAudience bool
+	urlAudience   bool // generic: the audience is the token endpoint, not the issuer
+	keyID         proof.KeyID
+	jwksURL       bool // a jku must be the registered one
+	slash         bool // the issuer ends with one
+	words         map[refusal.Reason]string
 	algorithms    []string
 	types         []string
 	times         proof.Times
 	replay        bool
 	keepRefresh   bool // a refresh token stays, and no new one comes
 	opaque        bool
+	noDate        bool // answers have no Date
 	clientCerts   bool // a server without a socket takes certificates in TLS too
 	tokenSize     int
 	requestLimit  int
 	tlsNames      []string
 	tlsFailure    func(remote string, err error)
+	grantOnly     bool        // a JWT bearer grant needs no proof of the client beside it
+	reuse         bool        // a refresh token that was used before revokes its successors
+	dpop          *DPoPRules  // nil: proofs are ignored
+	graph         *GraphRules // nil: there is no Microsoft Graph
 	tuning        tuning
 	errs          []error
 }
@@ -55,6 +67,8 @@ type tuning struct {
 	granted     *string
 	offset      time.Duration
 	form        RefusalForm
+	users       map[string][]string // for whom a client may sign assertions; replaced and never changed
+	agents      map[string]Agent    // replaced and never changed
 }
 
 const (
@@ -67,13 +81,31 @@ func (c *config) fillDialect() {
 	if c.algorithms == nil {
 		c.algorithms = []string{"RS256", "RS384", "RS512", "PS256"} // those that Entra ID is known to take
 		if c.generic {
-			c.algorithms = append(c.algorithms, "PS384", "PS512")
+			c.algorithms = jws.Names()
 		}
+	}
+	if !c.generic {
+		c.checkEntraAlgorithms()
+		if c.dpop != nil {
+			c.fail("WithDPoP: Entra ID grants no DPoP tokens: add WithIssuer")
+		}
+	}
+	if c.generic && c.graph != nil {
+		c.fail("WithGraph: Microsoft Graph goes with Entra ID: leave WithIssuer out")
 	}
 	if c.types == nil {
 		c.types = []string{"JWT", ""} // widespread clients send none
 		if c.generic {
 			c.types = []string{"JWT", "client-authentication+jwt", ""}
+		}
+	}
+}
+
+// checkEntraAlgorithms: nobody has seen Entra ID take another kind of key than RSA.
+func (c *config) checkEntraAlgorithms() {
+	for _, alg := range c.algorithms {
+		if alg[0] != 'R' && alg[0] != 'P' {
+			c.fail("algorithm %s is not for RSA keys, and Entra ID takes no other: add WithIssuer", alg)
 		}
 	}
 }
@@ -116,7 +148,11 @@ func (c *config) issuerAt(origin string) string {
 	if !c.generic {
 		return origin + "/" + tenant.ID(c.tenant()) + "/v2.0"
 	}
-	return cmp.Or(c.issuer, origin)
+	issuer := cmp.Or(c.issuer, origin)
+	if c.slash {
+		issuer += "/"
+	}
+	return issuer
 }
 
 // tokenURLAt is the token endpoint of a server at an origin.

@@ -3,23 +3,26 @@ package certtokentest
 import (
 	"github.com/certtoken/certtoken/certtokentest/internal/grants"
 	"github.com/certtoken/certtoken/certtokentest/internal/proof"
+	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
 )
 
 // dialect is what a kind of server wants of a request and how it answers.
 type dialect struct {
 	rules          proof.Rules // without the audiences, which the request decides
 	profile        grants.Profile
-	issuerAudience bool // the audience is the issuer, not the URL
-	looseAudience  bool // it may be the URL too, and a list
-	defaultScope   bool // the scope is {resource}/.default
-	resource       bool // the form names the resource, as before there were scopes
-	tenants        bool // the path names one
-	reuse          bool // an assertion may come again in another request
-	keepRefresh    bool // a refresh token may come again
-	newRefresh     bool // a refresh token brings the next one
-	aadsts         bool // errors are Entra ID's
-	tlsAuth        bool // the certificate in TLS alone proves a client (RFC 8705 §2)
-	repeats        bool // resource and audience may be there several times (RFC 8707 §2)
+	issuerAudience bool                      // the audience is the issuer, not the URL
+	looseAudience  bool                      // it may be the URL too, and a list
+	defaultScope   bool                      // the scope is {resource}/.default
+	resource       bool                      // the form names the resource, as before there were scopes
+	tenants        bool                      // the path names one
+	reuse          bool                      // an assertion may come again in another request
+	keepRefresh    bool                      // a refresh token may come again
+	newRefresh     bool                      // a refresh token brings the next one
+	aadsts         bool                      // errors are Entra ID's
+	tlsAuth        bool                      // the certificate in TLS alone proves a client (RFC 8705 §2)
+	dpop           bool                      // a DPoP proof binds the token (RFC 9449)
+	repeats        bool                      // resource and audience may be there several times (RFC 8707 §2)
+	words          map[refusal.Reason]string // that the server has for a reason
 }
 
 // entraHeaders are the header parameters that Entra ID takes. It refuses others,
@@ -32,7 +35,8 @@ func (c *config) entraDialect() *dialect {
 			Algorithms: c.algorithms,
 			Types:      c.types,
 			Headers:    entraHeaders,
-			NeedKeyID:  true,
+			RSA:        true,
+			NeedName:   true,
 			Times:      c.times,
 		},
 		profile:      grants.EntraV2,
@@ -52,13 +56,15 @@ func (c *config) entraV1Dialect() *dialect {
 	return d
 }
 
-// adfsDialect takes what Active Directory Federation Services takes.
+// adfsDialect takes what Active Directory Federation Services takes: RSA and RS256. In
+// which words the real one refuses others isn't known; it is invalid_client here.
 func (c *config) adfsDialect() *dialect {
 	return &dialect{
 		rules: proof.Rules{
 			Algorithms: []string{"RS256"},
 			Types:      []string{"JWT"},
-			NeedKeyID:  true,
+			RSA:        true,
+			NeedName:   true,
 			Times:      c.times,
 		},
 		profile:     grants.ADFS,
@@ -72,16 +78,19 @@ func (c *config) genericDialect() *dialect {
 		rules: proof.Rules{
 			Algorithms:    c.algorithms,
 			Types:         c.types,
-			KnownKeyID:    true,
+			KeyID:         c.keyID,
+			JWKSURL:       c.jwksURL,
 			AudienceLists: c.looseAudience,
 			Times:         c.times,
 		},
 		profile:        grants.RFC9068,
-		issuerAudience: true,
+		issuerAudience: !c.urlAudience,
 		looseAudience:  c.looseAudience,
 		keepRefresh:    c.keepRefresh,
 		newRefresh:     !c.keepRefresh,
 		tlsAuth:        true,
+		dpop:           true,
 		repeats:        true,
+		words:          c.words,
 	}
 }

@@ -60,6 +60,31 @@ func TestPresets(t *testing.T) {
 	}
 }
 
+// Keycloak sends no Date, over a connection too, whatever it answers.
+func TestWithoutDate(t *testing.T) {
+	for name, opt := range map[string]certtokentest.Option{
+		"Keycloak": certtokentest.LikeKeycloak(),
+		"asked":    certtokentest.WithoutDate(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachForm(t, func(t *testing.T, f *fixture) {
+				d := f.draft()
+				d.claims["aud"] = f.srv.Issuer()
+				f.srv.Fail(certtokentest.Fault{}, certtokentest.Fault{Code: 90055, RetryAfter: time.Hour,
+					RetryDate: true})
+				granted, refused := f.post(f.formOf(d)), f.post(f.formOf(f.draft()))
+				require.Equal(t, 200, granted.status, granted.text)
+				for _, r := range []reply{granted, refused, f.get(f.srv.URL() + "/.well-known/openid-configuration")} {
+					assert.Empty(t, r.header.Values("Date"))
+				}
+				until, err := http.ParseTime(refused.header.Get("Retry-After"))
+				require.NoError(t, err)
+				assert.WithinDuration(t, time.Now().Add(time.Hour), until, time.Minute)
+			}, certtokentest.WithIssuer(""), opt)
+		})
+	}
+}
+
 func TestTimeLimits(t *testing.T) {
 	f := newFixture(t, certtokentest.WithTimeLimits(certtokentest.TimeLimits{NeedIssuedAt: true}))
 	d := f.draft()

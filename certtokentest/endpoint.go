@@ -7,6 +7,7 @@ import (
 
 	"github.com/certtoken/certtoken/certtokentest/internal/grants"
 	"github.com/certtoken/certtoken/certtokentest/internal/plan"
+	"github.com/certtoken/certtoken/certtokentest/internal/possession"
 	"github.com/certtoken/certtoken/certtokentest/internal/proof"
 )
 
@@ -16,9 +17,11 @@ import (
 type endpoint struct {
 	cfg       config
 	clients   proof.Clients
+	issuers   proof.Clients // whose assertions are taken as grants, by the issuer's name
 	used      proof.Used
 	tokens    grants.Tokens
 	codes     grants.Codes
+	proofs    *possession.Checker // of DPoP; nil: they are ignored
 	log       requestLog
 	faults    plan.Plan[Fault, *Request] // of the token endpoint
 	discovery plan.Plan[Fault, *Request] // of metadata and keys
@@ -30,12 +33,16 @@ type endpoint struct {
 }
 
 func newEndpoint(cfg config) *endpoint {
-	return &endpoint{
+	e := &endpoint{
 		cfg:         cfg,
 		tune:        cfg.tuning,
 		log:         requestLog{limit: cfg.requestLimit},
 		announceTLS: cfg.clientCerts,
 	}
+	if cfg.dpop != nil {
+		e.proofs = cfg.dpop.checker(cfg.dpop.Nonces)
+	}
+	return e
 }
 
 func (e *endpoint) retune(change func(*tuning)) {

@@ -131,3 +131,29 @@ func ExampleServer_FailFor() {
 	// 200
 	// 400
 }
+
+// A client that has a key and no certificate, and is registered by its public half.
+func ExampleServer_RegisterJWKS() {
+	const public = `{"kty":"EC","crv":"P-256","kid":"mine",` +
+		`"x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"`
+	srv := certtokentest.New(certtokentest.WithIssuer("https://id.example.com"))
+	if err := srv.RegisterJWKS("my-client-id", []byte(`{"keys":[`+public+`}]}`)); err != nil {
+		panic(err)
+	}
+	key, err := certtoken.ParseKey([]byte(public + `,"d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}`))
+	if err != nil {
+		panic(err)
+	}
+	client, err := certtoken.NewClient(srv.Authority(), "my-client-id", key, certtoken.WithHTTPClient(srv.Client()))
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	token, err := client.Token(context.Background(), "read")
+	if err != nil {
+		panic(err)
+	}
+	header := srv.LastRequest().AssertionHeader
+	fmt.Println(token.Type(), header["alg"], header["kid"])
+	// Output: Bearer ES256 mine
+}

@@ -73,6 +73,7 @@ const (
 	FormEncoded            // application/x-www-form-urlencoded instead of JSON, as GitHub answers
 	Gzipped                // compressed, whether the client asked for it or not
 	ByteOrderMark          // U+FEFF before the JSON, as some .NET servers write it
+	LostAnswer             // the request is carried out, and the connection is reset before the answer
 )
 
 // Throttle is the fault of a server that asks for a pause: AADSTS90055 with

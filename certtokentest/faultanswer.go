@@ -100,8 +100,8 @@ func (f *Fault) refusal() *refusal.Refusal {
 }
 
 // change changes whatever is answered: its fields, then its bytes, times and
-// headers.
-func (f *Fault) change(a *answer.Answer) {
+// headers. now is the time on the clock of the server that answers.
+func (f *Fault) change(a *answer.Answer, now time.Time) {
 	if f == nil {
 		return
 	}
@@ -110,7 +110,7 @@ func (f *Fault) change(a *answer.Answer) {
 	f.changeBytes(a)
 	a.Delay, a.BodyDelay, a.Drip, a.Deaf = f.Delay, f.BodyDelay, f.Drip, f.IgnoreContext
 	if f.RetryAfter > 0 {
-		a.Header.Set("Retry-After", f.retryAfter(a.Header.Get("Date")))
+		a.Header.Set("Retry-After", f.retryAfter(now))
 	}
 	for name, values := range f.Header {
 		a.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
@@ -165,6 +165,8 @@ func (f *Fault) changeBytes(a *answer.Answer) {
 	switch f.Shape {
 	case TruncatedBody:
 		a.Ending = answer.Cut
+	case LostAnswer:
+		a.Ending = answer.Reset
 	case WrongContentType:
 		a.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	case FormEncoded:
@@ -197,10 +199,9 @@ func encodeForm(a *answer.Answer) {
 
 // retryAfter is in either form of RFC 9110 §10.2.3; the date is by the server's
 // clock.
-func (f *Fault) retryAfter(date string) string {
+func (f *Fault) retryAfter(now time.Time) string {
 	seconds := (f.RetryAfter + time.Second - 1) / time.Second
-	now, err := http.ParseTime(date)
-	if !f.RetryDate || err != nil {
+	if !f.RetryDate {
 		return strconv.Itoa(int(seconds))
 	}
 	return now.Add(seconds * time.Second).UTC().Format(http.TimeFormat)

@@ -20,7 +20,7 @@ type Federation struct {
 	Issuer   string
 	Subject  string
 	Audience string
-	Key      crypto.PublicKey // of the issuer; RSA, or ECDSA on P-256
+	Key      crypto.PublicKey // of the issuer: RSA, EC or Ed25519
 }
 
 // IdentityProvider signs assertions as a Kubernetes cluster or a CI system does.

@@ -9,10 +9,30 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/internal/jws"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// Issuers elsewhere have keys of every kind.
+func TestFederationOfEveryKind(t *testing.T) {
+	const issuer, subject, audience = "https://cluster.example", "spiffe://cluster.example/app",
+		"https://issuer.example"
+	for _, alg := range jws.Names() {
+		k := newKey(t, alg, "")
+		f := newFixture(t, certtokentest.WithIssuer(""))
+		f.srv.Federate(clientID, certtokentest.Federation{
+			Issuer: issuer, Subject: subject, Audience: audience, Key: k.signer.Public(),
+		})
+		d := f.keyDraft(k, alg)
+		d.claims["iss"], d.claims["sub"], d.claims["aud"] = issuer, subject, audience
+		assert.Equal(t, 200, f.postKey(d).status, alg)
+		sign := d.sign
+		d.sign = func(t *testing.T, input []byte) []byte { return sign(t, append(input, 'x')) }
+		assert.Equal(t, 401, f.postKey(d).status, alg)
+	}
+}
 
 // An assertion from elsewhere proves a client that trusts its issuer for it.
 func TestFederation(t *testing.T) {

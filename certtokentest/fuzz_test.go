@@ -21,12 +21,22 @@ func FuzzTokenEndpoint(f *testing.F) {
 		srv.Register(clientID, cert.Leaf)
 		srv.TrustSubject(clientID, "app", cert.Leaf)
 	}
+	keys := jwkSet(f, cert.Leaf.PublicKey, "a")
+	for _, like := range []certtokentest.Option{certtokentest.LikeSMART(), certtokentest.LikeOkta()} {
+		srv := certtokentest.New(certtokentest.WithIssuer(""), like)
+		if err := srv.RegisterJWKS(clientID, keys); err != nil {
+			f.Fatal(err)
+		}
+		servers = append(servers, srv)
+	}
 	good := url.Values{
 		"grant_type": {
 			"client_credentials",
 		}, "client_id": {clientID}, "scope": {graphScope}, "client_assertion_type": {kind},
 	}
 	for _, assertion := range []string{"", "a.b.c", "e30.e30.e30",
+		"eyJhbGciOiJSUzM4NCIsInR5cCI6IkpXVCIsImtpZCI6ImEiLCJqa3UiOlsxXX0.e30.AAAA",
+		"eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImEifQ.e30.MAYCAQECAQE",
 		"eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCIsIng1dCNTMjU2IjoiQUFBQSIsIng1YyI6WyJBQUFBIl19.bnVsbA."} {
 		good.Set("client_assertion", assertion)
 		f.Add("/contoso.com/oauth2/v2.0/token", good.Encode())

@@ -66,13 +66,16 @@ func (s *Server) Revoke(token string) { s.endpoint.tokens.Revoke(token) }
 // RevokeAll revokes every token granted so far.
 func (s *Server) RevokeAll() { s.endpoint.tokens.RevokeAll() }
 
-// Resource returns an API that answers by next whoever brings a valid token of
-// this server for the audience, with the certificate that it is bound to. The
-// audience is for Entra ID the resource, which is the scope without /.default, and
-// elsewhere one of the scopes or resources. Everybody else gets 401 with
+// Resource returns an API. It answers a request by next if that brings a valid token of this
+// server for the audience, with the certificate or the DPoP proof that the token is bound to.
+// The audience is for Entra ID the resource, which is the scope without /.default, and
+// elsewhere one of the scopes or resources. Every other request gets 401 with
 // WWW-Authenticate. Without next, the answer is a JSON object that names the
 // client, and the user if there is one. [Server.Handle] puts it on this server;
 // any other can serve it too.
 func (s *Server) Resource(audience string, next http.Handler) *Resource {
-	return newResource(&s.endpoint.tokens, s.endpoint.now, s.URL(), audience, next)
+	return newResource(s.endpoint, s.URL(), audience, next)
 }
+
+// UserID is the id of a user in Entra ID, by which a request can name them.
+func UserID(user string) string { return grants.SubjectOf(user) }

@@ -27,7 +27,7 @@ func (e *endpoint) handle(r *http.Request) *answer.Answer {
 		a = e.discover(r, to)
 	}
 	e.stamped(a)
-	fault.change(a)
+	fault.change(a, e.now())
 	return a
 }
 
@@ -41,12 +41,15 @@ func (e *endpoint) discover(r *http.Request, to route) *answer.Answer {
 	return e.metadata(to)
 }
 
-// stamped adds the server's time.
+// stamped adds the server's time. A Date without values keeps net/http from adding one.
 func (e *endpoint) stamped(a *answer.Answer) *answer.Answer {
 	if a.Header == nil {
 		a.Header = make(http.Header)
 	}
-	a.Header.Set("Date", e.date())
+	a.Header["Date"] = nil
+	if !e.cfg.noDate {
+		a.Header.Set("Date", e.date())
+	}
 	return a
 }
 
@@ -63,7 +66,10 @@ func (e *endpoint) token(r *http.Request, to route) *answer.Answer {
 	e.stamped(a)
 	a.Header.Set("Cache-Control", "no-store")
 	a.Header.Set("Pragma", "no-cache")
-	fault.change(a)
+	if to.dialect.dpop {
+		putNonce(e.proofs, a.Header, c.now)
+	}
+	fault.change(a, e.now())
 	c.request.Status = a.Status
 	if a.Ending == answer.Reset {
 		c.request.Status = 0
@@ -94,7 +100,8 @@ func (c *call) decide(refused *refusal.Refusal, fault *Fault) *answer.Answer {
 // authorize checks everything about a well-formed request.
 func (c *call) authorize() *refusal.Refusal {
 	for _, check := range []func() *refusal.Refusal{
-		c.checkTenant, c.checkGrant, c.checkClient, c.checkUser, c.checkScope, c.checkClaims,
+		c.checkTenant, c.checkGrant, c.checkClient, c.checkPossession, c.checkUser, c.checkScope, c.checkClaims,
+		c.checkFMIPath,
 	} {
 		if refused := check(); refused != nil {
 			return refused
@@ -106,6 +113,26 @@ func (c *call) authorize() *refusal.Refusal {
 func (c *call) checkTenant() *refusal.Refusal {
 	if c.route.dialect.tenants {
 		return tenant.Refuse(c.route.tenant, c.endpoint.cfg.tenants)
+	}
+	return nil
+}
+
+// checkUser checks what a user's grant brings beside the client's own proof.
+func (c *call) checkUser() *refusal.Refusal {
+	switch c.form("grant_type") {
+	case grantUser:
+		if c.isBearerGrant() {
+			return c.checkBearerGrant()
+		}
+		return c.checkUserAssertion()
+	case grantExchange:
+		return c.checkExchange()
+	case grantAgentUser:
+		return c.checkAgentUser()
+	case grantCode:
+		return c.redeem(c.form("code"), false)
+	case grantRefresh:
+		return c.redeem(c.form("refresh_token"), true)
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ func (e *endpoint) metadata(to route) *answer.Answer {
 		meta["msgraph_host"] = "graph.microsoft.com"
 		meta["tenant_region_scope"] = "EU"
 	case e.cfg.generic:
+		if e.proofs != nil {
+			meta["dpop_signing_alg_values_supported"] = e.proofs.Algorithms() // RFC 9449 §5.1
+		}
 		meta["authorization_response_iss_parameter_supported"] = true // RFC 9207
 		if e.announceTLS {
 			announceTLS(meta, to)
@@ -47,16 +50,25 @@ func (e *endpoint) commonMetadata(to route) map[string]any {
 		"authorization_endpoint":                           base + strings.TrimSuffix(token, "token") + "authorize",
 		"jwks_uri":                                         base + keys,
 		"response_types_supported":                         []string{"code"},
-		"response_modes_supported":                         []string{"query"},
+		"response_modes_supported":                         []string{responseByQuery, responseByForm},
 		"code_challenge_methods_supported":                 []string{"S256"},
 		"scopes_supported":                                 oidcScopes,
 		"claims_supported":                                 idTokenClaims,
 		"subject_types_supported":                          []string{"public"},
 		"id_token_signing_alg_values_supported":            []string{"RS256"},
-		"grant_types_supported":                            []string{grantClient, grantUser, grantCode, grantRefresh},
+		"grant_types_supported":                            grantsOf(to),
 		"token_endpoint_auth_methods_supported":            []string{"private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": to.dialect.rules.Algorithms,
 	}
+}
+
+// grantsOf are the grants that the metadata list.
+func grantsOf(to route) []string {
+	known := []string{grantClient, grantUser, grantCode, grantRefresh}
+	if to.dialect.profile == grants.RFC9068 {
+		known = append(known, grantExchange)
+	}
+	return known
 }
 
 // places are the paths of the keys and of the token endpoint.

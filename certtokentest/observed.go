@@ -28,10 +28,13 @@ func (s *Server) CountAll() int {
 	return all
 }
 
-// Reset forgets requests, counters, planned faults and which assertions were
-// used. Clients and tokens remain.
+// Reset forgets requests, counters, planned faults and which assertions
+// and proofs were used. Clients and tokens remain.
 func (s *Server) Reset() {
 	s.endpoint.log.reset()
 	s.endpoint.used.Reset()
+	if s.endpoint.proofs != nil {
+		s.endpoint.proofs.Reset()
+	}
 	s.ClearFaults()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest/internal/proof"
 	"github.com/certtoken/certtoken/certtokentest/internal/tenant"
+	"github.com/certtoken/certtoken/internal/jws"
 )
 
 // Option changes a [Server] from its defaults.
@@ -19,6 +20,7 @@ func newConfig(opts []Option) (config, error) {
 	c := config{
 		tokenSize:    defaultTokenSize,
 		requestLimit: defaultRequestLimit,
+		keyID:        proof.KeyIDKnown,
 		times:        proof.Times{Leeway: DefaultLeeway},
 		tuning:       tuning{lifetime: DefaultLifetime, tokenType: "Bearer"},
 	}
@@ -84,21 +86,20 @@ func WithAudiences(audiences ...string) Option {
 func WithLooseAudience() Option { return func(c *config) { c.looseAudience = true } }
 
 // WithAlgorithms sets which signature algorithms are accepted. By default those
-// that Entra ID is known to take (RS256, RS384, RS512, PS256); with
-// [WithIssuer] also PS384 and PS512.
+// that Entra ID is known to take (RS256, RS384, RS512, PS256); with [WithIssuer] all
+// that certtoken knows. Entra ID takes RSA keys only, so others need [WithIssuer].
 func WithAlgorithms(algorithms ...certtoken.Algorithm) Option {
 	return func(c *config) {
 		c.algorithms = []string{}
 		for _, alg := range algorithms {
-			c.algorithms = append(c.algorithms, string(alg))
-			if !slices.Contains(knownAlgorithms, string(alg)) {
+			if !jws.Known(string(alg)) {
 				c.fail("unknown algorithm %q", string(alg))
+				continue
 			}
+			c.algorithms = append(c.algorithms, string(alg))
 		}
 	}
 }
-
-var knownAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 
 // WithAssertionTypes sets which values of an assertion's typ header are
 // accepted, compared without case; an empty one stands for none at all. By
@@ -175,6 +176,10 @@ func WithClockOffset(d time.Duration) Option {
 	return func(c *config) { c.tuning.offset = d }
 }
 
+// WithoutDate sends no Date header, as Keycloak and other minimal servers do: a client
+// can't tell then that its clock is off.
+func WithoutDate() Option { return func(c *config) { c.noDate = true } }
+
 // WithLeeway sets by how much an assertion's times may be off; by default
 // [DefaultLeeway]. See [WithTimeLimits] for limits on its age and its life.
 func WithLeeway(d time.Duration) Option {
@@ -217,6 +222,17 @@ func WithRefusalForm(form RefusalForm) Option {
 // with [WithIssuer] the one before is used up then.
 func WithoutRefreshRotation() Option { return func(c *config) { c.keepRefresh = true } }
 
+// WithGrantOnly takes, with [WithIssuer], the assertion of a JWT bearer grant (RFC 7523
+// §2.1) without any proof of the client beside it, as Salesforce, DocuSign and Google do.
+// By default the client must prove itself too.
+func WithGrantOnly() Option { return func(c *config) { c.grantOnly = true } }
+
+// WithReuseDetection revokes, when a refresh token comes that was used up, all that came
+// for it: the refresh tokens and the access tokens (RFC 9700 §4.14.2). By default the one
+// request is refused. Entra ID's refresh tokens may come again, so it makes a difference
+// with [WithIssuer] only.
+func WithReuseDetection() Option { return func(c *config) { c.reuse = true } }
+
 // WithClientCertificates takes certificates in TLS as proof (RFC 8705), and says
 // so in the metadata, where the server is the handler of an http.Server of the
 // caller's whose TLS asks for them. A server with a socket of its own does it
@@ -240,4 +256,24 @@ func WithTLSNames(names ...string) Option {
 // client that doesn't trust the CA. It is called from many goroutines.
 func WithTLSFailures(report func(remote string, err error)) Option {
 	return func(c *config) { c.tlsFailure = report }
+}
+
+// WithDPoP makes a server of [WithIssuer] bind a token to the key of the proof that came
+// with its request (DPoP, RFC 9449). A [Resource] takes such a token only with a proof of the
+// same key for the very request: signature, method, URL, time and token are checked, and
+// each proof is taken once. A request without a proof brings a Bearer token, as long as
+// the rules don't require one. Without this option a proof is ignored, as by servers that
+// don't know DPoP.
+func WithDPoP(rules DPoPRules) Option {
+	return func(c *config) {
+		if rules.Past < 0 || rules.Future < 0 {
+			c.fail("DPoP rules: %v and %v: neither may be negative", rules.Past, rules.Future)
+		}
+		for _, alg := range rules.Algorithms {
+			if !jws.Known(string(alg)) {
+				c.fail("DPoP rules: unknown algorithm %q", string(alg))
+			}
+		}
+		c.dpop = &rules
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/certtoken/certtoken/certtokentest/internal/answer"
 	"github.com/certtoken/certtoken/certtokentest/internal/plan"
@@ -96,6 +97,6 @@ func (p *Proxy) answer(r *http.Request) *answer.Answer {
 	if a.Header == nil {
 		a.Header = make(http.Header)
 	}
-	fault.change(a)
+	fault.change(a, time.Now())
 	return a
 }

@@ -20,7 +20,7 @@ var (
 		"invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 		"invalid_resource", "interaction_required", "temporarily_unavailable",
 	}
-	malformed = []int{50194, 90002, 90014, 900023, 7000110,
+	malformed = []int{50194, 90002, 90014, 900023, 5002726, 7000110,
 		9001023} // answered with invalid_request, which is also what unknown codes get
 )
 

@@ -1,7 +1,9 @@
 package certtokentest
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,10 +14,12 @@ import (
 	"github.com/certtoken/certtoken/certtokentest/internal/proof"
 	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
 	"github.com/certtoken/certtoken/certtokentest/internal/tenant"
+	"github.com/certtoken/certtoken/internal/dpop"
 )
 
 // refused answers with an error and records it.
 func (c *call) refused(f *refusal.Refusal, form RefusalForm) *answer.Answer {
+	f.Plain = cmp.Or(c.route.dialect.words[f.Reason], f.Plain)
 	c.request.Error, c.request.Code, c.request.Description = f.Err, f.Code, f.Description
 	if !c.route.dialect.aadsts || form != RefusalDefault {
 		c.request.Error, c.request.Description = f.OAuthError(), f.PlainText()
@@ -63,6 +67,9 @@ func (c *call) granted() *answer.Answer {
 	if c.form("token_type") == tokenPoP {
 		body["token_type"] = tokenPoP
 	}
+	if c.proofKey != "" {
+		body["token_type"] = dpop.Scheme
+	}
 	c.putSeconds(body, "expires_in", life)
 	if c.route.dialect.aadsts {
 		c.putSeconds(body, "ext_expires_in", life)
@@ -70,6 +77,7 @@ func (c *call) granted() *answer.Answer {
 		body["scope"] = strings.Join(c.scopes, " ")
 	}
 	c.userFields(body)
+	c.exchangeFields(body)
 	if c.route.dialect.resource {
 		c.resourceFields(body, life)
 	}
@@ -89,18 +97,21 @@ func (c *call) issue(life time.Duration) string {
 	t := &grants.Token{
 		ClientID:  c.request.ClientID,
 		User:      c.user,
+		Subject:   c.subject,
+		Actor:     c.actor,
 		Audiences: c.audiences,
 		Scopes:    c.scopes,
 		Expires:   c.now.Add(life),
 		Claims:    c.form("claims"),
 		PoP:       c.form("token_type") == tokenPoP,
+		Key:       c.proofKey,
 	}
-	if len(c.chain) > 0 {
+	if c.bindsToTLS() {
 		t.Bound = proof.Confirmation(c.chain[0])
 	}
 	cfg := &c.endpoint.cfg
 	token := ids.Text(cfg.tokenSize)
-	if !cfg.opaque {
+	if !cfg.opaque || slices.Contains(c.audiences, ExchangeAudience) { // those are assertions, which are never opaque
 		issuance := grants.Issuance{
 			Profile: c.route.dialect.profile,
 			Issuer:  cfg.issuerOf(c.route),
@@ -117,15 +128,6 @@ func (c *call) issue(life time.Duration) string {
 		c.endpoint.codes.Gave(c.code, token)
 	}
 	return token
-}
-
-func (c *call) putSeconds(body map[string]any, name string, d time.Duration) {
-	n := int64(d / time.Second)
-	if c.tune.expiresText {
-		body[name] = strconv.FormatInt(n, 10)
-		return
-	}
-	body[name] = n
 }
 
 // resourceFields writes an answer as Entra ID's older endpoint does: numbers as

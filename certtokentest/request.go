@@ -28,6 +28,9 @@ type Request struct {
 	AssertionHeader map[string]any // unverified; nil if it can't be read
 	AssertionClaims map[string]any // unverified; nil if it can't be read
 
+	GrantHeader map[string]any // of the assertion of a JWT bearer grant; nil: none, or it can't be read
+	GrantClaims map[string]any
+
 	Certificate    *x509.Certificate // that proved the client, or nil
 	TLSCertificate *x509.Certificate // that the client presented in the handshake, or nil
 

@@ -11,6 +11,7 @@ import (
 	"github.com/certtoken/certtoken/certtokentest/internal/challenge"
 	"github.com/certtoken/certtoken/certtokentest/internal/grants"
 	"github.com/certtoken/certtoken/certtokentest/internal/plan"
+	"github.com/certtoken/certtoken/certtokentest/internal/possession"
 	"github.com/certtoken/certtoken/certtokentest/internal/proof"
 	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
 )
@@ -24,6 +25,7 @@ type Resource struct {
 	audience string
 	next     http.Handler
 	faults   plan.Plan[Fault, *http.Request]
+	proofs   *possession.Checker // of DPoP; nil: there are no such tokens
 
 	mu        sync.Mutex
 	challenge challenge.Challenge
@@ -34,13 +36,16 @@ type Resource struct {
 
 var _ http.Handler = (*Resource)(nil)
 
-func newResource(tokens *grants.Tokens, now func() time.Time, origin, audience string, next http.Handler) *Resource {
+func newResource(e *endpoint, origin, audience string, next http.Handler) *Resource {
 	r := &Resource{
-		tokens:   tokens,
-		now:      now,
+		tokens:   &e.tokens,
+		now:      e.now,
 		origin:   origin,
 		audience: strings.TrimSuffix(audience, "/.default"),
 		next:     next,
+	}
+	if e.cfg.dpop != nil {
+		r.proofs = e.cfg.dpop.checker(e.cfg.dpop.ResourceNonces)
 	}
 	if next == nil {
 		r.next = http.HandlerFunc(r.whoAmI)
@@ -108,7 +113,7 @@ func (r *Resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		a.Header = make(http.Header)
 	}
 	a.Header.Set("Date", r.now().UTC().Format(http.TimeFormat))
-	fault.change(a)
+	fault.change(a, r.now())
 	a.Serve(w, req)
 }
 
@@ -116,9 +121,15 @@ func (r *Resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func (r *Resource) serve(w http.ResponseWriter, req *http.Request) {
 	refused := r.check(req)
 	r.count(refused == nil)
+	putNonce(r.proofs, w.Header(), r.now())
 	if refused == nil {
 		r.next.ServeHTTP(w, req)
 		return
+	}
+	if r.proofs != nil {
+		refused.Algorithms = r.proofs.Algorithms()
+		scheme, _ := authorization(req)
+		refused.DPoP = isDPoP(scheme)
 	}
 	refused.Answer().Serve(w, req)
 }
@@ -148,10 +159,16 @@ func (r *Resource) check(req *http.Request) *challenge.Challenge {
 	switch {
 	case !ok:
 		return challenge.InvalidToken("The token is not one of this server's.")
-	case t.PoP != strings.EqualFold(scheme, tokenPoP):
+	case t.PoP != strings.EqualFold(scheme, tokenPoP), (t.Key != "") != isDPoP(scheme):
 		return challenge.InvalidToken("The token goes with another scheme.")
 	case t.Bound != "" && (len(chain) == 0 || proof.Confirmation(chain[0]) != t.Bound): // RFC 8705 §3
 		return challenge.InvalidToken("The token is bound to another certificate than the connection's.")
+	case t.Key != "":
+		if refused := r.checkPossession(req, token, t.Key); refused != nil {
+			return refused
+		}
+	}
+	switch {
 	case t.Revoked:
 		return challenge.InvalidToken("The token was revoked.")
 	case !r.now().Before(t.Expires):
@@ -163,6 +180,18 @@ func (r *Resource) check(req *http.Request) *challenge.Challenge {
 		return &wanted
 	}
 	return nil
+}
+
+// checkPossession returns the challenge to refuse a DPoP proof with, or nil.
+func (r *Resource) checkPossession(req *http.Request, token, key string) *challenge.Challenge {
+	_, refused := r.proofs.Check(possession.Request{
+		Header: req.Header, Method: req.Method, Target: requestOrigin(req) + req.URL.EscapedPath(),
+		Token: token, Key: key, Now: r.now(),
+	})
+	if refused == nil {
+		return nil
+	}
+	return &challenge.Challenge{Code: refused.Code, Description: refused.Description}
 }
 
 // takeRefusal counts a request down that is to be refused whatever it brings, and
@@ -194,7 +223,7 @@ func authorization(req *http.Request) (scheme, token string) {
 		return "", ""
 	}
 	scheme, token, _ = strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, tokenPoP) {
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, tokenPoP) && !isDPoP(scheme) {
 		return "", ""
 	}
 	return scheme, token
@@ -214,4 +243,11 @@ func (r *Resource) whoAmI(w http.ResponseWriter, req *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(answer.Encode(who)) // the client may have left
+}
+
+// ExpireNonces makes the nonces stale that the API gave for DPoP proofs so far.
+func (r *Resource) ExpireNonces() {
+	if r.proofs != nil {
+		r.proofs.ExpireNonces()
+	}
 }

@@ -2,12 +2,12 @@ package certtokentest
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/certtoken/certtoken/certtokentest/internal/grants"
 	"github.com/certtoken/certtoken/certtokentest/internal/tenant"
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 // place is what there is at a path.
@@ -66,7 +66,7 @@ var adfsPlaces = map[string]place{
 
 // tenantPath is a tenant, under a prefix for some kinds of authority, with a
 // policy for B2C, and what is asked for there.
-var tenantPath = regexp.MustCompile(`^((?:/tfp|/dstsv2)?/([^/]+)(?:/[^/]+)??)/` +
+var tenantPath = lazyregexp.New(`^((?:/tfp|/dstsv2)?/([^/]+)(?:/[^/]+)??)/` +
 	`(oauth2/(?:v2\.0/)?(?:token|authorize)` +
 	`|(?:v2\.0/)?\.well-known/(?:openid-configuration|oauth-authorization-server)` +
 	`|discovery/(?:v2\.0/)?keys)$`)
@@ -74,7 +74,7 @@ var tenantPath = regexp.MustCompile(`^((?:/tfp|/dstsv2)?/([^/]+)(?:/[^/]+)??)/` 
 // tenantRoute finds what there is of a tenant. Paths without v2.0 are of the older
 // endpoint.
 func (c *config) tenantRoute(to *route, path string) bool {
-	found := tenantPath.FindStringSubmatch(path)
+	found := tenantPath().FindStringSubmatch(path)
 	if found == nil {
 		return false
 	}
@@ -137,7 +137,7 @@ func issuerOfTenant(to route, id string) string {
 	if to.dialect.profile == grants.EntraV1 {
 		return "https://sts.windows.net/" + id + "/"
 	}
-	return to.origin + strings.Replace(to.base, "/"+to.tenant, "/"+id, 1) + "/v2.0"
+	return issuerOrigin(to.origin) + strings.Replace(to.base, "/"+to.tenant, "/"+id, 1) + "/v2.0"
 }
 
 func requestOrigin(r *http.Request) string {
@@ -145,4 +145,22 @@ func requestOrigin(r *http.Request) string {
 		return "http://" + r.Host
 	}
 	return "https://" + r.Host
+}
+
+// mtlsHosts are the hosts at which Entra ID's clouds are shown certificates in TLS, and the
+// hosts that the issuers of the clouds have. A region may stand before the former.
+var mtlsHosts = map[string]string{
+	"mtlsauth.microsoft.com":      "login.microsoftonline.com",
+	"mtlsauth.microsoftonline.us": "login.microsoftonline.us",
+}
+
+// issuerOrigin is the origin of Entra ID's issuer for a request that came to an origin.
+func issuerOrigin(origin string) string {
+	scheme, host, _ := strings.Cut(origin, "://")
+	for mtls, login := range mtlsHosts {
+		if host == mtls || strings.HasSuffix(host, "."+mtls) {
+			return scheme + "://" + login
+		}
+	}
+	return origin
 }

@@ -1,6 +1,7 @@
 package certtokentest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -12,7 +13,7 @@ import (
 
 // checkScope decides what the token is for.
 func (c *call) checkScope() *refusal.Refusal {
-	c.asked = strings.Fields(c.request.Scope)
+	c.asked = strings.Fields(cmp.Or(c.request.Scope, c.grantScope))
 	if refused := c.checkConsent(); refused != nil {
 		return refused
 	}

@@ -17,6 +17,7 @@ type Server struct {
 	mounts   inprocess.Mounts
 	wire     *wire.Wire // nil without a socket
 	closed   atomic.Bool
+	graph    *Resource // nil without WithGraph
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -32,6 +33,7 @@ func New(opts ...Option) *Server {
 	if err != nil {
 		panic(err)
 	}
+	s.addGraph(s.endpoint.cfg.origin())
 	return s
 }
 
@@ -48,6 +50,7 @@ func Start(opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.addGraph(s.wire.URL())
 	return s, nil
 }
 
@@ -69,6 +72,17 @@ func newServer(opts []Option) (*Server, error) {
 		return nil, err
 	}
 	return &Server{endpoint: newEndpoint(cfg)}, nil
+}
+
+// addGraph puts Microsoft Graph at the server's address, if it is asked for.
+func (s *Server) addGraph(origin string) {
+	if s.endpoint.cfg.graph == nil {
+		return
+	}
+	s.graph = newGraph(s.endpoint, origin)
+	for _, version := range []string{"/v1.0/", "/beta/"} {
+		s.Handle(version, s.graph)
+	}
 }
 
 // Close stops listening, breaks the connections and waits for the requests in

@@ -26,3 +26,11 @@ func (s *Server) SetGrantedScope(scope string) {
 func (s *Server) SetRefusalForm(form RefusalForm) {
 	s.endpoint.retune(func(t *tuning) { t.form = form })
 }
+
+// ExpireNonces makes the nonces stale that the token endpoint gave for DPoP proofs so far.
+// [Resource.ExpireNonces] does it to those of an API.
+func (s *Server) ExpireNonces() {
+	if s.endpoint.proofs != nil {
+		s.endpoint.proofs.ExpireNonces()
+	}
+}

@@ -13,19 +13,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// checkUser checks what a user's grant brings beside the client's own proof.
-func (c *call) checkUser() *refusal.Refusal {
-	switch c.form("grant_type") {
-	case grantUser:
-		return c.checkUserAssertion()
-	case grantCode:
-		return c.redeem(c.form("code"), false)
-	case grantRefresh:
-		return c.redeem(c.form("refresh_token"), true)
-	}
-	return nil
-}
-
 // checkUserAssertion wants a token that this server granted for the client. The
 // log knows the tokens of this server, so their signature isn't verified.
 func (c *call) checkUserAssertion() *refusal.Refusal {
@@ -39,7 +26,7 @@ func (c *call) checkUserAssertion() *refusal.Refusal {
 		return refusal.New(50013, "Assertion failed signature validation. [Reason - The key was not found.]")
 	case t.User == "":
 		return refusal.New(50013, "Assertion is not of a user: an app-only token can't be used on behalf of anybody.")
-	case !slices.Contains(t.Audiences, c.request.ClientID):
+	case !c.isAudience(t.Audiences):
 		return refusal.New(500131, "Assertion audience does not match the Client app presenting the assertion. "+
 			"The audience in the assertion was '%s' and the expected audience is '%s'.",
 			strings.Join(t.Audiences, ", "), c.request.ClientID)
@@ -52,11 +39,19 @@ func (c *call) checkUserAssertion() *refusal.Refusal {
 	return nil
 }
 
+// isAudience reports whether a user's token is for the client. An agent's callers bring
+// tokens for its blueprint.
+func (c *call) isAudience(audiences []string) bool {
+	agent, ok := c.agent()
+	return slices.Contains(audiences, c.request.ClientID) || ok && slices.Contains(audiences, agent.Blueprint)
+}
+
 func (c *call) redeem(secret string, refresh bool) *refusal.Refusal {
 	code, revoke, refused := c.endpoint.codes.Redeem(grants.Redemption{
 		Secret:       secret,
 		Refresh:      refresh,
 		Keep:         refresh && c.route.dialect.keepRefresh,
+		Reuse:        c.endpoint.cfg.reuse,
 		ClientID:     c.request.ClientID,
 		RedirectURI:  c.form("redirect_uri"),
 		CodeVerifier: c.form("code_verifier"),
@@ -79,11 +74,16 @@ func (c *call) userFields(body map[string]any) {
 		return
 	}
 	first := c.form("grant_type") != grantRefresh
-	if slices.Contains(c.asked, "offline_access") && (first || c.route.dialect.newRefresh) {
+	scopes, another := c.asked, slices.Contains(c.asked, "offline_access")
+	if !first { // the next refresh token is for all that the one before was for (RFC 6749 §6)
+		scopes, another = c.code.Scopes, c.route.dialect.newRefresh
+	}
+	if another {
 		body["refresh_token"] = c.endpoint.codes.NewRefresh(grants.Code{
 			ClientID: c.request.ClientID,
 			User:     c.user,
-			Scopes:   c.asked,
+			Scopes:   scopes,
+			From:     c.code,
 		}, c.now)
 	}
 	if slices.Contains(c.asked, "openid") {

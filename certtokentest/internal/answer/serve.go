@@ -8,7 +8,7 @@ import (
 )
 
 // Serve writes the answer to a connection. A [Buffer] takes it over as it is, so
-// that whoever reads the buffer waits as it says.
+// that the buffer's reader waits as it says.
 func (a *Answer) Serve(w http.ResponseWriter, r *http.Request) {
 	if b, ok := w.(*Buffer); ok {
 		b.taken = a
@@ -85,7 +85,7 @@ func reset(w http.ResponseWriter) {
 	if c, ok := conn.(interface{ NetConn() net.Conn }); ok { // under TLS
 		raw = c.NetConn()
 	}
-	if tcp, ok := raw.(*net.TCPConn); ok {
+	if tcp, ok := raw.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = raw.Close()

@@ -19,14 +19,33 @@ type Challenge struct {
 	Code        string // "": none
 	Description string
 	Claims      string // that a token must be asked for with, as JSON
+
+	Algorithms []string // of DPoP proofs; empty: the API takes Bearer tokens only
+	DPoP       bool     // the refused token came under that scheme
 }
 
 // InvalidToken refuses a token.
 func InvalidToken(why string) *Challenge { return &Challenge{Code: "invalid_token", Description: why} }
 
-// header is the value of WWW-Authenticate.
+// header is the value of WWW-Authenticate. An API that takes both schemes names both, with
+// the error under the one that was used (RFC 9449 §7.2).
 func (c *Challenge) header() string {
-	parameters := []string{`realm="certtokentest"`}
+	if len(c.Algorithms) == 0 {
+		return c.bearer()
+	}
+	algs := `algs="` + strings.Join(c.Algorithms, " ") + `"`
+	if c.DPoP {
+		return "Bearer " + realm + ", DPoP " + c.parameters() + ", " + algs
+	}
+	return c.bearer() + ", DPoP " + algs
+}
+
+const realm = `realm="certtokentest"`
+
+func (c *Challenge) bearer() string { return "Bearer " + c.parameters() }
+
+func (c *Challenge) parameters() string {
+	parameters := []string{realm}
 	add := func(name, value string) {
 		if value != "" {
 			parameters = append(parameters, fmt.Sprintf(`%s="%s"`, name, Quoted(value)))
@@ -38,7 +57,7 @@ func (c *Challenge) header() string {
 	add("error", c.Code)
 	add("error_description", c.Description)
 	add("claims", base64.StdEncoding.EncodeToString([]byte(c.Claims)))
-	return "Bearer " + strings.Join(parameters, ", ")
+	return strings.Join(parameters, ", ")
 }
 
 // Answer is what the API answers.

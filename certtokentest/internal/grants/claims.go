@@ -37,18 +37,24 @@ func (i Issuance) Sign(t *Token) string {
 		"iat": i.Now.Unix(),
 		"exp": t.Expires.Unix(),
 	}
-	if t.Bound != "" {
-		claims["cnf"] = map[string]string{"x5t#S256": t.Bound}
+	if cnf := confirmation(t); len(cnf) > 0 {
+		claims["cnf"] = cnf
 	}
 	typ, filler := "JWT", "aio"
 	switch i.Profile {
 	case RFC9068:
-		typ, filler = "at+jwt", "filler"
+		typ, filler = "at+jwt", "certtokentest_filler"
 		profileClaims(claims, t)
 	case ADFS:
 		adfsClaims(claims, t, i.Now)
 	default:
 		i.entraClaims(claims, t)
+	}
+	if t.Subject != "" && t.User == "" {
+		claims["sub"] = t.Subject
+	}
+	if t.Actor != "" {
+		claims["act"] = map[string]string{"sub": t.Actor} // RFC 8693 §4.1
 	}
 	token := SharedKey().Sign(typ, claims)
 	if short := i.Size - len(token); short > 0 {
@@ -56,6 +62,18 @@ func (i Issuance) Sign(t *Token) string {
 		token = SharedKey().Sign(typ, claims)
 	}
 	return token
+}
+
+// confirmation is what the token is bound to (RFC 8705 §3.1, RFC 9449 §6.1).
+func confirmation(t *Token) map[string]string {
+	cnf := make(map[string]string)
+	if t.Bound != "" {
+		cnf["x5t#S256"] = t.Bound
+	}
+	if t.Key != "" {
+		cnf["jkt"] = t.Key
+	}
+	return cnf
 }
 
 // audience is one text, or a list of several (RFC 7519 §4.1.3).

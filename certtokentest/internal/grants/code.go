@@ -24,11 +24,19 @@ type Code struct {
 	CodeChallenge string // of PKCE, by S256 (RFC 7636 §4.2); "" for none
 	Nonce         string
 	Scopes        []string
+	From          *Code // the code or refresh token that this one came for; nil: none
 
+	family  *family
 	refresh bool
 	until   time.Time
 	used    bool
-	tokens  []string // given for it
+}
+
+// family are the codes and refresh tokens that came one for the other, and the access
+// tokens with them.
+type family struct {
+	revoked bool
+	tokens  []string
 }
 
 // Codes knows codes and refresh tokens by their hash. The zero value has none.
@@ -56,6 +64,10 @@ func (l *Codes) put(c *Code, secret string) string {
 	if l.known == nil {
 		l.known = make(map[[sha256.Size]byte]*Code)
 	}
+	c.family = new(family)
+	if c.From != nil {
+		c.family, c.From = c.From.family, nil
+	}
 	if len(l.known) >= maxGrants { // any one: no test needs so many
 		for old := range l.known {
 			delete(l.known, old)
@@ -66,20 +78,32 @@ func (l *Codes) put(c *Code, secret string) string {
 	return secret
 }
 
+// Look returns what a refresh token stands for that is in force, and doesn't use it up.
+func (l *Codes) Look(secret string, now time.Time) (*Code, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.known[sha256.Sum256([]byte(secret))]
+	if c == nil || !c.refresh || c.used || c.family.revoked || !now.Before(c.until) {
+		return nil, false
+	}
+	return c, true
+}
+
 // Redemption is a request that brings a code or a refresh token.
 type Redemption struct {
 	Secret       string
 	Refresh      bool // the secret is a refresh token
 	Keep         bool // a refresh token may come again
+	Reuse        bool // one that was used up and comes again revokes its family (RFC 9700 §4.14.2)
 	ClientID     string
 	RedirectURI  string
 	CodeVerifier string
 	Now          time.Time
 }
 
-// Redeem uses a code or a refresh token up. For a code that comes again it
-// returns the tokens that were given for it, which are to be revoked (RFC 6749
-// §4.1.2).
+// Redeem uses a code or a refresh token up. For a code that comes again, and for a refresh
+// token where that is looked for, it returns the tokens that were given for it, which are to
+// be revoked (RFC 6749 §4.1.2).
 func (l *Codes) Redeem(r Redemption) (code *Code, revoke []string, refused *refusal.Refusal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,8 +114,15 @@ func (l *Codes) Redeem(r Redemption) (code *Code, revoke []string, refused *refu
 	case c.ClientID != r.ClientID:
 		return nil, nil, refusal.New(70000, "Provided grant was issued for another client.")
 	case c.used && !r.Refresh:
-		return nil, c.tokens, refusal.New(54005, "OAuth2 Authorization code was already redeemed, "+
+		c.family.revoked = r.Reuse
+		return nil, c.family.tokens, refusal.New(54005, "OAuth2 Authorization code was already redeemed, "+
 			"please retry with a new valid code or use an existing refresh token.")
+	case c.used && r.Reuse:
+		c.family.revoked = true
+		return nil, c.family.tokens, refusal.New(700082, "The refresh token was used before. "+
+			"Those that came for it are revoked.")
+	case c.family.revoked:
+		return nil, nil, refusal.New(50173, "The refresh token was revoked.")
 	case c.used:
 		return nil, nil, refusal.New(700082, "The refresh token was used before.")
 	case !r.Now.Before(c.until) && !r.Refresh:
@@ -122,5 +153,5 @@ func provesKey(verifier, challenge string) bool {
 func (l *Codes) Gave(c *Code, token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.tokens = append(c.tokens, token)
+	c.family.tokens = append(c.family.tokens, token)
 }

@@ -13,12 +13,15 @@ import (
 type Token struct {
 	ClientID  string
 	User      string // "": an app's own token
+	Subject   string // "": that of the user, or of the client
+	Actor     string // the subject of the one who acts for the other; "": there is none
 	Audiences []string
 	Scopes    []string
 	Expires   time.Time
 	Claims    string // the parameter it was asked for with
 	Bound     string // x5t#S256 of the certificate that it is bound to, or ""
 	PoP       bool   // it goes with its own scheme
+	Key       string // jkt of the key that it is bound to by DPoP proofs, or ""
 	Revoked   bool
 }
 

@@ -21,7 +21,9 @@ type Presented struct {
 	Assertion *Assertion
 	ClientID  string // of the request
 	Request   string // that the assertion may be used for once; "": it may be used once
+	ForUser   bool   // it is a grant: its subject is a user
 	MayRepeat bool   // it may be used as often as it comes
+	SVID      bool   // it comes as a JWT-SVID
 }
 
 var parser = jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
@@ -54,6 +56,14 @@ func (a *Assertion) Issuer() string { return a.text("iss") }
 // Subject is the assertion's sub, or "". Without a readable assertion it is "".
 func (a *Assertion) Subject() string { return a.text("sub") }
 
+// Confirmation is the thumbprint of the certificate that the assertion is bound to (cnf,
+// RFC 8705 §3.1), or "".
+func (a *Assertion) Confirmation() string {
+	cnf, _ := a.Claims["cnf"].(map[string]any)
+	sum, _ := cnf["x5t#S256"].(string)
+	return sum
+}
+
 func (a *Assertion) text(claim string) string {
 	text, _ := a.Claims[claim].(string)
 	return text
@@ -73,6 +83,9 @@ func (a *Assertion) keyName() string {
 	}
 	return "none"
 }
+
+// namesKey reports whether the header names the key at all.
+func (a *Assertion) namesKey() bool { return a.hasText("x5t#S256", "x5t", "kid") }
 
 func (a *Assertion) hasText(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {

@@ -30,20 +30,22 @@ func (r *Rules) checkAudience(a *Assertion) *refusal.Refusal {
 		return refusal.New(700023, "Client assertion audience claim does not match Realm issuer. "+
 			"Audience: '%s', expected: '%s'. Review the documentation at "+
 			"https://learn.microsoft.com/entra/identity-platform/certificate-credentials.", aud, expected).
-			Plainly("The assertion's audience is '%s', and must be '%s'.", aud, expected)
+			Plainly("The assertion's audience is '%s', and must be '%s'.", aud, expected).
+			Because(refusal.Audience)
 	default:
 		return refusal.New(50027, "JWT token is invalid or malformed: the audience must be one string.")
 	}
 }
 
-// checkIdentity demands the client's id as iss and as sub.
-func checkIdentity(a *Assertion, clientID string) *refusal.Refusal {
+// checkIdentity demands the client's id as iss and as sub. The subject of a grant is a
+// user.
+func checkIdentity(a *Assertion, clientID string, forUser bool) *refusal.Refusal {
 	for _, name := range []string{"iss", "sub"} {
 		value := a.text(name)
 		if value == "" {
 			return refusal.MissingClaim(name)
 		}
-		if value != clientID {
+		if value != clientID && !(forUser && name == "sub") {
 			return refusal.New(700021, "Client assertion application identifier doesn't match 'client_id' parameter. "+
 				"Assertion's %s is '%s', client_id is '%s'.", name, value, clientID)
 		}

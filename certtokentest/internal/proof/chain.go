@@ -43,9 +43,14 @@ func (c *Client) checkTrusted(chain []*x509.Certificate, now time.Time, from str
 		intermediates.AddCert(cert)
 	}
 	subjectKnown := false
-	for _, t := range c.trusts {
-		if t.subject != leaf.Subject.CommonName && t.subject != leaf.Subject.String() {
+	trusts := c.trusted()
+	for _, t := range trusts {
+		if !t.isOf(leaf) {
 			continue
+		}
+		if t.isURI && issues(leaf) {
+			return refusal.New(700027, "The certificate in %s is no X.509-SVID, although it has the client's SPIFFE ID: "+
+				"it may sign certificates or revocation lists.", from)
 		}
 		subjectKnown = true
 		_, err := leaf.Verify(x509.VerifyOptions{
@@ -66,7 +71,7 @@ func (c *Client) checkTrusted(chain []*x509.Certificate, now time.Time, from str
 			from,
 			leaf.Subject,
 		)
-	case len(c.trusts) == 0:
+	case len(trusts) == 0:
 		return refusal.New(700027, "The certificate in %s is not registered on application. "+
 			"[Reason - The key was not found., Thumbprint of key used by client: '%s'.]", from, Thumbprint(leaf)).
 			Plainly("The certificate in %s is not registered for this client: '%s'.", from, Thumbprint(leaf))
@@ -74,6 +79,11 @@ func (c *Client) checkTrusted(chain []*x509.Certificate, now time.Time, from str
 	return refusal.New(700030, "Invalid certificate - subject name in certificate is not authorized. "+
 		"SubjectNames/SubjectAlternativeNames in certificate: '%s'.", leaf.Subject).
 		Plainly("The client is not registered with the subject of the certificate in %s, '%s'.", from, leaf.Subject)
+}
+
+// issues reports whether a certificate is an authority's, which proves nobody (X509-SVID §5.2).
+func issues(cert *x509.Certificate) bool {
+	return cert.IsCA || cert.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0
 }
 
 func clamp(t, low, high time.Time) time.Time {
@@ -86,8 +96,12 @@ func clamp(t, low, high time.Time) time.Time {
 	return t
 }
 
-// checkValidity refuses a certificate outside the time that it is made for.
+// checkValidity refuses a certificate outside the time that it is made for. A key
+// without one has no end.
 func checkValidity(cert *x509.Certificate, now time.Time) *refusal.Refusal {
+	if cert == nil {
+		return nil
+	}
 	if now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return refusal.New(1000502, "The provided certificate is not within its specified validity window. "+
 			"Thumbprint: '%s', valid from %s to %s, current time %s.",

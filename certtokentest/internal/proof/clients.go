@@ -1,6 +1,10 @@
 package proof
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // Clients are the registered ones. The zero value has none. Its methods may be
 // called from many goroutines.
@@ -38,4 +42,11 @@ func (g *Clients) Lookup(clientID string) *Client {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return g.known[clientID]
+}
+
+// Names are the clients that there are, in order.
+func (g *Clients) Names() []string {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return slices.Sorted(maps.Keys(g.known))
 }

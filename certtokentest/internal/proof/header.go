@@ -3,6 +3,7 @@ package proof
 import (
 	"cmp"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -23,7 +24,11 @@ func (r *Rules) checkHeader(a *Assertion) *refusal.Refusal {
 		return refusal.New(5002727, "Invalid JWT token. JWT token typ header value '%s' is not supported. "+
 			"Supported values: '%s'.", typ, strings.Join(typeNames(r.Types), ", "))
 	}
-	if r.NeedKeyID && !a.hasText("x5t#S256", "x5t", "kid") {
+	if r.KeyID == KeyIDMandatory && !a.hasText("kid") {
+		return refusal.New(5002723, "The JSON Web Token must contain a kid header value but did not.").
+			Because(refusal.UnknownKey)
+	}
+	if r.NeedName && !a.namesKey() {
 		return refusal.New(5002723, "Invalid JWT token. No certificate SHA-1 thumbprint, "+
 			"certificate SHA-256 thumbprint, nor keyId specified in the JWT header.")
 	}
@@ -41,6 +46,24 @@ func (r *Rules) checkParameters(a *Assertion) *refusal.Refusal {
 			return refusal.New(5002726, "Invalid JWT token. Found unsupported token header '%s'. "+
 				"Supported headers are: '%s'.", name, strings.Join(r.Headers, ", "))
 		}
+	}
+	return nil
+}
+
+// checkJWKSURL refuses a jku that isn't where the client's keys are, where the server
+// minds it. Keys are never fetched from it: anybody could write one.
+func (c *Client) checkJWKSURL(a *Assertion, r *Rules) *refusal.Refusal {
+	value, ok := a.Header["jku"]
+	if !ok || !r.JWKSURL {
+		return nil
+	}
+	registered := ""
+	if c.keys != nil {
+		registered = c.keys.URL()
+	}
+	if url, _ := value.(string); registered == "" || url != registered {
+		return refusal.New(5002726, "The assertion's jku '%v' is not the URL of the JSON Web Key Set that the client "+
+			"is registered with, '%s'.", value, registered).As("invalid_client", http.StatusUnauthorized)
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ type Used struct {
 	order []string // oldest first
 }
 
-// add reports whether the key is new, and remembers it until end.
-func (u *Used) add(key string, end, now time.Time) bool {
+// Add reports whether the key is new, and remembers it until end.
+func (u *Used) Add(key string, end, now time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if seen, ok := u.ends[key]; ok && now.Before(seen) {
@@ -73,7 +73,7 @@ func (u *Used) check(p Presented, leeway time.Duration, now time.Time) *refusal.
 		return refusal.New(50027, "JWT token is invalid or malformed: 'exp' must be a number.")
 	}
 	sum := sha256.Sum256([]byte(p.ClientID + "\x00" + jti + "\x00" + p.Request))
-	if !u.add(string(sum[:]), exp.Add(leeway), now) {
+	if !u.Add(string(sum[:]), exp.Add(leeway), now) {
 		return refusal.New(50027, "JWT token is invalid or malformed: an assertion with this 'jti' was used before.").
 			Plainly("An assertion with this 'jti' was used before.")
 	}

@@ -34,11 +34,16 @@ func (t Times) check(claims jwt.MapClaims, now time.Time) *refusal.Refusal {
 		return refusal.MissingClaim("iat")
 	}
 	early := ahead(nbf, now) > t.Leeway || ahead(iat, now) > t.Leeway
-	over := exp.Sub(now) <= -t.Leeway
-	if early || over || exp.Sub(now) > t.maxLife() {
-		return refusal.New(700024, "Client assertion is not within its valid time range. "+
+	over, far := exp.Sub(now) <= -t.Leeway, exp.Sub(now) > t.maxLife()
+	if early || over || far {
+		refused := refusal.New(700024, "Client assertion is not within its valid time range. "+
 			"Current time: %s, assertion valid from %s, expiry time of assertion %s.",
 			stamp(now), stampDate(nbf), stampDate(exp))
+		if far {
+			refused.Because(refusal.FarEnd).Plainly("The assertion ends too far in the future: at %s, and it may end %v "+
+				"from now, at %s.", stampDate(exp), t.maxLife(), stamp(now.Add(t.maxLife())))
+		}
+		return refused
 	}
 	return t.checkAge(iat, exp, now)
 }

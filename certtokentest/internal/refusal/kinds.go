@@ -52,7 +52,9 @@ var kinds = map[int]kind{
 	7000272: {http.StatusUnauthorized, "invalid_client"},
 	7000274: {http.StatusUnauthorized, "invalid_client"},
 	7000277: {http.StatusUnauthorized, "invalid_client"},
+	500181:  {http.StatusUnauthorized, "invalid_client"},
 	// the client or the tenant
+	51000:   {http.StatusPreconditionFailed, "unauthorized_client"},
 	700016:  {http.StatusBadRequest, "unauthorized_client"},
 	7000112: {http.StatusBadRequest, "unauthorized_client"},
 	100007:  {http.StatusBadRequest, "unauthorized_client"},
@@ -78,6 +80,7 @@ var kinds = map[int]kind{
 	500133:  {http.StatusBadRequest, "invalid_grant"},
 	500112:  {http.StatusBadRequest, "invalid_grant"},
 	50148:   {http.StatusBadRequest, "invalid_grant"},
+	50173:   {http.StatusBadRequest, "invalid_grant"},
 	54005:   {http.StatusBadRequest, "invalid_grant"},
 	70000:   {http.StatusBadRequest, "invalid_grant"},
 	70008:   {http.StatusBadRequest, "invalid_grant"},

@@ -21,6 +21,25 @@ type Refusal struct {
 	Plain       string // of a server that isn't Entra ID; "": Description
 	Suberror    string
 	Claims      string
+	Reason      Reason // for servers that have words of their own for it
+}
+
+// Reason is what a refusal is about, where a kind of server says it in words of its own.
+type Reason int
+
+// The reasons.
+const (
+	Other      Reason = iota
+	UnknownKey        // the kid isn't one of the client's
+	FarEnd            // exp is too far ahead
+	Audience
+	Signature
+)
+
+// Because says what the refusal is about.
+func (r *Refusal) Because(reason Reason) *Refusal {
+	r.Reason = reason
+	return r
 }
 
 // New makes the refusal of an AADSTS code, with that code's error and status.

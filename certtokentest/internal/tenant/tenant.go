@@ -3,29 +3,29 @@
 package tenant
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/certtoken/certtoken/certtokentest/internal/ids"
 	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 var (
-	guidPattern   = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	domainPattern = regexp.MustCompile(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[0-9A-Za-z-]{2,63}$`)
+	guidPattern   = lazyregexp.New(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	domainPattern = lazyregexp.New(`^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[0-9A-Za-z-]{2,63}$`)
 )
 
 // Valid reports whether a name is well-formed: a GUID or a domain.
 func Valid(name string) bool {
-	return guidPattern.MatchString(name) || len(name) <= 253 && domainPattern.MatchString(name)
+	return guidPattern().MatchString(name) || len(name) <= 253 && domainPattern().MatchString(name)
 }
 
 // ID is a tenant's GUID, by which tokens and issuers name it. A domain has
 // one of its own, the same in every server.
 func ID(name string) string {
 	name = strings.ToLower(name)
-	if guidPattern.MatchString(name) {
+	if guidPattern().MatchString(name) {
 		return name
 	}
 	return ids.StableUUID("tenant", name)

@@ -1,10 +1,8 @@
 package wire
 
 import (
-	"errors"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 )
 
@@ -34,17 +32,4 @@ func (c *connections) counts() (opened, peak int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.opened, c.peak
-}
-
-// tlsFailures is what net/http writes its errors to. It has no other way to tell
-// of a handshake that failed. Its other lines are about what tests do on purpose.
-type tlsFailures func(remote string, err error)
-
-func (f tlsFailures) Write(line []byte) (int, error) {
-	rest, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "http: TLS handshake error from ")
-	remote, reason, cut := strings.Cut(rest, ": ")
-	if f != nil && ok && cut {
-		f(remote, errors.New(reason))
-	}
-	return len(line), nil
 }

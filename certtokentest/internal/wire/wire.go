@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/certtoken/certtoken/internal/tlsalert"
 )
 
 // Config is what a socket is made with.
@@ -50,11 +52,12 @@ func Listen(c Config) (*Wire, error) {
 		return nil, err
 	}
 	address := listener.Addr().String()
+	failures := &tlsalert.Failures{Report: c.TLSFailure} // other lines are about what tests do on purpose
 	w := &Wire{url: "https://" + address, ca: issuer.ca}
 	w.server = &http.Server{
 		Handler:           w.counted(c.Handler),
 		ReadHeaderTimeout: headerTimeout,
-		ErrorLog:          log.New(tlsFailures(c.TLSFailure), "", 0),
+		ErrorLog:          log.New(failures, "", 0),
 		ConnState:         w.conns.note,
 		TLSConfig: &tls.Config{
 			GetCertificate: issuer.certificate,
@@ -65,7 +68,7 @@ func Listen(c Config) (*Wire, error) {
 	}
 	w.transport = newTransport(address, w.CertPool())
 	w.accepting.Go(func() {
-		_ = w.server.ServeTLS(listener, "", "") // ends with Close
+		_ = w.server.ServeTLS(failures.Listener(listener), "", "") // ends with Close
 	})
 	return w, nil
 }
