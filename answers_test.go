@@ -82,7 +82,8 @@ func TestAnswersOfServers(t *testing.T) {
 		},
 		"an odd type": {
 			200, json, `{"access_token":"abc","token_type":"access_token"}`, nil, 0,
-			`of type "access_token" where Bearer was asked for); if this server means Bearer by it, give WithTokenType("Bearer")`,
+			`of type "access_token" where Bearer was asked for); if this server means Bearer by it, give ` +
+				`WithTokenType("Bearer")`,
 		},
 		"an odd type taken": {
 			200, json, `{"access_token":"abc","token_type":"access_token","expires_in":3600}`,
@@ -122,7 +123,8 @@ func TestAnswersOfServers(t *testing.T) {
 func TestTokenTypesAndLifetimesThatMakeNoSense(t *testing.T) {
 	for _, opt := range []certtoken.AuthorityOption{
 		certtoken.WithTokenType("DPoP"), certtoken.WithTokenType(""),
-		certtoken.WithAssumedLifetime(0), certtoken.WithAssumedLifetime(-time.Hour), certtoken.WithAssumedLifetime(87601 * time.Hour),
+		certtoken.WithAssumedLifetime(0), certtoken.WithAssumedLifetime(-time.Hour),
+		certtoken.WithAssumedLifetime(87601 * time.Hour),
 	} {
 		_, err := certtoken.NewClient(
 			certtoken.Issuer("https://issuer.example", "https://issuer.example/token", opt),
@@ -138,7 +140,8 @@ func TestTokenTypesAndLifetimesThatMakeNoSense(t *testing.T) {
 func TestRefreshTokenIsKept(t *testing.T) {
 	answers := []string{
 		`{"access_token":"a1","expires_in":3600,"refresh_token":"r1"}`, `{"access_token":"a2","expires_in":3600}`,
-		`{"access_token":"a3","expires_in":3600,"refresh_token":""}`, `{"access_token":"a4","expires_in":3600,"refresh_token":"r2"}`,
+		`{"access_token":"a3","expires_in":3600,"refresh_token":""}`,
+		`{"access_token":"a4","expires_in":3600,"refresh_token":"r2"}`,
 	}
 	var sent []string
 	client := issuerClient(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
@@ -289,12 +292,13 @@ func TestErrorsOfTheUsersPartsAreScrubbed(t *testing.T) {
 	newClient := func(source certtoken.CertSource) (*certtoken.Client, error) {
 		return certtoken.NewClient(certtoken.Entra("contoso.com"), "app", source)
 	}
+	fails := func(context.Context) (*certtoken.Certificate, error) { return nil, cause }
 	for name, made := range map[string]func() (*certtoken.Client, error){
 		"source": func() (*certtoken.Client, error) {
-			return newClient(certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, cause }))
+			return newClient(certtoken.CertSourceFunc(fails))
 		},
 		"source among others": func() (*certtoken.Client, error) {
-			return newClient(certtoken.NewestValid(certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) { return nil, cause })))
+			return newClient(certtoken.NewestValid(certtoken.CertSourceFunc(fails)))
 		},
 		"signer": func() (*certtoken.Client, error) { return newClient(pair) },
 		"assertion source": func() (*certtoken.Client, error) {
@@ -303,7 +307,8 @@ func TestErrorsOfTheUsersPartsAreScrubbed(t *testing.T) {
 		},
 		"round tripper": func() (*certtoken.Client, error) {
 			failing := roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, cause })
-			return certtoken.NewClient(certtoken.Entra("contoso.com"), "app", cert, certtoken.WithHTTPClient(&http.Client{Transport: failing}))
+			return certtoken.NewClient(certtoken.Entra("contoso.com"), "app", cert,
+				certtoken.WithHTTPClient(&http.Client{Transport: failing}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

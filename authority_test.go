@@ -58,8 +58,13 @@ func TestAuthorityRefuses(t *testing.T) {
 			certtoken.Issuer(issuer, "https://user:hunter2@issuer.example/token"),
 			"user or password",
 		},
-		"fragment":               {certtoken.Issuer(issuer, "https://issuer.example/token#x"), "fragment"},
-		"algorithm":              {certtoken.Entra(tenantID, certtoken.WithAlgorithm("ES256")), "unknown algorithm"},
+		"fragment":  {certtoken.Issuer(issuer, "https://issuer.example/token#x"), "fragment"},
+		"algorithm": {certtoken.Entra(tenantID, certtoken.WithAlgorithm("HS256")), "unknown algorithm"},
+		"an algorithm for EC": {certtoken.Entra(tenantID, certtoken.WithAlgorithm(certtoken.ES256)),
+			"takes RSA keys only"},
+		"FAPI with Entra ID": {certtoken.Entra(tenantID, certtoken.WithFAPI()), "WithFAPI"},
+		"FAPI with ADFS":     {certtoken.ADFS("fs.contoso.com", certtoken.WithFAPI()), "WithFAPI"},
+
 		"lifetime":               {certtoken.Entra(tenantID, certtoken.WithLifetime(2*time.Hour)), "lifetime"},
 		"lifetime 0":             {certtoken.Entra(tenantID, certtoken.WithLifetime(0)), "lifetime"},
 		"audience":               {certtoken.Entra(tenantID, certtoken.WithAudience("")), "empty audience"},
@@ -80,12 +85,13 @@ func TestAuthorityRefuses(t *testing.T) {
 
 func TestAuthorityAccepts(t *testing.T) {
 	for name, authority := range map[string]certtoken.Authority{
-		"GUID":          certtoken.Entra(tenantID),
-		"domain":        certtoken.Entra("contoso.onmicrosoft.com"),
-		"short domain":  certtoken.Entra("x.io"),
-		"ADFS port":     certtoken.ADFS("fs.contoso.com:8443"),
-		"query":         certtoken.Issuer("https://issuer.example", "https://issuer.example/token?v=2"),
-		"loopback":      certtoken.Issuer("http://localhost", "http://localhost:8080/token", certtoken.WithLoopbackHTTP()),
+		"GUID":         certtoken.Entra(tenantID),
+		"domain":       certtoken.Entra("contoso.onmicrosoft.com"),
+		"short domain": certtoken.Entra("x.io"),
+		"ADFS port":    certtoken.ADFS("fs.contoso.com:8443"),
+		"query":        certtoken.Issuer("https://issuer.example", "https://issuer.example/token?v=2"),
+		"loopback": certtoken.Issuer("http://localhost", "http://localhost:8080/token",
+			certtoken.WithLoopbackHTTP()),
 		"loopback IPv6": certtoken.Issuer("http://localhost", "http://[::1]:8080/token", certtoken.WithLoopbackHTTP()),
 		"nil option":    certtoken.Entra(tenantID, nil),
 	} {
@@ -107,20 +113,25 @@ func TestAuthorityDialects(t *testing.T) {
 		back                   time.Duration
 	}{
 		"not set back": {authority: certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(0)),
-			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true, lifetime: time.Minute},
+			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true,
+			lifetime: time.Minute},
 		"Entra": {authority: certtoken.Entra(tenantID),
-			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
+			url: tokenURL, aud: tokenURL, typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute,
+			back: 2 * time.Minute},
 		"US Government": {authority: certtoken.EntraUSGov("contoso.us"),
-			url: "https://login.microsoftonline.us/contoso.us/oauth2/v2.0/token", aud: "https://login.microsoftonline.us/contoso.us/oauth2/v2.0/token",
+			url: "https://login.microsoftonline.us/contoso.us/oauth2/v2.0/token",
+			aud: "https://login.microsoftonline.us/contoso.us/oauth2/v2.0/token",
 			typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 		"China": {authority: certtoken.EntraChina("contoso.cn"),
-			url: "https://login.partner.microsoftonline.cn/contoso.cn/oauth2/v2.0/token", aud: "https://login.partner.microsoftonline.cn/contoso.cn/oauth2/v2.0/token",
+			url: "https://login.partner.microsoftonline.cn/contoso.cn/oauth2/v2.0/token",
+			aud: "https://login.partner.microsoftonline.cn/contoso.cn/oauth2/v2.0/token",
 			typ: "JWT", alg: "PS256", x5tS256: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 		"ADFS": {authority: certtoken.ADFS("fs.contoso.com"),
 			url: "https://fs.contoso.com/adfs/oauth2/token", aud: "https://fs.contoso.com/adfs/oauth2/token",
 			typ: "JWT", alg: "RS256", x5t: true, lifetime: 5 * time.Minute, back: 2 * time.Minute},
 		"issuer": {authority: certtoken.Issuer(issuer, endpoint),
-			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true, lifetime: time.Minute, back: 30 * time.Second},
+			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "RS256", x5tS256: true,
+			lifetime: time.Minute, back: 30 * time.Second},
 		"issuer, the older custom": {
 			authority: certtoken.Issuer(
 				issuer,
@@ -137,7 +148,8 @@ func TestAuthorityDialects(t *testing.T) {
 			back:     30 * time.Second,
 		},
 		"FAPI": {authority: certtoken.Issuer(issuer, endpoint, certtoken.WithFAPI()),
-			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "PS256", x5tS256: true, lifetime: time.Minute, back: 30 * time.Second},
+			url: endpoint, aud: issuer, typ: "client-authentication+jwt", alg: "PS256", x5tS256: true,
+			lifetime: time.Minute, back: 30 * time.Second},
 		"the article's": {
 			authority: certtoken.Entra(
 				tenantID,
@@ -178,7 +190,7 @@ func TestAuthorityDialects(t *testing.T) {
 			client, err := certtoken.NewClient(
 				c.authority,
 				clientID,
-				certtokentest.NewCertificate(t),
+				certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
 				certtoken.WithHTTPClient(&http.Client{Transport: &wire}),
 			)
 			require.NoError(t, err)
@@ -277,7 +289,8 @@ func TestNewClientReportsEverythingAtOnce(t *testing.T) {
 		certtoken.WithLogger(nil),
 		certtoken.WithUserAgent("a\nb"),
 	)
-	for _, want := range []string{"stands for many", "HS256", "client id", "certificate source", "WithCacheLimit", "WithHTTPClient", "no/tenant", "RFC 6749", "WithStore", "WithLogger", "WithUserAgent"} {
+	for _, want := range []string{"stands for many", "HS256", "client id", "certificate source", "WithCacheLimit",
+		"WithHTTPClient", "no/tenant", "RFC 6749", "WithStore", "WithLogger", "WithUserAgent"} {
 		assert.ErrorContains(t, err, want)
 	}
 }

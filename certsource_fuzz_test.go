@@ -14,7 +14,8 @@ import (
 // FuzzParseCertificate goes through the public door; internal/certfile fuzzes
 // each of its readers with the whole corpus.
 func FuzzParseCertificate(f *testing.F) {
-	for _, name := range []string{"openssl-default.pfx", "bad-cut-der.der", "bad-html.html", "bad-csr.csr", "bad-certonly.pem"} {
+	for _, name := range []string{"openssl-default.pfx", "bad-cut-der.der", "bad-html.html", "bad-csr.csr",
+		"bad-certonly.pem"} {
 		data, err := os.ReadFile(filepath.Join("internal", "certfile", "testdata", "corpus", name))
 		require.NoError(f, err, "a seed is missing")
 		f.Add(data, "secret", true)

@@ -40,6 +40,8 @@ func TestNewCertificate(t *testing.T) {
 	require.NoError(t, err)
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	require.NoError(t, err)
 
 	cases := map[string]struct {
 		signer crypto.Signer
@@ -66,18 +68,18 @@ func TestNewCertificate(t *testing.T) {
 			says:   "nil certificate in Chain",
 		},
 		"another's key": {signer: newKey(t), leaf: leaf, is: certtoken.ErrKeyMismatch, says: "SHA-256"},
-		"EC": {
-			signer: ec,
-			leaf:   leafOf(t, ec, time.Now(), time.Hour),
-			is:     certtoken.ErrNotRSA,
-			says:   "ecdsa",
+		"EC":            {signer: ec, leaf: leafOf(t, ec, time.Now(), time.Hour)},
+		"Ed25519":       {signer: ed, leaf: leafOf(t, ed, time.Now(), time.Hour)},
+		"P-224": {
+			signer: p224,
+			leaf:   leaf,
+			is:     certtoken.ErrUnsupported,
+			says:   "an EC key of the curve P-224 is not supported: use RSA, EC on P-256, P-384 or P-521, or Ed25519",
 		},
-		"Ed25519": {
-			signer: ed,
-			leaf:   leafOf(t, ed, time.Now(), time.Hour),
-			is:     certtoken.ErrNotRSA,
-			says:   "ed25519",
-		},
+		"another EC key": {signer: ec, leaf: leafOf(t, newECKey(t), time.Now(), time.Hour),
+			is: certtoken.ErrKeyMismatch},
+		"a nil EC key":      {signer: (*ecdsa.PrivateKey)(nil), leaf: leaf, is: certtoken.ErrNoPrivateKey},
+		"a nil Ed25519 key": {signer: ed25519.PrivateKey(nil), leaf: leaf, is: certtoken.ErrNoPrivateKey},
 		"1024 bits": {
 			signer: short,
 			leaf:   leafOf(t, short, time.Now(), time.Hour),
@@ -85,7 +87,7 @@ func TestNewCertificate(t *testing.T) {
 			says:   "1024 bits",
 		},
 		"RSA signer, EC leaf":  {signer: key, leaf: leafOf(t, ec, time.Now(), time.Hour), is: certtoken.ErrKeyMismatch},
-		"a signer without key": {signer: wrongSigner{}, leaf: leaf, is: certtoken.ErrNotRSA},
+		"a signer without key": {signer: wrongSigner{}, leaf: leaf, is: certtoken.ErrNoPrivateKey},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -292,29 +294,30 @@ func TestCertificatePrintsNoKey(t *testing.T) {
 	assert.Equal(t, "certtoken.Certificate(none)", (*certtoken.Certificate)(nil).String())
 }
 
+func newSharedCert(t *testing.T) *certtoken.Certificate {
+	return certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+}
+
 func TestCertSources(t *testing.T) {
 	t.Run("Certificate", func(t *testing.T) {
-		certtokentest.TestCertSource(
-			t,
-			func(t *testing.T) certtoken.CertSource { return certtokentest.NewCertificate(t) },
-		)
+		certtokentest.TestCertSource(t, func(t *testing.T) certtoken.CertSource { return newSharedCert(t) })
 	})
 	t.Run("CertSourceFunc", func(t *testing.T) {
 		certtokentest.TestCertSource(t, func(t *testing.T) certtoken.CertSource {
-			return certtoken.CertSourceFunc(certtokentest.NewCertificate(t).Certificate)
+			return certtoken.CertSourceFunc(newSharedCert(t).Certificate)
 		})
 	})
 	t.Run("CertFile", func(t *testing.T) {
 		certtokentest.TestCertSource(t, func(t *testing.T) certtoken.CertSource {
 			file := filepath.Join(t.TempDir(), "cert.pem")
-			cert := certtokentest.NewCertificate(t)
+			cert := newSharedCert(t)
 			require.NoError(t, os.WriteFile(file, append(certPEM(cert.Leaf), keyPEM(t, cert)...), 0o600))
 			return certtoken.CertFile(file)
 		})
 	})
 	t.Run("NewestValid", func(t *testing.T) {
 		certtokentest.TestCertSource(t, func(t *testing.T) certtoken.CertSource {
-			return certtoken.NewestValid(certtokentest.NewCertificate(t), certtokentest.NewCertificate(t))
+			return certtoken.NewestValid(newSharedCert(t), newSharedCert(t))
 		})
 	})
 }

@@ -79,12 +79,13 @@ var someIssuer = certtoken.Issuer("https://as.example", "https://as.example/toke
 
 const invalidClient = `{"error":"invalid_client","error_description":"Client authentication failed"}`
 
-// strictServers have the limits of servers that exist.
+// strictServers have the limits of servers that exist. All of them send a Date, as a
+// proxy before Keycloak does; Keycloak itself doesn't, and is certtokentest.LikeKeycloak.
 var strictServers = map[string]strictServer{
-	"Keycloak": {
+	"Keycloak behind a proxy": {
 		oldest: 60 * time.Second, newest: 15 * time.Second, skew: 15 * time.Second, status: 400, body: invalidClient,
 	},
-	"Keycloak without skew": {oldest: 60 * time.Second, status: 400, body: invalidClient},
+	"the same without skew": {oldest: 60 * time.Second, status: 400, body: invalidClient},
 	"exp within 300 s": {
 		oldest: 300 * time.Second, farthest: 300 * time.Second, status: 401, body: invalidClient,
 	},
@@ -104,8 +105,7 @@ var strictServers = map[string]strictServer{
 // A default client gets its token from each of them whatever this machine's clock
 // says, within five minutes, by at most one more request; the next one needs none.
 func TestClockSkewAtStrictServers(t *testing.T) {
-	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(),
-		certtokentest.WithValidity(time.Unix(0, 0), time.Unix(1<<33, 0)))
+	cert := freeCertificate(t, certtokentest.WithValidity(time.Unix(0, 0), time.Unix(1<<33, 0)))
 	for name, server := range strictServers {
 		t.Run(name, func(t *testing.T) {
 			for skew := -5 * time.Minute; skew <= 5*time.Minute; skew += 7500 * time.Millisecond {
@@ -142,8 +142,7 @@ func TestClockSkewAtStrictServers(t *testing.T) {
 // What isn't the clock's fault costs no further request, and a server isn't followed
 // wherever it says that it is.
 func TestClockIsNotCorrectedElsewhere(t *testing.T) {
-	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(),
-		certtokentest.WithValidity(time.Unix(0, 0), time.Unix(1<<33, 0)))
+	cert := freeCertificate(t, certtokentest.WithValidity(time.Unix(0, 0), time.Unix(1<<33, 0)))
 	for name, c := range map[string]struct {
 		ahead    time.Duration
 		status   int
@@ -183,8 +182,7 @@ func TestClockIsNotCorrectedElsewhere(t *testing.T) {
 
 // The times of a default assertion, by authority.
 func TestTimesOfAssertions(t *testing.T) {
-	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(),
-		certtokentest.WithValidity(time.Unix(0, 0), time.Unix(1<<33, 0)))
+	cert := freeCertificate(t, certtokentest.WithValidity(time.Unix(0, 0), time.Unix(1<<33, 0)))
 	const issuer, endpoint = "https://as.example", "https://as.example/token"
 	for name, c := range map[string]struct {
 		authority   certtoken.Authority
@@ -193,7 +191,8 @@ func TestTimesOfAssertions(t *testing.T) {
 		"Entra":     {certtoken.Entra(tenantID), 2 * time.Minute, 5 * time.Minute},
 		"elsewhere": {certtoken.Issuer(issuer, endpoint), 30 * time.Second, time.Minute},
 		"as set": {
-			certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(10*time.Second), certtoken.WithLifetime(2*time.Minute)),
+			certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(10*time.Second),
+				certtoken.WithLifetime(2*time.Minute)),
 			10 * time.Second, 2 * time.Minute,
 		},
 		"not set back": {certtoken.Issuer(issuer, endpoint, certtoken.WithBackdate(0)), 0, time.Minute},

@@ -228,9 +228,10 @@ func TestClockIsCorrectedOnce(t *testing.T) {
 		"another each time": {func(n int) string {
 			return time.Now().Add(time.Duration(n) * 24 * time.Hour).UTC().Format(http.TimeFormat)
 		}, 2},
-		"ours":     {func(int) string { return time.Now().UTC().Format(http.TimeFormat) }, 1},
-		"garbage":  {func(int) string { return "yesterday" }, 1},
-		"the past": {func(int) string { return time.Unix(0, 0).UTC().Format(http.TimeFormat) }, 2}, // no certificate was valid then
+		"ours":    {func(int) string { return time.Now().UTC().Format(http.TimeFormat) }, 1},
+		"garbage": {func(int) string { return "yesterday" }, 1},
+		// No certificate was valid then.
+		"the past": {func(int) string { return time.Unix(0, 0).UTC().Format(http.TimeFormat) }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -206,7 +206,7 @@ func TestTheProxyRefuses(t *testing.T) {
 	var te *certtoken.TokenError
 	assert.NotErrorAs(t, err, &te)
 	assert.EqualValues(t, 1, asked.Load())
-	_, err = certtoken.Discover(t.Context(), "https://as.example.com", nil)
+	_, err = certtoken.Discover(t.Context(), "https://as.example.com")
 	assert.ErrorContains(t, err, "the proxy "+proxy.URL+" refused")
 	assert.NotContains(t, err.Error(), "s3cret")
 }

@@ -96,7 +96,8 @@ func TestDiscoverRepeatsWhatMayPass(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				server := &flaky{answers: c.answers}
 				began := time.Now()
-				_, err := certtoken.Discover(t.Context(), "https://as.example", &http.Client{Transport: server})
+				_, err := certtoken.Discover(t.Context(), "https://as.example",
+					certtoken.WithDiscoveryClient(&http.Client{Transport: server}))
 				assert.Equal(t, c.ok, err == nil, "%v", err)
 				assert.Equal(t, c.asked, server.asked)
 				assert.GreaterOrEqual(t, time.Since(began), c.least)
@@ -116,7 +117,8 @@ func TestDiscoverPausesNoLongerThanItsContext(t *testing.T) {
 		defer cancel()
 		server := &flaky{answers: []reply{answer(503, "", "Retry-After", "9")}}
 		began := time.Now()
-		_, err := certtoken.Discover(ctx, "https://as.example", &http.Client{Transport: server})
+		_, err := certtoken.Discover(ctx, "https://as.example",
+			certtoken.WithDiscoveryClient(&http.Client{Transport: server}))
 		require.Error(t, err)
 		assert.Zero(t, time.Since(began), "nothing comes within the time that is left")
 		assert.Equal(t, 1, server.asked)
@@ -166,7 +168,8 @@ func TestDiscoverSMART(t *testing.T) {
 			if c.config != "" {
 				place[base+"/.well-known/smart-configuration"] = c.config
 			}
-			authority, err := certtoken.Discover(t.Context(), base, &http.Client{Transport: place}, c.opts...)
+			authority, err := certtoken.Discover(t.Context(), base,
+				append(c.opts, certtoken.WithDiscoveryClient(&http.Client{Transport: place}))...)
 			if c.says != "" {
 				require.ErrorContains(t, err, c.says)
 				return

@@ -24,7 +24,8 @@ func TestDiscover(t *testing.T) {
 			if issuer == "" {
 				server = certtokentest.NewServer(t, opts...)
 			}
-			authority, err := certtoken.Discover(t.Context(), server.Issuer(), server.Client())
+			authority, err := certtoken.Discover(t.Context(), server.Issuer(),
+				certtoken.WithDiscoveryClient(server.Client()))
 			require.NoError(t, err)
 			assert.Zero(t, server.Count())
 			cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
@@ -169,7 +170,8 @@ func TestDiscoverPins(t *testing.T) {
 			if c.issuer != "" {
 				asked = strings.TrimPrefix(c.issuer, "-")
 			}
-			authority, err := certtoken.Discover(t.Context(), asked, &http.Client{Transport: c.server}, c.opts...)
+			authority, err := certtoken.Discover(t.Context(), asked,
+				append(c.opts, certtoken.WithDiscoveryClient(&http.Client{Transport: c.server}))...)
 			_, newErr := certtoken.NewClient(authority, appID, &certtoken.Certificate{})
 			if c.says == "" {
 				require.NoError(t, err)
@@ -182,26 +184,50 @@ func TestDiscoverPins(t *testing.T) {
 	}
 }
 
+// discovered is the authority of a server that lists these algorithms.
+func discovered(t *testing.T, list string, opts ...certtoken.AuthorityOption) certtoken.Authority {
+	t.Helper()
+	const issuer = "https://as.example.com"
+	place := metadataServer{issuer + "/.well-known/openid-configuration": fmt.Sprintf(
+		`{"issuer":%q,"token_endpoint":"%s/token","token_endpoint_auth_signing_alg_values_supported":%s}`,
+		issuer, issuer, list,
+	)}
+	authority, err := certtoken.Discover(t.Context(), issuer,
+		append(opts, certtoken.WithDiscoveryClient(&http.Client{Transport: place}))...)
+	require.NoError(t, err)
+	return authority
+}
+
+// Servers list everything that they know. A client is registered for one algorithm, which
+// is the usual one of its key more often than not.
 func TestDiscoverAlgorithm(t *testing.T) {
-	for names, want := range map[string]string{`["RS256","PS256"]`: "RS256", `["ES256","PS256"]`: "PS256", `["ES256"]`: "RS256", `[]`: "RS256", `null`: "RS256"} {
-		server := certtokentest.New(certtokentest.WithIssuer("https://as.example.com"))
-		place := metadataServer{"https://as.example.com/.well-known/openid-configuration": fmt.Sprintf(
-			`{"issuer":"https://as.example.com","token_endpoint":"https://as.example.com/token","token_endpoint_auth_signing_alg_values_supported":%s}`,
-			names,
-		)}
-		authority, err := certtoken.Discover(t.Context(), "https://as.example.com", &http.Client{Transport: place})
-		require.NoError(t, err)
-		client, err := certtoken.NewClient(
-			authority,
-			appID,
-			certtokentest.NewCertificate(t, certtokentest.WithSharedKey()),
-			certtoken.WithHTTPClient(server.Client()),
-		)
-		require.NoError(t, err)
-		_, _ = client.Token(t.Context(), "read")
-		assert.Equal(t, want, server.LastRequest().AssertionHeader["alg"], names)
-		require.NoError(t, client.Close())
+	const nothing = "the server takes "
+	for _, c := range []struct{ list, kind, want string }{
+		{`["PS256","RS256"]`, "RSA", "RS256"},
+		{`["ES256","PS384","PS256"]`, "RSA", "PS384"},
+		{`["ES256"]`, "RSA", nothing + "ES256, and this key is an RSA key of 2048 bits"},
+		{`["HS256","none"]`, "RSA", nothing + "HS256, none"},
+		{`["ES384","ES256"]`, "P-256", "ES256"},
+		{`["ES256","ES384"]`, "P-384", "ES384"},
+		{`["ES512"]`, "P-521", "ES512"},
+		{`["RS256","ES256"]`, "P-384", nothing + "RS256, ES256, and this key is an EC key of the curve P-384"},
+		{`["Ed25519"]`, "Ed25519", "Ed25519"},
+		{`["EdDSA"]`, "Ed25519", "EdDSA"},
+		{`["Ed25519","EdDSA"]`, "Ed25519", "EdDSA"},
+		{`["ES256"]`, "Ed25519", nothing + "ES256"},
+		{`[]`, "RSA", "RS256"}, {`null`, "RSA", "RS256"}, {`null`, "P-256", "ES256"},
+		{`null`, "P-384", "ES384"}, {`null`, "P-521", "ES512"}, {`null`, "Ed25519", "EdDSA"},
+	} {
+		checkAlgorithm(t, discovered(t, c.list), c.kind, c.want)
+		if strings.HasPrefix(c.want, nothing) {
+			checkAlgorithm(t, discovered(t, c.list), c.kind, "WithAlgorithm if the server's list is wrong")
+		}
 	}
+	explicit := discovered(t, `["ES256"]`, certtoken.WithAlgorithm(certtoken.RS512))
+	checkAlgorithm(t, explicit, "RSA", "RS512")
+	checkAlgorithm(t, explicit, "P-256", "RS512 is for RSA keys, and this key is an EC key of the curve P-256")
+	long := discovered(t, `["`+strings.Repeat("x", 5000)+`"]`)
+	checkAlgorithm(t, long, "RSA", nothing+"xxx")
 }
 
 func TestDiscoverEndsWithItsContext(t *testing.T) {
@@ -213,10 +239,10 @@ func TestDiscoverEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := certtoken.Discover(ctx, "https://as.example.com", slow)
+		_, err := certtoken.Discover(ctx, "https://as.example.com", certtoken.WithDiscoveryClient(slow))
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 3*time.Second, time.Since(start))
-		_, err = certtoken.Discover(t.Context(), "https://as.example.com", slow)
+		_, err = certtoken.Discover(t.Context(), "https://as.example.com", certtoken.WithDiscoveryClient(slow))
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
@@ -257,7 +283,8 @@ func TestEntraEndpoints(t *testing.T) {
 			"https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token?dc=PROD+A&slice=test",
 		},
 		"two queries": {
-			certtoken.Issuer("https://as.example.com", "https://as.example.com/token?a=b", certtoken.WithQuery("c", "d")),
+			certtoken.Issuer("https://as.example.com", "https://as.example.com/token?a=b",
+				certtoken.WithQuery("c", "d")),
 			"https://as.example.com/token?a=b&c=d",
 		},
 	} {
@@ -327,14 +354,18 @@ func TestAuthorityOptionsThatMakeNoSense(t *testing.T) {
 		_, err := certtoken.NewClient(c.authority, appID, cert)
 		assert.ErrorContains(t, err, c.says, name)
 	}
-	for _, name := range []string{"grant_type", "Client_ID", "client_assertion", "client_assertion_type", "client_secret", "scope", "assertion",
-		"requested_token_use", "code", "redirect_uri", "code_verifier", "refresh_token", "claims", "token_type", "username", "password"} {
-		for _, opt := range []certtoken.AuthorityOption{certtoken.WithParameter(name, "x"), certtoken.WithQuery(name, "x")} {
+	for _, name := range []string{"grant_type", "Client_ID", "client_assertion", "client_assertion_type",
+		"client_secret", "scope", "assertion",
+		"requested_token_use", "code", "redirect_uri", "code_verifier", "refresh_token", "claims", "token_type",
+		"username", "password"} {
+		for _, opt := range []certtoken.AuthorityOption{certtoken.WithParameter(name, "x"),
+			certtoken.WithQuery(name, "x")} {
 			_, err := certtoken.NewClient(certtoken.Entra("contoso.com", opt), appID, cert)
 			assert.ErrorContains(t, err, "can't be given", name)
 		}
 	}
-	for _, authority := range []certtoken.Authority{certtoken.EntraB2C("contoso", "p"), certtoken.EntraExternalID("contoso")} {
+	for _, authority := range []certtoken.Authority{certtoken.EntraB2C("contoso", "p"),
+		certtoken.EntraExternalID("contoso")} {
 		_, err := certtoken.NewClient(authority, appID, cert, certtoken.WithTenants("fabrikam.com"))
 		assert.ErrorContains(t, err, "WithTenants")
 	}
@@ -371,7 +402,8 @@ func TestParametersInTheStore(t *testing.T) {
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	server.Register(appID, cert.Leaf)
 	store := certtoken.NewMemoryStore()
-	for _, opts := range [][]certtoken.AuthorityOption{nil, {certtoken.WithParameter("resource", "a")}, {certtoken.WithParameter("resource", "b")}, {certtoken.WithQuery("resource", "a")}} {
+	for _, opts := range [][]certtoken.AuthorityOption{nil, {certtoken.WithParameter("resource", "a")},
+		{certtoken.WithParameter("resource", "b")}, {certtoken.WithQuery("resource", "a")}} {
 		client, err := certtoken.NewClient(certtoken.Entra("contoso.onmicrosoft.com", opts...), appID, cert,
 			certtoken.WithHTTPClient(server.Client()), certtoken.WithStore(store, storeSecret))
 		require.NoError(t, err)
@@ -380,4 +412,13 @@ func TestParametersInTheStore(t *testing.T) {
 		require.NoError(t, client.Close())
 	}
 	assert.Equal(t, 4, server.Count())
+}
+
+// The option says itself where it belongs, so that nobody thinks that tokens are asked for
+// with this client.
+func TestDiscoveryClientElsewhere(t *testing.T) {
+	authority := certtoken.Issuer("https://as.example.com", "https://as.example.com/token",
+		certtoken.WithDiscoveryClient(http.DefaultClient))
+	_, err := certtoken.NewClient(authority, "client-id", newSharedCert(t))
+	assert.ErrorContains(t, err, "WithDiscoveryClient is for Discover; the client's is WithHTTPClient")
 }

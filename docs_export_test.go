@@ -13,11 +13,14 @@ type Refusal struct {
 	Code        string // "": none
 	Advice      string
 	User        string // where the grant is a user's
+	Signed      string // where the client signed the grant
+	Exchange    string // where the grant exchanges a token
 	TLS         string // where the certificate in TLS is the proof
 	Others      string // where the assertion is from elsewhere
 	Certificate bool   // another certificate may help
 	Clock       bool   // so may another clock
 	Temporary   bool
+	Mismatch    bool // another assertion may help
 }
 
 // Refusals are all codes that have an advice, in order: those of Entra ID and
@@ -40,9 +43,12 @@ func refusal(a advice.Entry) Refusal {
 	return Refusal{
 		Advice:      a.Advice,
 		User:        a.User,
+		Signed:      a.Signed,
+		Exchange:    a.Exchange,
 		TLS:         a.TLS,
 		Others:      a.Others,
 		Certificate: a.Certificate,
 		Temporary:   a.Temporary,
+		Mismatch:    a.Mismatch,
 	}
 }

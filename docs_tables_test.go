@@ -62,10 +62,11 @@ func aadstsTable(refusals []certtoken.Refusal) string {
 func whatToDo(r certtoken.Refusal) string {
 	text := r.Advice
 	for _, other := range []struct{ where, advice string }{
-		{
-			"For a user's grant", r.User}, {"For a certificate in TLS", r.TLS}, {"For an assertion from elsewhere",
-			r.Others,
-		},
+		{"For a user's grant", r.User},
+		{"For JWTBearer", r.Signed},
+		{"For TokenExchange", r.Exchange},
+		{"For a certificate in TLS", r.TLS},
+		{"For an assertion from elsewhere", r.Others},
 	} {
 		if other.advice != "" {
 			text += ". **" + other.where + "**: " + other.advice
@@ -81,6 +82,9 @@ func remedy(r certtoken.Refusal) string {
 	}
 	if r.Certificate {
 		does = append(does, "looks for another certificate")
+	}
+	if r.Mismatch {
+		does = append(does, "gets another assertion")
 	}
 	if r.Temporary {
 		does = append(does, "asks again")

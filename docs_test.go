@@ -73,8 +73,8 @@ func walk(t *testing.T, ending string, visit func(path, text string)) {
 	require.NoError(t, err)
 }
 
-// The README's table of formats is that of the corpus.
-func TestFormatsInReadme(t *testing.T) {
+// The documented table of formats is that of the corpus.
+func TestFormatsInDocs(t *testing.T) {
 	data, err := os.ReadFile("internal/certfile/testdata/corpus.json")
 	require.NoError(t, err)
 	var cases []struct {
@@ -113,16 +113,18 @@ func TestFormatsInReadme(t *testing.T) {
 	}
 	table += fmt.Sprintf("| refused, each with the error that fits | %d | |\n", refused)
 
-	readme, err := os.ReadFile("README.md")
+	const page = "docs/certificates.md"
+	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	section := regexp.MustCompile(`(?s)(<!-- formats: [^\n]*\n)(.*?)(<!-- /formats -->)`)
-	found := section.FindStringSubmatch(string(readme))
-	require.NotNil(t, found, "the README has a place for the table")
+	found := section.FindStringSubmatch(string(text))
+	require.NotNil(t, found, "the page has a place for the table")
 	if *update {
-		require.NoError(t, os.WriteFile("README.md", []byte(strings.Replace(string(readme), found[0], found[1]+"\n"+table+"\n"+found[3], 1)), 0o644))
+		require.NoError(t, os.WriteFile(page,
+			[]byte(strings.Replace(string(text), found[0], found[1]+"\n"+table+"\n"+found[3], 1)), 0o644))
 		return
 	}
-	assert.Equal(t, "\n"+table+"\n", found[2], "go test -run TestFormatsInReadme -update .")
+	assert.Equal(t, "\n"+table+"\n", found[2], "go test -run TestFormatsInDocs -update .")
 }
 
 // Links between the documents, and from them to code, lead somewhere.

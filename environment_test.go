@@ -1,6 +1,7 @@
 package certtoken_test
 
 import (
+	"encoding/base64"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -222,7 +223,8 @@ func TestClientFromEnvironmentSaysWhatIsMissing(t *testing.T) {
 			env: map[string]string{
 				"TENANT_ID": "contoso.com", "CLIENT_ID": appID,
 				"CLIENT_CERTIFICATE_PATH": "x",
-				"AUTHORITY_HOST":          "https://login.microsoftonline.us", "REGIONAL_AUTHORITY_NAME": "usgovvirginia"},
+				"AUTHORITY_HOST":          "https://login.microsoftonline.us",
+				"REGIONAL_AUTHORITY_NAME": "usgovvirginia"},
 			says: []string{"WithRegion"},
 		},
 		"half a proxy": {
@@ -240,7 +242,8 @@ func TestClientFromEnvironmentSaysWhatIsMissing(t *testing.T) {
 		},
 		"two sets of authorities": {
 			env: map[string]string{"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "FEDERATED_TOKEN_FILE": "x",
-				"KUBERNETES_TOKEN_PROXY": "https://proxy.example", "KUBERNETES_CA_FILE": "x", "KUBERNETES_CA_DATA": "x"},
+				"KUBERNETES_TOKEN_PROXY": "https://proxy.example", "KUBERNETES_CA_FILE": "x",
+				"KUBERNETES_CA_DATA": "x"},
 			says: []string{"given twice"},
 		},
 		"tenant alone": {
@@ -339,7 +342,8 @@ func TestKubernetesTokenProxy(t *testing.T) {
 	require.NoError(t, os.WriteFile(ca, certPEM(proxy.Certificate()), 0o600))
 	env := map[string]string{
 		"TENANT_ID": "contoso.com", "CLIENT_ID": appID, "FEDERATED_TOKEN_FILE": token,
-		"KUBERNETES_TOKEN_PROXY": proxy.URL + "/exchange", "KUBERNETES_SNI_NAME": "example.com", "KUBERNETES_CA_FILE": ca,
+		"KUBERNETES_TOKEN_PROXY": proxy.URL + "/exchange", "KUBERNETES_SNI_NAME": "example.com",
+		"KUBERNETES_CA_FILE": ca,
 	}
 	setEnvironment(t, env)
 	client, err := certtoken.ClientFromEnvironment()
@@ -356,4 +360,40 @@ func TestKubernetesTokenProxy(t *testing.T) {
 
 	_, err = certtoken.ClientFromEnvironment(certtoken.WithHTTPClient(server.Client()))
 	assert.ErrorContains(t, err, "exclude each other")
+}
+
+// Options of the authority come after those of the variables.
+func TestClientFromEnvironmentWithAuthorityOptions(t *testing.T) {
+	server := certtokentest.New(certtokentest.WithOpaqueTokens())
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	server.Register(appID, cert.Leaf)
+	data, err := selfsigned.EncodePEM(cert)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "pair.pem")
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	setEnvironment(t, map[string]string{
+		"TENANT_ID": certtokentest.DefaultTenant, "CLIENT_ID": appID, "CLIENT_CERTIFICATE_PATH": file,
+	})
+	client, err := certtoken.ClientFromEnvironment(certtoken.WithHTTPClient(server.Client()),
+		certtoken.WithAuthorityOptions(certtoken.WithAlgorithm(certtoken.RS256), certtoken.WithX5C()),
+		certtoken.WithAuthorityOptions(certtoken.WithParameter("further", "1")))
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = client.Token(t.Context(), graph)
+	require.NoError(t, err)
+	sent := server.LastRequest()
+	assert.Equal(t, "1", sent.Form.Get("further"))
+	header, _, _ := strings.Cut(sent.Form.Get("client_assertion"), ".")
+	text, err := base64.RawURLEncoding.DecodeString(header)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"RS256"`)
+	assert.Contains(t, string(text), `"x5c"`)
+
+	_, err = certtoken.ClientFromEnvironment(
+		certtoken.WithAuthorityOptions(certtoken.WithHost("https://x"), certtoken.WithRegion("!")))
+	require.ErrorContains(t, err, "give the host name only")
+	require.ErrorContains(t, err, "is not the name of an Azure region")
+	_, err = certtoken.NewClient(certtoken.Entra("contoso.com"), appID, cert,
+		certtoken.WithAuthorityOptions(certtoken.WithX5C()))
+	require.ErrorContains(t, err, "WithAuthorityOptions is for ClientFromEnvironment")
 }

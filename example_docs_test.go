@@ -7,14 +7,11 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
@@ -52,7 +50,7 @@ func ExampleWithAssumedLifetime() {
 // The second file of a pair, and one certificate of several.
 func ExampleWithKeyFile() {
 	pair := certtoken.CertFile("/etc/my-app/tls.crt", certtoken.WithKeyFile("/etc/my-app/tls.key"))
-	one := certtoken.CertFile("all.pfx", certtoken.WithPassword(os.Getenv("PFX_PASSWORD")),
+	one := certtoken.CertFile("all.pfx", certtoken.WithPassword(os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD")),
 		certtoken.WithThumbprint("3ddea8980d4a83122833347977e6ade83dfcbad5"))
 	_, _ = pair, one
 }
@@ -112,6 +110,86 @@ func ExampleRequest() {
 		MinValidity: 30 * time.Minute,
 	})
 	_, _ = token, err
+}
+
+// A token for two resources (RFC 8707), with the details of what it is to allow (RFC 9396).
+func ExampleRequest_parameters() {
+	var client *certtoken.Client // from NewClient
+	ctx := context.Background()
+
+	token, err := client.Acquire(ctx, certtoken.Request{
+		Scopes: []string{"payments"},
+		Parameters: url.Values{
+			"resource":              {"https://pay.example", "https://bank.example"},
+			"authorization_details": {`[{"type":"payment","actions":["read"]}]`},
+		},
+	})
+	_, _ = token, err
+}
+
+// A program that sets the header itself asks for another token when its API has refused
+// the first, and repeats the call once.
+func ExampleRequest_refused() {
+	server := certtokentest.New()
+	cert, err := certtokentest.MakeCertificate()
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Register("app", cert.Leaf)
+	client, err := certtoken.NewClient(server.Authority(), "app", cert, certtoken.WithHTTPClient(server.Client()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	calls := 0
+	call := func(*certtoken.Token) int { // the API refuses the first token
+		calls++
+		return map[bool]int{true: http.StatusUnauthorized, false: http.StatusOK}[calls == 1]
+	}
+	if err := callOrders(context.Background(), client, call); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(calls, "calls,", server.Count(), "tokens")
+	// Output: 2 calls, 2 tokens
+}
+
+func callOrders(ctx context.Context, client *certtoken.Client, call func(*certtoken.Token) int) error {
+	request := certtoken.Request{Scopes: []string{"api://orders/.default"}}
+	token, err := client.Acquire(ctx, request)
+	if err != nil {
+		return err
+	}
+	if call(token) != http.StatusUnauthorized {
+		return nil
+	}
+	request.Refused = token
+	if token, err = client.Acquire(ctx, request); err != nil {
+		return err // there is no other token
+	}
+	call(token)
+	return nil
+}
+
+// A source of tokens for a user, for a library that takes x/oauth2's.
+func ExampleClient_TokenSourceFor() {
+	var client *certtoken.Client // from NewClient
+	userToken := "the token that the user's request brought"
+
+	source, err := client.TokenSourceFor(certtoken.Request{
+		Scopes: []string{"https://graph.microsoft.com/.default"},
+		Grant:  certtoken.OnBehalfOf(userToken),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = &http.Client{Transport: &oauth2.Transport{Source: source}}
+}
+
+// The variables of the environment, and what no variable is for.
+func ExampleWithAuthorityOptions() {
+	client, err := certtoken.ClientFromEnvironment(
+		certtoken.WithAuthorityOptions(certtoken.WithX5C(), certtoken.WithParameter("slice", "testslice")))
+	_, _ = client, err
 }
 
 // The transport answers claims challenges, so the client may say so.
@@ -175,69 +253,62 @@ func ExampleWithCertificateBoundTokens() {
 	_ = authority
 }
 
-// gitHubAssertion asks GitHub Actions for the job's identity. The job needs
-// the permission id-token: write.
-func gitHubAssertion(ctx context.Context, audience string) (string, error) {
-	place := os.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL") + "&audience=" + url.QueryEscape(audience)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, place, nil)
+// Tokens that are bound to a key of the client: a proof goes with each request.
+func ExampleWithDPoP() {
+	ctx := context.Background()
+	cert := certtoken.CertFile("private.pfx")
+
+	authority, err := certtoken.Discover(ctx, "https://issuer.example", certtoken.WithDPoP())
 	if err != nil {
-		return "", err
+		log.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+os.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
-	resp, err := http.DefaultClient.Do(req)
+	client, err := certtoken.NewClient(authority, "my-service", cert)
 	if err != nil {
-		return "", err
+		log.Fatal(err)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("github answered %s", resp.Status)
-	}
-	var answer struct{ Value string }
-	err = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer)
-	return answer.Value, err
+	api := &http.Client{Transport: &certtoken.Transport{ // signs a proof for each request
+		Client:  client,
+		Request: certtoken.Request{Scopes: []string{"read"}},
+		Hosts:   []string{"api.example.com"},
+	}}
+	_ = api
 }
 
+// A DPoP token over an HTTP client of one's own.
+func ExampleClient_Proof() {
+	var client *certtoken.Client // of an Authority with WithDPoP
+	var token *certtoken.Token
+	var req *http.Request
+
+	proof, err := client.Proof(token, http.MethodGet, "https://api.example.com/things")
+	if err != nil {
+		log.Fatal(err)
+	}
+	req.Header.Set("Authorization", "DPoP "+token.AccessToken())
+	req.Header.Set("DPoP", proof)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if client.NoteNonce(resp) {
+		// A 401 that gave a nonce: make another proof and send the request once more.
+	}
+}
+
+// GitLab writes the identity of a job into a variable that its id_tokens name.
 func ExampleAssertionSourceFunc() {
 	client, err := certtoken.NewFederatedClient(
 		certtoken.Entra("contoso.onmicrosoft.com"),
 		"client-id",
-		certtoken.AssertionSourceFunc(gitHubAssertion),
+		certtoken.AssertionSourceFunc(func(context.Context, string) (string, error) {
+			return os.Getenv("ENTRA_ID_TOKEN"), nil
+		}),
 	)
 	_, _ = client, err
 }
 
-// What docs/federated.md does in GitHub Actions works against a service that
-// answers as GitHub's does.
-func TestDocumentedGitHubAssertion(t *testing.T) {
-	const subject = "repo:contoso/orders:ref:refs/heads/main"
-	srv := certtokentest.New()
-	issuer := certtokentest.NewIdentityProvider("https://token.actions.githubusercontent.com")
-	srv.Federate("client-id", issuer.Federation(subject, certtokentest.ExchangeAudience))
-	github := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer of the job" {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"value": issuer.Assertion(subject, r.URL.Query().Get("audience"), time.Minute)})
-	}))
-	defer github.Close()
-	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", github.URL+"/?api-version=2.0")
-	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of the job")
-
-	client, err := certtoken.NewFederatedClient(certtoken.Entra("contoso.com"), "client-id",
-		certtoken.AssertionSourceFunc(gitHubAssertion), certtoken.WithHTTPClient(srv.Client()))
-	require.NoError(t, err)
-	defer client.Close()
-	_, err = client.Token(t.Context(), graphScope)
-	require.NoError(t, err)
-
-	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of another job")
-	_, err = client.Token(t.Context(), "https://vault.azure.net/.default")
-	require.ErrorContains(t, err, "github answered 401")
-	http.DefaultClient.CloseIdleConnections()
-}
-
-// A day passes without waiting: the token is renewed, and nobody notices an outage.
+// A day passes without waiting: the token is renewed, and no caller notices an outage.
 func TestDocumentedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()
@@ -254,7 +325,7 @@ func TestDocumentedRenewal(t *testing.T) {
 		time.Sleep(time.Until(first.RenewAt().Add(time.Minute))) // costs nothing
 		during, err := client.Token(t.Context(), graphScope)
 		require.NoError(t, err)
-		require.Same(t, first, during) // the endpoint is down, and nobody waits
+		require.Same(t, first, during) // the endpoint is down, and no caller waits
 
 		srv.ClearFaults()
 		time.Sleep(24 * time.Hour)
@@ -353,7 +424,7 @@ func TestDocumentedRotation(t *testing.T) {
 
 // The same job as the first lines of the PowerShell script.
 func Example_selfSigned() {
-	password := os.Getenv("PFX_PASSWORD")
+	password := os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD")
 
 	cert, err := selfsigned.New(selfsigned.Options{Subject: "my-app"})
 	if err != nil {

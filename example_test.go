@@ -3,11 +3,15 @@ package certtoken_test
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"os"
 	"testing"
@@ -20,7 +24,7 @@ import (
 )
 
 func Example() {
-	ctx, password := context.Background(), os.Getenv("PFX_PASSWORD")
+	ctx, password := context.Background(), os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD")
 
 	client, err := certtoken.NewClient(
 		certtoken.Entra("contoso.onmicrosoft.com"),
@@ -93,6 +97,80 @@ func ExampleIssuer() {
 	defer client.Close()
 }
 
+// A certificate with an EC key: its curve decides the algorithm, here ES256.
+func ExampleIssuer_ec() {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		log.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		log.Fatal(err)
+	}
+	cert, err := certtoken.NewCertificate(key, leaf, nil) // key may be in an HSM or a vault
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := certtoken.NewClient(
+		certtoken.Issuer("https://issuer.example", "https://issuer.example/oauth2/token"),
+		"my-service",
+		cert,
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+}
+
+// A key that the server handed out as a JWK. The server knows the client by its kid.
+func ExampleParseKey() {
+	jwk := `{"kty":"OKP","crv":"Ed25519","kid":"2026-11",
+		"d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+		"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+
+	key, err := certtoken.ParseKey([]byte(jwk))
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := certtoken.NewClient(
+		certtoken.Issuer("https://issuer.example", "https://issuer.example/oauth2/token"),
+		"my-service",
+		key,
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	fmt.Println(key.KeyID)
+	// Output: 2026-11
+}
+
+// A key in a file, which is followed when it is replaced.
+func ExampleKeyFile() {
+	authority := certtoken.Issuer("https://issuer.example", "https://issuer.example/oauth2/token")
+
+	client, err := certtoken.NewClient(authority, "my-service", certtoken.KeyFile("/etc/my-service/key.json"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+}
+
+// A key in an HSM that was registered without a certificate.
+func ExampleNewKey() {
+	var hsm crypto.Signer
+
+	source := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
+		return certtoken.NewKey(hsm, "2026-11")
+	})
+	_ = source
+}
+
 // An API that was called by a user calls another one as the same user.
 func ExampleOnBehalfOf() {
 	var client *certtoken.Client // from NewClient
@@ -121,7 +199,10 @@ func ExampleAuthorizationCode() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	token, err = client.Acquire(ctx, certtoken.Request{Scopes: scopes, Grant: certtoken.RefreshToken(token.RefreshToken())})
+	token, err = client.Acquire(ctx, certtoken.Request{
+		Scopes: scopes,
+		Grant:  certtoken.RefreshToken(token.RefreshToken()),
+	})
 	_, _ = token, err
 }
 
@@ -139,7 +220,8 @@ func ExampleNewFederatedClient() {
 func ExampleClient_AssertionSource() {
 	var home *certtoken.Client // from NewClient, with a certificate
 
-	away, err := certtoken.NewFederatedClient(certtoken.Entra("fabrikam.com"), "other-client-id", home.AssertionSource())
+	away, err := certtoken.NewFederatedClient(certtoken.Entra("fabrikam.com"), "other-client-id",
+		home.AssertionSource())
 	_, _ = away, err
 }
 
@@ -148,7 +230,7 @@ func ExampleDiscover() {
 	ctx := context.Background()
 	var cert *certtoken.Certificate
 
-	authority, err := certtoken.Discover(ctx, "https://issuer.example", nil, certtoken.WithTLSClientAuth())
+	authority, err := certtoken.Discover(ctx, "https://issuer.example", certtoken.WithTLSClientAuth())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -299,23 +381,4 @@ func ExampleNewClient_test() {
 		resp.Body.Close()
 	}
 	_ = test
-}
-
-// With SPIFFE, an X509Source of go-spiffe has the current certificate and key;
-// the interface is its method.
-func ExampleCertSourceFunc_spiffe() {
-	type svid struct { // as go-spiffe's x509svid.SVID
-		Certificates []*x509.Certificate
-		PrivateKey   crypto.Signer
-	}
-	var x509Source interface{ GetX509SVID() (*svid, error) }
-
-	source := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
-		id, err := x509Source.GetX509SVID()
-		if err != nil {
-			return nil, err
-		}
-		return certtoken.NewCertificate(id.PrivateKey, id.Certificates[0], id.Certificates[1:])
-	})
-	_ = source
 }

@@ -23,8 +23,12 @@ import (
 )
 
 func TestParseTokenError(t *testing.T) {
-	const entra = `{"error":"invalid_client","error_description":"AADSTS700027: Client assertion failed signature validation.\r\nTrace ID: 1",` +
-		`"error_codes":[700027],"timestamp":"2026-01-01 00:00:00Z","trace_id":"t-1","correlation_id":"c-1","error_uri":"https://login.microsoftonline.com/error?code=700027","suberror":"s-1","claims":"{\"access_token\":{}}"}`
+	const entra = `{"error":"invalid_client","error_description":"AADSTS700027: Client assertion failed signature ` +
+		`validation.\r\nTrace ID: 1",` +
+		`"error_codes":[700027],"timestamp":"2026-01-01 ` +
+		`00:00:00Z","trace_id":"t-1","correlation_id":"c-1",` +
+		`"error_uri":"https://login.microsoftonline.com/error?code=700027","suberror":"s-1",` +
+		`"claims":"{\"access_token\":{}}"}`
 	response := func(status int, header ...string) *http.Response {
 		r := &http.Response{
 			StatusCode: status,
@@ -57,7 +61,9 @@ func TestParseTokenError(t *testing.T) {
 		assert.True(t, e.blamesCertificate())
 		assert.Contains(t, e.Advice(), "upload")
 		text := e.Error()
-		for _, part := range []string{"https://login.microsoftonline.com/t/oauth2/v2.0/token answered 401 invalid_client", "c-1", "upload"} {
+		for _, part := range []string{"https://login.microsoftonline.com/t/oauth2/v2.0/token answered 401 " +
+			"invalid_client",
+			"c-1", "upload"} {
 			assert.Contains(t, text, part)
 		}
 		assert.NotContains(t, text, "secret=1")
@@ -194,7 +200,8 @@ func FuzzErrorResponse(f *testing.F) {
 
 // Lifetimes and margins of a token are in proportion, from seconds to days.
 func TestTokenMargins(t *testing.T) {
-	for _, life := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, time.Hour, 28 * time.Hour, exchange.MaxLife} {
+	for _, life := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
+		28 * time.Hour, exchange.MaxLife} {
 		for _, refresh := range []time.Duration{0, life / 2, life, 2 * life} {
 			for range 20 {
 				at := clock.New().Look()

@@ -160,7 +160,11 @@ func TestFederatedWire(t *testing.T) {
 func TestFederatedAudience(t *testing.T) {
 	issuer := certtoken.Issuer("https://as.example.com", "https://as.example.com/token")
 	host := func(host string) certtoken.Authority { return certtoken.Entra("contoso.com", certtoken.WithHost(host)) }
-	const public, usGov, china = "api://AzureADTokenExchange", "api://AzureADTokenExchangeUSGov", "api://AzureADTokenExchangeChina"
+	const (
+		public = "api://AzureADTokenExchange"
+		usGov  = "api://AzureADTokenExchangeUSGov"
+		china  = "api://AzureADTokenExchangeChina"
+	)
 	for name, c := range map[string]struct {
 		authority certtoken.Authority
 		want      string // "": the source isn't asked, because it isn't known
@@ -182,7 +186,8 @@ func TestFederatedAudience(t *testing.T) {
 		"Delos":             {host("login.sovcloud-identity.de"), ""},
 		"GovSG":             {host("login.sovcloud-identity.sg"), ""},
 		"Bleu, given": {
-			certtoken.Entra("contoso.com", certtoken.WithHost("login.sovcloud-identity.fr"), certtoken.WithAudience("mine")),
+			certtoken.Entra("contoso.com", certtoken.WithHost("login.sovcloud-identity.fr"),
+				certtoken.WithAudience("mine")),
 			"mine",
 		},
 		"elsewhere": {issuer, "https://as.example.com"},
@@ -265,7 +270,8 @@ func TestAssertionFile(t *testing.T) {
 	}
 	for content, want := range map[string]string{
 		"": "empty", " \n": "empty", "secret words": "not a JWT", "eyJzZWNyZXQ": "not a JWT",
-		"eyJzZWNyZXQ.eyJzZWNyZXQ.": "not a JWT", "secret.secret.secret": "not a JWT", "eyJzZWNyZXQ.eyJzZWNyZXQ.eyJz": "not a JWT",
+		"eyJzZWNyZXQ.eyJzZWNyZXQ.": "not a JWT", "secret.secret.secret": "not a JWT",
+		"eyJzZWNyZXQ.eyJzZWNyZXQ.eyJz":      "not a JWT",
 		"eyJzZWNyZXQiOjB9.eyJzZWNyZXQ.eyJz": "not a JWT", // {"secret":0}
 		strings.Repeat("secret", 20_000):    "bytes",
 	} {

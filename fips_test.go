@@ -1,10 +1,14 @@
 package certtoken_test
 
 import (
+	"crypto/ecdsa"
 	"crypto/fips140"
+	"crypto/rsa"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,7 +29,9 @@ func TestFIPS(t *testing.T) {
 			cmd.Env = append(os.Environ(), "GODEBUG=fips140="+mode)
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, "%s", out)
-			assert.Contains(t, string(out), "--- PASS: TestFIPSOnly/everything_by_default")
+			for _, name := range []string{"everything_by_default", "every_key", "a_JWK"} {
+				assert.Contains(t, string(out), "--- PASS: TestFIPSOnly/"+name)
+			}
 		})
 	}
 }
@@ -64,6 +70,42 @@ func TestFIPSOnly(t *testing.T) {
 			require.NoError(t, client.Close())
 		}
 		assert.Equal(t, 1, srv.Count())
+	})
+	t.Run("every key", func(t *testing.T) {
+		for kind, signer := range kinds() {
+			leaf := leafOf(t, signer, time.Now().Add(-time.Minute), time.Hour)
+			cert, err := certtoken.NewCertificate(signer, leaf, nil)
+			require.NoError(t, err, kind)
+			for alg, of := range fitting {
+				if of != kind {
+					continue
+				}
+				signed, err := certtoken.Assertion{ClientID: "c", Audience: "a", Algorithm: alg}.Sign(t.Context(), cert)
+				require.NoError(t, err, alg)
+				verifiedByGo(t, alg, signer.Public(), signed)
+			}
+		}
+	})
+	t.Run("a JWK", func(t *testing.T) {
+		key, err := certtoken.ParseKey(fmt.Appendf(nil, edJWK, ""))
+		require.NoError(t, err)
+		assert.Equal(t, edThumbprint, key.KeyID)
+		key, err = certtoken.ParseKey(ecJWK(t, kinds()["P-256"].(*ecdsa.PrivateKey), "ec"))
+		require.NoError(t, err)
+		server := new(keyServer)
+		server.register(key)
+		_, err = server.client(t, key).Token(t.Context(), "read")
+		require.NoError(t, err)
+		withoutPrimes := rsaJWK(kinds()["RSA"].(*rsa.PrivateKey), false)
+		_, err = certtoken.ParseKey(withoutPrimes)
+		if !fips140.Enforced() {
+			require.NoError(t, err)
+			return
+		}
+		require.ErrorIs(t, err, certtoken.ErrUnsupported)
+		require.ErrorContains(t, err, "an RSA key without p and q, which FIPS 140 doesn't allow: write p and q too")
+		_, err = certtoken.ParseKey(rsaJWK(kinds()["RSA"].(*rsa.PrivateKey), true))
+		require.NoError(t, err)
 	})
 	if fips140.Enforced() {
 		t.Run("what isn't allowed says so", func(t *testing.T) {

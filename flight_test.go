@@ -604,7 +604,7 @@ func TestOneRenewalUnderLoad(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		assert.Zero(t, time.Since(start), "nobody waits for a renewal")
+		assert.Zero(t, time.Since(start), "a caller waits for a renewal")
 		time.Sleep(3 * time.Second)
 		assert.NotSame(t, first, r.hit(t, graph))
 		assert.Equal(t, 2, r.server.Count())
@@ -642,7 +642,7 @@ func TestNobodyWaitsWhileTheTokenIsValid(t *testing.T) {
 						require.NoError(t, err)
 						require.Equal(t, first.AccessToken(), tok.AccessToken)
 					}
-					assert.Greater(t, server.Count(), 1, "nobody tried to renew")
+					assert.Greater(t, server.Count(), 1, "no renewal was tried")
 					time.Sleep(time.Until(start.Add(usable)))
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 					defer cancel()
@@ -681,7 +681,8 @@ func TestPausesAfterFailedRenewals(t *testing.T) {
 	}{
 		"refused": {
 			certtokentest.Fault{Code: 53003},
-			[]time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute},
+			[]time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute,
+				5 * time.Minute},
 		},
 		"Retry-After 90 s": {
 			certtokentest.Throttle(90 * time.Second),
@@ -778,7 +779,7 @@ func TestKeepWarm(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, 2, r.server.Count(), "from NewClient on")
 		for range 100 {
-			time.Sleep(97 * time.Minute) // nobody asks for longer than a token lives
+			time.Sleep(97 * time.Minute) // no caller asks for longer than a token lives
 			r.hit(t, graph)
 			r.hit(t, vault)
 		}

@@ -1,7 +1,12 @@
 package certtoken
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -16,6 +21,7 @@ import (
 
 	"github.com/certtoken/certtoken/internal/clock"
 	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/jws"
 	"github.com/certtoken/certtoken/internal/redact"
 	"github.com/certtoken/certtoken/internal/seal"
 	"github.com/certtoken/certtoken/internal/syntax"
@@ -27,12 +33,12 @@ func FuzzStoreEntry(f *testing.F) {
 	seeds(f, "testdata/entry/*")
 	const name = "certtoken-name"
 	secret := make([]byte, seal.MinSecret)
-	rand.Read(secret) // nobody else's entry opens
+	rand.Read(secret) // entries of other runs don't open
 	key, err := seal.NewKey(secret)
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, err := openEntry(key, name, data)
-		require.Error(t, err, "an entry that nobody sealed")
+		require.Error(t, err, "an entry that wasn't sealed")
 		oneLine(t, err.Error())
 
 		st, err := openEntry(key, name, key.Seal(name, data))
@@ -57,6 +63,13 @@ func FuzzStoreEntry(f *testing.F) {
 // asked for and has endpoints over https.
 func FuzzMetadata(f *testing.F) {
 	seeds(f, "testdata/metadata/*")
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(f, err)
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(f, err)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(f, err)
+	keys := []crypto.Signer{rsaKey, ec, ed}
 	const issuer = "https://as.example.com"
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var meta metadata
@@ -68,8 +81,14 @@ func FuzzMetadata(f *testing.F) {
 			return
 		}
 		assert.Equal(t, issuer, meta.Issuer)
-		assert.Contains(t, signingMethods, meta.algorithm())
-		a := Issuer(issuer, meta.TokenEndpoint, WithAlgorithm(meta.algorithm()), WithCertificateBoundTokens())
+		a := Issuer(issuer, meta.TokenEndpoint, append(meta.dialect(), WithCertificateBoundTokens())...)
+		for _, key := range keys {
+			if alg, err := a.algorithms.of(key.Public()); err == nil {
+				assert.NoError(t, jws.Fits(string(alg), key.Public()))
+			} else {
+				oneLine(t, err.Error())
+			}
+		}
 		a.mtlsURL = meta.Aliases.TokenEndpoint
 		require.NoError(t, a.validate())
 		req, err := http.NewRequest(http.MethodPost, a.endpoint(), nil)
@@ -107,7 +126,8 @@ func FuzzAssertionFile(f *testing.F) {
 
 // FuzzTenant: a tenant that is accepted is all that stands between host and path.
 func FuzzTenant(f *testing.F) {
-	for _, seed := range []string{"contoso.com", "7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f", "a@b", "../x", "a.com\n", "ＡＢＣ.com", "a.com.", "a..b", "%2e.com", "xn--a.com"} {
+	for _, seed := range []string{"contoso.com", "7f0b2c1e-6d5a-4f39-9a87-2d1c0e4b5a6f", "a@b", "../x", "a.com\n",
+		"ＡＢＣ.com", "a.com.", "a..b", "%2e.com", "xn--a.com"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, tenant string) {
@@ -125,7 +145,8 @@ func FuzzTenant(f *testing.F) {
 
 // FuzzRedact: no control character, no JWT, no more than was asked for.
 func FuzzRedact(f *testing.F) {
-	for _, seed := range []string{"", "eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.c2ln", "a\nb\x00\u202e", "\xff\xfe", strings.Repeat("é", 100)} {
+	for _, seed := range []string{"", "eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.c2ln", "a\nb\x00\u202e", "\xff\xfe",
+		strings.Repeat("é", 100)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

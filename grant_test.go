@@ -351,7 +351,7 @@ func TestOnBehalfOfIsRenewed(t *testing.T) {
 
 		time.Sleep(50 * time.Minute) // the assertion is over by now
 		for range 9 {
-			assert.Same(t, second, get(), "a failed renewal hurts nobody")
+			assert.Same(t, second, get(), "a failed renewal reaches no caller")
 			synctest.Wait()
 			time.Sleep(time.Minute)
 		}
@@ -420,8 +420,8 @@ func TestOnBehalfOfIsShared(t *testing.T) {
 	})
 }
 
-// What can be redeemed once is sent once, whoever else sends it too, and kept
-// by nobody.
+// A code that can be redeemed once is sent by each caller for itself, and its token isn't
+// cached.
 func TestRedemptionIsNeitherCachedNorJoined(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := certtoken.NewMemoryStore()

@@ -58,7 +58,8 @@ func TestAServerThatIsNotTrustedIsNotTriedAgain(t *testing.T) {
 func TestAnIssuerThatIsNotTrustedIsNotTriedAgain(t *testing.T) {
 	discover := func(t *testing.T, failure error) (asked int) {
 		client := &http.Client{Transport: failingWith(failure, &asked)}
-		_, err := certtoken.Discover(context.Background(), "https://as.example.com", client)
+		_, err := certtoken.Discover(context.Background(), "https://as.example.com",
+			certtoken.WithDiscoveryClient(client))
 		require.Error(t, err)
 		return asked
 	}

@@ -102,7 +102,8 @@ func newHangingRig(t *testing.T) *hangingRig {
 	t.Helper()
 	r := &hangingRig{
 		source: newHanger(), signer: newHanger(), transport: newHanger(), body: newHanger(),
-		start: newHanger(), end: newHanger(), loaded: newHanger(), get: newHanger(), set: newHanger(), lock: newHanger(),
+		start: newHanger(), end: newHanger(), loaded: newHanger(), get: newHanger(), set: newHanger(),
+		lock: newHanger(),
 	}
 	server := certtokentest.New(certtokentest.WithOpaqueTokens(), certtokentest.WithTokenLifetime(time.Hour))
 	plain := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())

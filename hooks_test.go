@@ -268,6 +268,7 @@ func TestAlgorithmFallback(t *testing.T) {
 		"asked for":     {[]certtoken.AuthorityOption{certtoken.WithPSSFallback()}, unsupported, true},
 		"not asked for": {nil, unsupported, false},
 		"another error": {[]certtoken.AuthorityOption{certtoken.WithPSSFallback()}, errors.New("unsupported"), false},
+		"a file's":      {[]certtoken.AuthorityOption{certtoken.WithPSSFallback()}, certtoken.ErrUnsupported, false},
 		"a deadline":    {[]certtoken.AuthorityOption{certtoken.WithPSSFallback()}, context.DeadlineExceeded, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -358,3 +359,49 @@ func TestLogger(t *testing.T) {
 		assert.Less(t, strings.Count(out.String(), "\n"), 20, "hits are not logged")
 	})
 }
+
+// The error about PS256 says what to do, but not where the server wants PS256.
+func TestAdviceWithoutPSS(t *testing.T) {
+	const issuer, endpoint, advice = "https://as.example.com", "https://as.example.com/token",
+		"; try RS256, by WithPSSFallback"
+	unsupported := fmt.Errorf("my vault: PS256: %w", errors.ErrUnsupported)
+	for name, c := range map[string]struct {
+		authority certtoken.Authority
+		err       error
+		advised   bool
+	}{
+		"Entra ID": {certtoken.Entra("contoso.com"), unsupported, true},
+		"Entra ID, named": {certtoken.Entra("contoso.com", certtoken.WithAlgorithm(certtoken.PS256)), unsupported,
+			true},
+		"another hash": {certtoken.Entra("contoso.com", certtoken.WithAlgorithm(certtoken.PS384)), unsupported,
+			false},
+		"a list without": {discovered(t, `["PS256","PS384"]`), unsupported, false},
+		"named": {certtoken.Issuer(issuer, endpoint, certtoken.WithAlgorithm(certtoken.PS256)), unsupported,
+			false},
+		"FAPI":             {certtoken.Issuer(issuer, endpoint, certtoken.WithFAPI()), unsupported, false},
+		"another error":    {certtoken.Entra("contoso.com"), errors.New("unsupported"), false},
+		"a file that is":   {certtoken.Entra("contoso.com"), certtoken.ErrUnsupported, false},
+		"option was given": {certtoken.Entra("contoso.com", certtoken.WithPSSFallback()), unsupported, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			good := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+			cert, err := certtoken.NewCertificate(neverSigns{good.Signer, c.err}, good.Leaf, nil)
+			require.NoError(t, err)
+			client, err := certtoken.NewClient(c.authority, appID, cert,
+				certtoken.WithHTTPClient(certtokentest.New().Client()))
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = client.Token(t.Context(), graph)
+			require.ErrorIs(t, err, c.err)
+			assert.Equal(t, c.advised, strings.Contains(err.Error(), advice), "%v", err)
+		})
+	}
+}
+
+// neverSigns is a signer that fails in the same way with every algorithm.
+type neverSigns struct {
+	crypto.Signer
+	err error
+}
+
+func (s neverSigns) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, s.err }

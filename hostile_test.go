@@ -73,7 +73,7 @@ func TestForeignCertificateForgesNoLogLine(t *testing.T) {
 	require.NoError(t, err)
 	defer client.Close()
 	_, tokenErr := client.Token(t.Context(), "read")
-	_, discoveryErr := certtoken.Discover(t.Context(), at, hc)
+	_, discoveryErr := certtoken.Discover(t.Context(), at, certtoken.WithDiscoveryClient(hc))
 	for name, err := range map[string]error{"token": tokenErr, "discovery": discoveryErr} {
 		require.Error(t, err, name)
 		var host x509.HostnameError
@@ -143,7 +143,8 @@ func TestForeignAnswersForgeNoLogLine(t *testing.T) {
 		_, err := client.Token(t.Context(), graph)
 		var te *certtoken.TokenError
 		require.ErrorAs(t, err, &te)
-		for _, text := range []string{err.Error(), te.Code, te.Description, te.URI, te.Suberror, te.TraceID, te.CorrelationID} {
+		for _, text := range []string{err.Error(), te.Code, te.Description, te.URI, te.Suberror, te.TraceID,
+			te.CorrelationID} {
 			assert.NotEmpty(t, text)
 			oneLine(t, text)
 		}
@@ -170,7 +171,8 @@ func TestEscapedEchoesShowNoGrant(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := newStubClient(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
 				body := strings.ReplaceAll(
-					`{"error":"invalid_grant","error_description":"you sent SECRET","error_uri":"https://x/?SECRET","suberror":"SECRET","claims":"{\"a\":\"SECRET\"}"}`,
+					`{"error":"invalid_grant","error_description":"you sent `+
+						`SECRET","error_uri":"https://x/?SECRET","suberror":"SECRET","claims":"{\"a\":\"SECRET\"}"}`,
 					"SECRET",
 					written,
 				)
@@ -181,7 +183,8 @@ func TestEscapedEchoesShowNoGrant(t *testing.T) {
 					Request:    req,
 				}, nil
 			}))
-			for _, grant := range []certtoken.Grant{certtoken.AuthorizationCode(code, "", ""), certtoken.RefreshToken(code)} {
+			for _, grant := range []certtoken.Grant{certtoken.AuthorizationCode(code, "", ""),
+				certtoken.RefreshToken(code)} {
 				_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Grant: grant})
 				var te *certtoken.TokenError
 				require.ErrorAs(t, err, &te)
@@ -353,10 +356,15 @@ func TestStoreLocksAreNoEntries(t *testing.T) {
 func TestHostileTenants(t *testing.T) {
 	r := newRig(t, certtoken.WithTenants("*"))
 	for _, tenant := range []string{
-		"a@evil.example", "evil.example/..", "../common", "..", ".", "%2e%2e", "a.com/oauth2/v2.0/token?x=", "a.com#", "a.com?b=c", `a.com\@evil.example`,
-		"a.com:443", "[::1]", "127.0.0.1", "169.254.169.254", "localhost", "a.com.", ".a.com", "a..com", "-a.com", "a-.com", "bücher.example", "ａ.com", "a。com",
-		"a.com\n", "a.com\r\nHost: evil", "a.com\x00", " a.com", "a.com ", "a.\u202ecom", "a.com;b", "common", "COMMON", "Organizations", "consumers",
-		strings.Repeat("a.", 127) + "com", strings.Repeat("a", 64) + ".com", "00000000-0000-0000-0000-00000000000g", "{00000000-0000-0000-0000-000000000000}",
+		"a@evil.example", "evil.example/..", "../common", "..", ".", "%2e%2e", "a.com/oauth2/v2.0/token?x=", "a.com#",
+		"a.com?b=c", `a.com\@evil.example`,
+		"a.com:443", "[::1]", "127.0.0.1", "169.254.169.254", "localhost", "a.com.", ".a.com", "a..com", "-a.com",
+		"a-.com",
+		"bücher.example", "ａ.com", "a。com",
+		"a.com\n", "a.com\r\nHost: evil", "a.com\x00", " a.com", "a.com ", "a.\u202ecom", "a.com;b", "common", "COMMON",
+		"Organizations", "consumers",
+		strings.Repeat("a.", 127) + "com", strings.Repeat("a", 64) + ".com", "00000000-0000-0000-0000-00000000000g",
+		"{00000000-0000-0000-0000-000000000000}",
 	} {
 		_, err := r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Tenant: tenant})
 		require.Error(t, err, "%q", tenant)

@@ -41,7 +41,8 @@ func TestPropagationRetry(t *testing.T) {
 		"less than a request has": {
 			// A pause that reaches beyond the 5 s is not made. The pauses are of 0.5 to 1 s, of
 			// 1 to 2 s and of 2 to 4 s: the first two always fit, the third only by luck.
-			retry: 5 * time.Second, code: 700016, spread: time.Hour, least: 1500 * time.Millisecond, most: 5 * time.Second,
+			retry: 5 * time.Second, code: 700016, spread: time.Hour, least: 1500 * time.Millisecond,
+			most: 5 * time.Second,
 		},
 		"another refusal": {retry: 3 * time.Minute, code: 7000112, spread: time.Second},
 	} {

@@ -159,10 +159,11 @@ func TestRollbackHasItsLimits(t *testing.T) {
 			certtoken.ShiftWallOfSource(r.source, 24*time.Hour)
 			r.install(t, r.b)
 		}},
-		"turned off": {opts: []certtoken.CertOption{certtoken.WithoutRollback()}, meets: func(t *testing.T, r *rollbackRig) {
-			require.NoError(t, r.ask(t))
-			r.install(t, r.b)
-		}},
+		"turned off": {opts: []certtoken.CertOption{certtoken.WithoutRollback()},
+			meets: func(t *testing.T, r *rollbackRig) {
+				require.NoError(t, r.ask(t))
+				r.install(t, r.b)
+			}},
 		"it was granted no token": {meets: func(t *testing.T, r *rollbackRig) {
 			_, err := r.source.Certificate(t.Context())
 			require.NoError(t, err)
@@ -170,7 +171,8 @@ func TestRollbackHasItsLimits(t *testing.T) {
 		}},
 		"it ended": {lifetime: 2 * time.Hour, meets: func(t *testing.T, r *rollbackRig) {
 			require.NoError(t, r.ask(t))
-			r.install(t, certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("longer")))
+			r.install(t, certtokentest.NewCertificate(t, certtokentest.WithSharedKey(),
+				certtokentest.WithSubject("longer")))
 			require.NoError(t, r.ask(t))
 			time.Sleep(2 * time.Hour)
 		}},
@@ -269,8 +271,8 @@ func (r *rollbackRig) otherClient(t *testing.T) *certtoken.Client {
 
 const otherApp = "22222222-2222-2222-2222-222222222222"
 
-// A pair that was granted a token works. Whoever is refused for it later, as another
-// client of the same source whose app doesn't know it, doesn't take it away.
+// A pair that was granted a token works. When another client of the same source is refused
+// for it later, because its app doesn't know the pair, the pair stays in use.
 func TestRollbackLeavesAPairThatWorks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRollbackRig(t, certtokentest.New(certtokentest.WithOpaqueTokens()), 90*24*time.Hour)

@@ -61,7 +61,7 @@ func rush(ctx context.Context, client *certtoken.Client, n int) (failed []error)
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() { _, errs[i] = client.Token(ctx, scopeOf(i)) })
-		if i%100 == 99 { // so that nobody overtakes by more than that
+		if i%100 == 99 { // so that no caller overtakes by more than that
 			synctest.Wait()
 		}
 	}
@@ -79,23 +79,23 @@ func rush(ctx context.Context, client *certtoken.Client, n int) (failed []error)
 func TestARushIsAQueue(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts []certtoken.Option
+		keys int
 		most int
 	}{
-		"by default":    {nil, 32},
-		"by the option": {[]certtoken.Option{certtoken.WithMaxConcurrentExchanges(100)}, 100},
+		"by default":    {nil, 4_000, 32}, // 125 times as many as are under way at once
+		"by the option": {[]certtoken.Option{certtoken.WithMaxConcurrentExchanges(100)}, 2_000, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				const keys = 10_000
 				endpoint := &crowdedStub{stub: stub{life: 3600}, takes: time.Second}
 				client := newStubClient(t, endpoint, c.opts...)
 				start := time.Now()
-				failed := rush(t.Context(), client, keys)
+				failed := rush(t.Context(), client, c.keys)
 				require.Empty(t, failed)
 				assert.Equal(t, c.most, endpoint.most)
-				rounds := (keys + c.most - 1) / c.most
+				rounds := (c.keys + c.most - 1) / c.most
 				assert.Equal(t, time.Duration(rounds)*time.Second, time.Since(start), "a place stood empty")
-				require.Len(t, endpoint.order, keys)
+				require.Len(t, endpoint.order, c.keys)
 				for i, scope := range endpoint.order {
 					came, err := strconv.Atoi(scope)
 					require.NoError(t, err)
@@ -206,4 +206,33 @@ func TestRequestTimeouts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A rush opens no more connections than it has requests at once, over sockets too, where
+// net/http goes on with dials that are no longer needed.
+func TestARushOpensFewConnections(t *testing.T) {
+	server := certtokentest.NewServer(t, certtokentest.WithOpaqueTokens())
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	server.Register(appID, cert.Leaf)
+	std := http.DefaultTransport
+	trusting := server.Transport().(*http.Transport).Clone()
+	trusting.ForceAttemptHTTP2, trusting.TLSClientConfig.NextProtos = false, nil // HTTP/1.1
+	trusting.Protocols = new(http.Protocols)
+	trusting.Protocols.SetHTTP1(true)
+	http.DefaultTransport = trusting
+	t.Cleanup(func() { http.DefaultTransport = std })
+	client, err := certtoken.NewClient(certtoken.Entra("contoso.com"), appID, cert)
+	require.NoError(t, err)
+	defer client.Close()
+	var all sync.WaitGroup
+	for i := range 400 {
+		all.Go(func() {
+			_, err := client.Token(t.Context(), scopeOf(i))
+			assert.NoError(t, err)
+		})
+	}
+	all.Wait()
+	opened, peak := server.Connections()
+	assert.LessOrEqual(t, peak, 32)
+	assert.LessOrEqual(t, opened, 32)
 }

@@ -108,7 +108,8 @@ func TestDiscoveryShowsNoSecret(t *testing.T) {
 	for name, answer := range map[string]func() (*http.Response, error){
 		"an error": func() (*http.Response, error) { return nil, errors.New("proxy says " + jwt) },
 		"redirect": func() (*http.Response, error) {
-			return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"https://" + jwt + "/"}}, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"https://" + jwt + "/"}},
+				Body: http.NoBody}, nil
 		},
 		"issuer": func() (*http.Response, error) { return metadataOf(`{"issuer":"` + jwt + `"}`), nil },
 		"endpoint": func() (*http.Response, error) {
@@ -127,17 +128,15 @@ func TestDiscoveryShowsNoSecret(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			w := new(watch)
 			w.assertion(jwt)
-			_, err := certtoken.Discover(
-				t.Context(),
-				issuer,
-				&http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
-					resp, err := answer()
-					if resp != nil {
-						resp.Request = req
-					}
-					return resp, err
-				})},
-			)
+			transport := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				resp, err := answer()
+				if resp != nil {
+					resp.Request = req
+				}
+				return resp, err
+			})
+			_, err := certtoken.Discover(t.Context(), issuer,
+				certtoken.WithDiscoveryClient(&http.Client{Transport: transport}))
 			require.Error(t, err, name)
 			fmt.Fprintf(w, "%s %v %+v %#v\n", name, err, err, err)
 			dump(w, err)
@@ -163,7 +162,8 @@ func TestFilesAndEnvironmentShowNoSecret(t *testing.T) {
 	w.text("the password", password)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "token")
-	for _, content := range []string{jwt + "\n" + jwt, `{"token":"` + jwt + `"}`, strings.ReplaceAll(jwt, ".", " "), jwt[:len(jwt)/2], strings.Repeat(jwt, 200)} {
+	for _, content := range []string{jwt + "\n" + jwt, `{"token":"` + jwt + `"}`, strings.ReplaceAll(jwt, ".", " "),
+		jwt[:len(jwt)/2], strings.Repeat(jwt, 200)} {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 		source := certtoken.AssertionFile(path)
 		_, err := source.Assertion(t.Context(), "")

@@ -158,7 +158,8 @@ type holder[T any] struct {
 // print prints a value in every way that a program might.
 func print[T any](w *watch, v T) {
 	wraps := []any{v, &v, holder[T]{v, v}, &holder[T]{v, v}, []T{v}, map[string]T{"k": v}, any(v)}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%o", "%b", "%t", "%p", "%T", "%U", "%e", "%c"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%o", "%b", "%t", "%p", "%T",
+		"%U", "%e", "%c"} {
 		for _, wrap := range wraps {
 			fmt.Fprintf(w, verb+"\n", wrap)
 		}
@@ -240,7 +241,10 @@ func TestWatchFindsSecrets(t *testing.T) {
 	for kind, der := range map[string][]byte{"PKCS #1": x509.MarshalPKCS1PrivateKey(key), "PKCS #8": pkcs8} {
 		for form, text := range keyForms(der) {
 			leaks[kind+", "+form] = func(w *watch) { _, _ = io.WriteString(w, text) }
-			leaks[kind+", middle of "+form] = func(w *watch) { _, _ = io.WriteString(w, text[len(text)/2:][:min(len(text)/4, 320)]) }
+			leaks[kind+", middle of "+form] = func(w *watch) {
+				_,
+					_ = io.WriteString(w, text[len(text)/2:][:min(len(text)/4, 320)])
+			}
 		}
 	}
 	for name, leak := range leaks {
@@ -305,7 +309,10 @@ func newSecretive(t *testing.T, source certtoken.CertSource, opts ...certtoken.O
 		certtoken.WithLogger(slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		certtoken.WithHooks(certtoken.Hooks{
 			Hit: say("hit"), Miss: say("miss"),
-			RequestStart:        func(ctx context.Context, e certtoken.Event) context.Context { say("start")(e); return ctx },
+			RequestStart: func(ctx context.Context, e certtoken.Event) context.Context {
+				say("start")(e)
+				return ctx
+			},
 			RequestEnd:          func(_ context.Context, e certtoken.Event) { say("end")(e) },
 			RenewalFailed:       say("renewal failed"),
 			CertificateLoaded:   say("loaded"),
@@ -479,7 +486,8 @@ func TestEchoesShowNoSecret(t *testing.T) {
 	}
 	for name, r := range map[string]reply{
 		"error_description": func(a string) (*http.Response, error) {
-			return object(400, map[string]any{"error": "invalid_client", "error_description": "AADSTS700027: bad: " + a + " and " + a})
+			return object(400, map[string]any{"error": "invalid_client",
+				"error_description": "AADSTS700027: bad: " + a + " and " + a})
 		},
 		"description, without the header": func(a string) (*http.Response, error) {
 			_, rest, _ := strings.Cut(a, ".")
@@ -492,17 +500,21 @@ func TestEchoesShowNoSecret(t *testing.T) {
 			return object(400, map[string]any{"error": "x", "error_description": strings.Repeat("x ", 490) + a})
 		},
 		"every field": func(a string) (*http.Response, error) {
-			return object(401, map[string]any{"error": a, "error_description": a, "error_uri": "https://x/?a=" + a, "suberror": a,
-				"claims": `{"a":"` + a + `"}`, "trace_id": a, "correlation_id": a, "timestamp": a, "error_codes": []int{700027}})
+			return object(401, map[string]any{"error": a, "error_description": a, "error_uri": "https://x/?a=" + a,
+				"suberror": a,
+				"claims":   `{"a":"` + a + `"}`, "trace_id": a, "correlation_id": a, "timestamp": a,
+				"error_codes": []int{700027}})
 		},
 		"a form": func(a string) (*http.Response, error) {
-			return object(400, map[string]any{"error": "invalid_request", "error_description": url.Values{"client_assertion": {a}}.Encode()})
+			return object(400, map[string]any{"error": "invalid_request",
+				"error_description": url.Values{"client_assertion": {a}}.Encode()})
 		},
 		"HTML": func(a string) (*http.Response, error) {
 			return respond(502, http.Header{"Content-Type": {"text/html"}}, "<pre>"+a+"</pre>")
 		},
 		"headers": func(a string) (*http.Response, error) {
-			return respond(400, http.Header{"Content-Type": {a}, "Retry-After": {a}, "Date": {a}, "Www-Authenticate": {a}}, a)
+			return respond(400, http.Header{"Content-Type": {a}, "Retry-After": {a}, "Date": {a},
+				"Www-Authenticate": {a}}, a)
 		},
 		"a content type": func(a string) (*http.Response, error) {
 			return respond(200, http.Header{"Content-Type": {"text/" + a}}, "x")
@@ -513,7 +525,9 @@ func TestEchoesShowNoSecret(t *testing.T) {
 		"a redirect to a host of that name": func(a string) (*http.Response, error) {
 			return respond(307, http.Header{"Location": {"https://" + a + "/"}}, a)
 		},
-		"200, the wrong fields": func(a string) (*http.Response, error) { return object(200, map[string]any{"client_assertion": a}) },
+		"200, the wrong fields": func(a string) (*http.Response, error) {
+			return object(200, map[string]any{"client_assertion": a})
+		},
 		"200, token_type": func(a string) (*http.Response, error) {
 			return object(200, map[string]any{"access_token": "x", "expires_in": 1, "token_type": a + " " + a})
 		},
@@ -525,7 +539,8 @@ func TestEchoesShowNoSecret(t *testing.T) {
 		},
 		"a wrapped error": func(a string) (*http.Response, error) { return nil, fmt.Errorf("attempt: %w", echo{a}) },
 		"an error of the body": func(a string) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(io.MultiReader(strings.NewReader("{"), brokenReader{echo{a}}))}, nil
+			return &http.Response{StatusCode: 200, Header: http.Header{},
+				Body: io.NopCloser(io.MultiReader(strings.NewReader("{"), brokenReader{echo{a}}))}, nil
 		},
 		"a panic": func(a string) (*http.Response, error) { panic(echo{a}) },
 	} {

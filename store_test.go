@@ -331,7 +331,7 @@ func TestABrokenStoreNeverFailsACaller(t *testing.T) {
 				_, err = client.Token(t.Context(), scope)
 				require.NoError(t, err)
 				assert.Equal(t, 1, srv.Count(), "the client's own cache works")
-				time.Sleep(2 * time.Minute) // whoever ignores its context comes to an end
+				time.Sleep(2 * time.Minute) // calls that ignore their context come to an end
 				assert.Equal(t, c.silent, reported.Load() == 0)
 			})
 		})

@@ -89,8 +89,8 @@ func TestStoredTokenThatIsDueHelpsInAnOutage(t *testing.T) {
 	})
 }
 
-// One API's refusal of a token while the endpoint is down takes it from nobody
-// else: the others keep it, in the cache and in the store, until a new one is there.
+// One API's refusal of a token while the endpoint is down doesn't take the token from
+// other callers: they keep it, in the cache and in the store, until a new one is there.
 func TestARefusedTokenStaysUntilANewOneIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, cert := fleet(t)
@@ -251,7 +251,8 @@ func TestTransportOverOddRoundTrippers(t *testing.T) {
 		"nothing":            {nil, "neither a response nor an error"},
 		"a 401 without body": {&http.Response{StatusCode: http.StatusUnauthorized, Header: refusal}, ""},
 		"a 401 with a body": {
-			&http.Response{StatusCode: http.StatusUnauthorized, Header: refusal, Body: io.NopCloser(strings.NewReader("no"))},
+			&http.Response{StatusCode: http.StatusUnauthorized, Header: refusal,
+				Body: io.NopCloser(strings.NewReader("no"))},
 			"",
 		},
 	} {

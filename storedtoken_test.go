@@ -41,7 +41,7 @@ func TestStoreEntriesThatAreTooLarge(t *testing.T) {
 }
 
 // An entry that opens may still make no sense: it was written by another version, or by
-// whoever has the secret.
+// someone who has the secret.
 func TestStoreEntriesThatMakeNoSense(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	at := clock.Reading{Mono: 1000 * time.Hour, Time: now}

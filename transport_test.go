@@ -371,7 +371,8 @@ func TestAnAPIThatAlwaysRefuses(t *testing.T) {
 				if refuse != nil {
 					refuse(newAPI(r))
 				} else {
-					r.server.Handle("orders.example.com/", challenger(`Bearer error="insufficient_claims", claims="`+base64.StdEncoding.EncodeToString([]byte(`{"access_token":{"nbf":{"value":"1"}}}`))+`"`))
+					r.server.Handle("orders.example.com/", challenger(`Bearer error="insufficient_claims", claims="`+
+						base64.StdEncoding.EncodeToString([]byte(`{"access_token":{"nbf":{"value":"1"}}}`))+`"`))
 				}
 				hc := r.httpClient()
 				for range 600 { // ten minutes
@@ -423,21 +424,29 @@ func TestClaimsChallenge(t *testing.T) {
 	std, url := base64.StdEncoding, base64.URLEncoding
 	for name, header := range map[string][]string{
 		"as Microsoft sends it": {`Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", client_id="00000003-0000-0000-c000-000000000000", error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`},
-		"claims first":          {`Bearer claims="` + std.EncodeToString([]byte(claims)) + `", error="insufficient_claims"`},
-		"unpadded":              {`Bearer error="insufficient_claims", claims="` + std.WithPadding(base64.NoPadding).EncodeToString([]byte(claims)) + `"`},
-		"base64url":             {`Bearer error="insufficient_claims", claims="` + url.EncodeToString([]byte(claims)) + `"`},
-		"without quotes":        {`Bearer error=insufficient_claims, claims=` + url.WithPadding(base64.NoPadding).EncodeToString([]byte(claims))},
-		"other case":            {`bearer Error="insufficient_claims", CLAIMS="` + std.EncodeToString([]byte(claims)) + `"`},
+		"claims first": {`Bearer claims="` + std.EncodeToString([]byte(claims)) +
+			`", error="insufficient_claims"`},
+		"unpadded": {`Bearer error="insufficient_claims", claims="` +
+			std.WithPadding(base64.NoPadding).EncodeToString([]byte(claims)) + `"`},
+		"base64url": {`Bearer error="insufficient_claims", claims="` + url.EncodeToString([]byte(claims)) +
+			`"`},
+		"without quotes": {`Bearer error=insufficient_claims, claims=` +
+			url.WithPadding(base64.NoPadding).EncodeToString([]byte(claims))},
+		"other case": {`bearer Error="insufficient_claims", CLAIMS="` + std.EncodeToString([]byte(claims)) +
+			`"`},
 		"among others": {
 			`Basic realm="a, b=c"`,
-			`Negotiate abc==, Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `", PoP nonce="x"`,
+			`Negotiate abc==, Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) +
+				`", PoP nonce="x"`,
 		},
 		"two of Bearer": {
 			`Bearer realm="x"`,
 			`Bearer error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`,
 		},
-		"Resource Manager": {`Bearer authorization_uri="https://login.microsoftonline.com/x", error="invalid_token", error_description="The session has changed.", claims="` + std.EncodeToString([]byte(claims)) + `"`},
-		"a quote within":   {`Bearer realm="a \" b", error="insufficient_claims", claims="` + std.EncodeToString([]byte(claims)) + `"`},
+		"Resource Manager": {`Bearer authorization_uri="https://login.microsoftonline.com/x", error="invalid_token", ` +
+			`error_description="The session has changed.", claims="` + std.EncodeToString([]byte(claims)) + `"`},
+		"a quote within": {`Bearer realm="a \" b", error="insufficient_claims", claims="` +
+			std.EncodeToString([]byte(claims)) + `"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, certtoken.WithCapabilities("cp1"))
@@ -572,7 +581,9 @@ func TestParallel401sAreOneRequest(t *testing.T) {
 // is there, and isn't forgotten.
 func TestALate401TakesTheNewerToken(t *testing.T) {
 	for name, refuse := range map[string]func(*rig, *certtokentest.Resource, *certtoken.Token){
-		"invalid_token": func(r *rig, _ *certtokentest.Resource, t *certtoken.Token) { r.server.Revoke(t.AccessToken()) },
+		"invalid_token": func(r *rig, _ *certtokentest.Resource, t *certtoken.Token) {
+			r.server.Revoke(t.AccessToken())
+		},
 		"insufficient_claims": func(_ *rig, api *certtokentest.Resource, _ *certtoken.Token) {
 			api.Challenge(`{"access_token":{"a":null}}`)
 		},
