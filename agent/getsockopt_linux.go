@@ -1,0 +1,7 @@
+//go:build linux && !386 && !s390x
+
+package agent
+
+import "syscall"
+
+const sysGetsockopt = syscall.SYS_GETSOCKOPT

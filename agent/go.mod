@@ -1,0 +1,18 @@
+module github.com/certtoken/certtoken/agent
+
+go 1.26.0
+
+require (
+	github.com/certtoken/certtoken v0.0.0
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.6 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/oauth2 v0.38.0 // indirect
+)
+
+replace github.com/certtoken/certtoken => ..
