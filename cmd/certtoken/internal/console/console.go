@@ -20,6 +20,7 @@ type Console struct {
 
 	hide                 func(string) string
 	out                  *checkedWriter
+	waits                io.Writer // the terminal that shows what is waited for; nil: none
 	colourOut, colourErr bool
 }
 
@@ -40,7 +41,7 @@ func (c *Console) HideWith(hide func(string) string) {
 // asked for a secret, it isn't called.
 func (c *Console) Hide(text string) string { return c.hide(text) }
 
-// hidingWriter changes each text on its way. Nobody writes one in pieces.
+// hidingWriter changes each text on its way. No caller writes a text in pieces.
 type hidingWriter struct {
 	w    io.Writer
 	hide func(string) string

@@ -12,6 +12,9 @@ func New() *Console {
 	c := With(os.Stdin, os.Stdout, os.Stderr)
 	c.colourOut = wantsColour(os.Stdout)
 	c.colourErr = wantsColour(os.Stderr)
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		c.waits = os.Stderr
+	}
 	return c
 }
 

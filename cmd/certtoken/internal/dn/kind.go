@@ -3,12 +3,13 @@ package dn
 import (
 	"encoding/asn1"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 // attributeKind is a type of attribute, and what its values may be.
@@ -78,19 +79,19 @@ var kinds = map[string]attributeKind{
 }
 
 var (
-	typeInFront = regexp.MustCompile(`^\s*(?:[A-Za-z][A-Za-z0-9-]*|(?i:oid\.)?[0-9]+(?:\.[0-9]+)+)\s*=`)
-	dotted      = regexp.MustCompile(`^(?i:oid\.)?([0-2](?:\.(?:0|[1-9][0-9]*))+)$`)
+	typeInFront = lazyregexp.New(`^\s*(?:[A-Za-z][A-Za-z0-9-]*|(?i:oid\.)?[0-9]+(?:\.[0-9]+)+)\s*=`)
+	dotted      = lazyregexp.New(`^(?i:oid\.)?([0-2](?:\.(?:0|[1-9][0-9]*))+)$`)
 )
 
 // startsWithType reports whether a text begins as TYPE=VALUE does.
-func startsWithType(text string) bool { return typeInFront.MatchString(text) }
+func startsWithType(text string) bool { return typeInFront().MatchString(text) }
 
 // kindOf finds a type by its name or its object identifier.
 func kindOf(typ string) (attributeKind, error) {
 	if kind, ok := kinds[strings.ToUpper(typ)]; ok {
 		return kind, nil
 	}
-	m := dotted.FindStringSubmatch(typ)
+	m := dotted().FindStringSubmatch(typ)
 	if m == nil {
 		return attributeKind{}, fmt.Errorf(
 			"%q is no type of attribute: give CN, O, OU, C, ST, L, DC, UID or an object identifier such as 2.5.4.3; "+

@@ -60,6 +60,16 @@ func IsUsage(err error) bool {
 	return errors.As(err, &e) && e.usage
 }
 
+// IsAny reports whether an error is one of these.
+func IsAny(err error, targets []error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
 // File shortens an error of package os to the file's name and the reason.
 func File(err error) error {
 	var pathErr *fs.PathError
@@ -88,4 +98,4 @@ func (e *cleaned) Unwrap() error { return e.err }
 
 func (e *cleaned) Error() string { return packageNames.Replace(e.err.Error()) }
 
-var packageNames = strings.NewReplacer("certtoken: ", "", "selfsigned: ", "", "certtokentest: ", "")
+var packageNames = strings.NewReplacer("certtoken: ", "", "selfsigned: ", "", "certtokentest: ", "", "tpm: ", "")

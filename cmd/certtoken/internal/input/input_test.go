@@ -69,7 +69,7 @@ func TestReadPipe(t *testing.T) {
 	}
 }
 
-// A pipe that nobody writes, or that never ends, is given up. The reader is left
+// A pipe that no program writes to, or that never ends, is given up. The reader is left
 // behind until the pipe's other end is closed.
 func TestReadGivesUp(t *testing.T) {
 	unwritten := fifo(t)

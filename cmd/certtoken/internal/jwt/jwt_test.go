@@ -115,3 +115,71 @@ func TestTimeClaim(t *testing.T) {
 		}
 	}
 }
+
+// A token is found in what programs print, also if it is no JWT.
+func TestFind(t *testing.T) {
+	for text, want := range map[string]string{
+		"opaque":                                "opaque",
+		" opaque\r\n":                           "opaque",
+		"Bearer opaque":                         "opaque",
+		"Authorization: DPoP a.b.c\nDPoP: p":    "a.b.c",
+		"authorization: mtls_pop a.b.c":         "a.b.c",
+		`"opaque"`:                              "opaque",
+		`{"access_token":"a"}`:                  "a",
+		`{"accessToken":"a","expires_on":1}`:    "a",
+		`{"status":{"token":"a"}}`:              "a",
+		`{"status":"ok","access_token":"a"}`:    "a",
+		"":                                      "",
+		"two words":                             "two words",
+		"Authorization: Bearer":                 "Bearer",
+		"Authorization: Bearer a\nX-Other: b":   "Authorization: Bearer a\nX-Other: b",
+		`{"access_token":"a","accessToken":""}`: "a",
+	} {
+		if got, err := Find(text); got != want || err != nil {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{
+		"{", "{}", `{"access_token":""}`, `{"access_token":{}}`, strings.Repeat("a", MaxSize+1),
+	} {
+		if got, err := Find(text); err == nil {
+			t.Errorf("%.40q: %q", text, got)
+		}
+	}
+}
+
+// A JWT as an argument is told from the name of a file.
+func TestIs(t *testing.T) {
+	for text, want := range map[string]bool{
+		header + "." + claims + ".c2ln": true,
+		header + "." + claims + ".":     true,
+		"token.txt":                     false,
+		"eyJ":                           false,
+		"eyJ.tar.gz/x":                  false,
+		"-":                             false,
+		"":                              false,
+	} {
+		if Is(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
+func TestOpaqueClaim(t *testing.T) {
+	long := strings.Repeat("a", 40)
+	for line, want := range map[string]string{
+		`  "aio": "` + long + `",`:                 `  "aio": "aaaaaaaaaaaaaaaa…",`,
+		`  "certtokentest_filler": "` + long + `"`: `  "certtokentest_filler": "aaaaaaaaaaaaaaaa…"`,
+		`  "aio": "short"`:                         `  "aio": "short"`,
+		`  "aud": "` + long + `"`:                  `  "aud": "` + long + `"`,
+		`    "aio": "` + long + `"`:                `    "aio": "` + long + `"`,
+		`  "aio": 7`:                               `  "aio": 7`,
+	} {
+		if got := ShortenOpaque(line); got != want {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+	if OpaqueClaim(`  "aio": "x"`) == "" || OpaqueClaim(`  "aud": "x"`) != "" {
+		t.Error("aio is opaque, aud isn't")
+	}
+}

@@ -1,5 +1,5 @@
 // Package userinfo keeps the user and the password of a URL (RFC 3986 §3.2.1)
-// out of what the command prints. Nobody needs them in the URLs of this command,
+// out of what the command prints. The URLs of this command need neither,
 // but people paste URLs that have them, with mistakes that no parser expects: no
 // scheme, or blanks, quotes and slashes in the password. So the command line and
 // the environment are looked through once, and what was found there is removed
@@ -10,10 +10,11 @@ package userinfo
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 // removed stands where a user and a password stood.
@@ -76,19 +77,19 @@ var urlFlags = map[string]bool{"--authority": true, "--token-url": true, "--issu
 // urlVariables are the variables whose values are URLs or hosts, or become a part
 // of one.
 var urlVariables = map[string]bool{
-	"AZURE_AUTHORITY_HOST": true, "AZURE_TENANT_ID": true,
+	"AZURE_AUTHORITY_HOST": true, "AZURE_TENANT_ID": true, "AZURE_KUBERNETES_TOKEN_PROXY": true,
 	"HTTPS_PROXY": true, "HTTP_PROXY": true, "ALL_PROXY": true,
 }
 
 // inURL matches user and password in a URL of any text.
-var inURL = regexp.MustCompile(`://[^\s"]*@`)
+var inURL = lazyregexp.New(`://[^\s"]*@`)
 
 // Hide removes users and passwords from a text.
 func (h *Hider) Hide(text string) string {
 	if h.known != nil {
 		text = h.known.Replace(text)
 	}
-	return inURL.ReplaceAllString(text, "://"+removed+"@")
+	return inURL().ReplaceAllString(text, "://"+removed+"@")
 }
 
 // In reports whether a value that should be a URL or a host has a user in it. It
@@ -103,8 +104,8 @@ func before(value string, isURL bool) string {
 	if at < 0 || inPath(value) {
 		return ""
 	}
-	start := len(scheme.FindString(value[:at]))
-	if start == 0 && !isURL && !userAndPassword.MatchString(value[:at]) {
+	start := len(scheme().FindString(value[:at]))
+	if start == 0 && !isURL && !userAndPassword().MatchString(value[:at]) {
 		return ""
 	}
 	return value[start:at]
@@ -112,10 +113,10 @@ func before(value string, isURL bool) string {
 
 // scheme is what a URL begins with, in a --fail SPEC too, and what an --authority
 // can have in its place.
-var scheme = regexp.MustCompile(`(?i)^(?:(?:redirect:)?[a-z][a-z0-9+.-]*://|(?:adfs|https?):)`)
+var scheme = lazyregexp.New(`(?i)^(?:(?:redirect:)?[a-z][a-z0-9+.-]*://|(?:adfs|https?):)`)
 
 // userAndPassword isn't matched by a Windows path such as C:\Users\me.
-var userAndPassword = regexp.MustCompile(`^(?:[^\s/\\:]{2,}|//[^\s/\\:]+):.`)
+var userAndPassword = lazyregexp.New(`^(?:[^\s/\\:]{2,}|//[^\s/\\:]+):.`)
 
 // inPath reports whether a URL is well-formed and its @ stands behind the host.
 func inPath(value string) bool {
@@ -131,21 +132,18 @@ func inPath(value string) bool {
 // be one.
 func addSecrets(forms map[string]bool, value string, isURL bool) {
 	addForms(forms, before(value, isURL))
-	if isURL || web.MatchString(value) {
+	if strings.ContainsAny(value, "?#") && (isURL || web().MatchString(value)) {
 		addBehindPath(forms, value)
 	}
 }
 
 // web is what the URL of a website or of a file there begins with.
-var web = regexp.MustCompile(`(?i)^(?:redirect:)?https?://`)
+var web = lazyregexp.New(`(?i)^(?:redirect:)?https?://`)
 
 // addBehindPath adds query and fragment: with the mark before them, however short
 // they are, and each value by itself.
 func addBehindPath(forms map[string]bool, value string) {
 	at := strings.IndexAny(value, "?#")
-	if at < 0 {
-		return
-	}
 	addSpellings(forms, value[at:])
 	beforeFragment, fragment, _ := strings.Cut(value, "#")
 	_, query, _ := strings.Cut(beforeFragment, "?")

@@ -77,7 +77,8 @@ func TestHideBehindPath(t *testing.T) {
 		}
 	}
 	h := New([]string{"--cert", "https://store.example/a.pfx?sp=r&sig=hunter2"}, nil)
-	if got := h.Hide("open https://store.example/a.pfx?sp=r&sig=hunter2: no such file"); strings.Contains(got, "hunter2") {
+	got := h.Hide("open https://store.example/a.pfx?sp=r&sig=hunter2: no such file")
+	if strings.Contains(got, "hunter2") {
 		t.Error(got)
 	}
 }
