@@ -1,16 +1,16 @@
 package main
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 // needsCommand is what a command does that only has subcommands. The help goes to
-// standard error: nobody has asked for it, and standard output may be read by a
+// standard error: the user hasn't asked for it, and standard output may be read by a
 // program.
 func needsCommand(cmd *cobra.Command, _ []string) error {
 	writeHelp(cmd.ErrOrStderr(), cmd)
@@ -30,15 +30,18 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if !cmd.HasAvailableSubCommands() {
 		return failure.Usagef("%q takes no arguments, only flags", cmd.CommandPath()).Advise(seeHelp(cmd))
 	}
-	if !commandName.MatchString(args[0]) {
-		return failure.Usagef("%q has no such command", cmd.CommandPath()).Advise(seeHelp(cmd))
-	}
-	return failure.Usagef("%q has no command %q", cmd.CommandPath(), args[0]).
-		Advise(didYouMean(cmd.SuggestionsFor(args[0]))...).
-		Advise(seeHelp(cmd))
+	return noSuchCommand(cmd, args[0])
 }
 
-var commandName = regexp.MustCompile(`^[a-z-]{1,16}$`)
+func noSuchCommand(cmd *cobra.Command, name string) error {
+	err := failure.Usagef("%q has no such command", cmd.CommandPath())
+	if commandName().MatchString(name) {
+		err = failure.Usagef("%q has no command %q", cmd.CommandPath(), name)
+	}
+	return err.Advise(didYouMean(similarCommands(cmd, name))...).Advise(seeHelp(cmd))
+}
+
+var commandName = lazyregexp.New(`^[a-z-]{1,16}$`)
 
 // exactArgs refuses a command line that has not exactly these arguments.
 func exactArgs(names ...string) cobra.PositionalArgs {
@@ -48,12 +51,4 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// didYouMean is advice that names what is spelt nearly the same, if there is any.
-func didYouMean(names []string) []string {
-	if len(names) == 0 {
-		return nil
-	}
-	return []string{"Did you mean " + strings.Join(names, " or ") + "?"}
 }

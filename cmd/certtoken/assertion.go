@@ -5,14 +5,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/jwt"
+	"github.com/certtoken/certtoken/internal/azureenv"
 	"github.com/spf13/cobra"
 )
 
@@ -30,9 +33,13 @@ func newAssertion(c *console.Console) *cobra.Command {
 		Use:   "assertion",
 		Short: "Print the signed assertion that a token request would carry",
 		Long: `Prints the client assertion that "certtoken token" would send with the same
-flags: a signed JWT that proves who the client is. Nothing is sent.
+flags: a signed JWT that proves who the client is. Nothing is sent, but with
+--authority ISSUER and no --token-url the server is asked for its metadata.
+If the environment names a platform's token and no certificate, that token is
+the assertion.
 
-Keep the assertion secret: whoever has it can get a token until it expires.`,
+Keep the assertion secret: it gets a token for anyone who has it, until it
+expires.`,
 		Example: `  certtoken assertion --tenant contoso.onmicrosoft.com --client-id ID \
     --cert private.pfx --decode
 
@@ -56,6 +63,10 @@ func (a *assertionCommand) run(cmd *cobra.Command, _ []string) error {
 		return failure.Usagef("--decode and --curl exclude each other")
 	case a.target.mtls:
 		return failure.Usagef("--mtls sends no assertion")
+	case a.target.bound:
+		return failure.Usagef("--bound is about the connection, of which nothing is printed here: leave it out")
+	case a.target.dpop:
+		return failure.Usagef("--dpop sends a proof beside the assertion, of a key that isn't kept: use \"certtoken token\"")
 	case a.reveal && !a.curl:
 		return failure.Usagef("--reveal goes with --curl")
 	}
@@ -63,11 +74,17 @@ func (a *assertionCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	cert, err := target.cert.load(cmd.Context(), a.console)
+	if a.curl && target.env.proxy != nil {
+		return failure.Usagef("--curl and %s exclude each other: the request would not go through the token proxy",
+			azureenv.TokenProxy)
+	}
+	cert, err := target.load(cmd.Context(), a.console)
 	if err != nil {
 		return err
 	}
-	req, err := target.record(cmd.Context(), cert.Certificate)
+	ctx, cancel := target.limited(cmd.Context())
+	defer cancel()
+	req, err := target.record(ctx, cert.Certificate)
 	if err != nil {
 		return err
 	}
@@ -137,8 +154,22 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, req.Body.Close()
 }
 
-// formOrder is the order in which the fields of a token request are shown.
-var formOrder = []string{"grant_type", "client_id", "scope", "claims", "client_assertion_type", "client_assertion"}
+// The order in which the fields of a token request are shown. Any others stand between.
+var (
+	firstFields = []string{"grant_type", "client_id", "scope", "claims"}
+	lastFields  = []string{"client_assertion_type", "client_assertion"}
+)
+
+// fields are the names of the form in the order in which they are shown.
+func (r *recorded) fields() []string {
+	names := slices.Clone(firstFields)
+	for _, name := range slices.Sorted(maps.Keys(r.form)) {
+		if !slices.Contains(firstFields, name) && !slices.Contains(lastFields, name) {
+			names = append(names, name)
+		}
+	}
+	return append(names, lastFields...)
+}
 
 // curl writes the request as a curl command for a POSIX shell.
 func (r *recorded) curl(ca string, reveal bool) string {
@@ -147,15 +178,13 @@ func (r *recorded) curl(ca string, reveal bool) string {
 		lines = append(lines, "--cacert "+shellQuote(ca))
 	}
 	lines = append(lines, "--header 'Accept: application/json'")
-	for _, name := range formOrder {
-		value := r.form.Get(name)
-		switch {
-		case value == "":
-			continue
-		case name == "client_assertion" && !reveal:
-			value = "[redacted; --reveal puts it in]"
+	for _, name := range r.fields() {
+		for _, value := range r.form[name] {
+			if name == "client_assertion" && !reveal {
+				value = "[redacted; --reveal puts it in]"
+			}
+			lines = append(lines, "--data-urlencode "+shellQuote(name+"="+value))
 		}
-		lines = append(lines, "--data-urlencode "+shellQuote(name+"="+value))
 	}
 	lines = append(lines, shellQuote(r.url))
 	return strings.Join(lines, " \\\n  ")

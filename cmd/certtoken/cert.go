@@ -8,15 +8,14 @@ import (
 func newCert(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert COMMAND",
-		Short: "Make, show and convert certificates",
+		Short: "Make, request, show and convert certificates",
 		Example: `  certtoken cert new --subject my-app
+  certtoken cert csr --subject my-app --key ec
   certtoken cert show private.pfx
   certtoken cert convert private.pfx private.pem`,
 		Args: noArgs,
 		RunE: needsCommand,
-
-		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(newCertNew(c), newCertShow(c), newCertConvert(c))
+	cmd.AddCommand(newCertNew(c), newCertCSR(c), newCertShow(c), newCertConvert(c))
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -43,9 +44,14 @@ or --to says. OUT - is standard output, for a PEM unless --to says otherwise.
        no key, the certificates alone.
   der  the certificate alone, to upload: .cer, .crt or .der
 
+A key of a TPM can't leave it, so only the certificate of such a FILE is
+written, as der. Commands take such a FILE as it is, by --cert, or its key apart
+from the certificate, by --key.
+
 Only its owner can read an OUT with a key.`,
 		Example: `  certtoken cert convert private.pfx private.pem
-  certtoken cert convert client.pem client.pfx --out-password-env PFX_PASSWORD
+  certtoken cert convert client.pem client.pfx \
+    --out-password-env AZURE_CLIENT_CERTIFICATE_PASSWORD
   certtoken cert convert private.pfx old.pfx --legacy
   certtoken cert convert public.cer public.pem
   certtoken cert convert public.pem public.cer
@@ -164,6 +170,9 @@ type converted struct {
 
 func (v *certConvertCommand) encode(cmd *cobra.Command, content *certContent, to string) (*converted, error) {
 	ctx := cmd.Context()
+	if to != formDER && content.tpmKey() != nil {
+		return nil, v.keyOfTPM()
+	}
 	if to == formPFX {
 		opened, err := v.cert.open(ctx, v.console, content)
 		if err != nil {
@@ -195,6 +204,17 @@ func (v *certConvertCommand) encodePFX(ctx context.Context, cert *certtoken.Cert
 	}
 	data, err := selfsigned.EncodePFX(cert, pass.reveal(), form)
 	return &converted{data, modePrivate, "  to keep secret"}, failure.Clean(err)
+}
+
+// keyOfTPM is the error about a key that can't be written.
+func (v *certConvertCommand) keyOfTPM() error {
+	use := "--cert " + shellWord(v.cert.file)
+	if v.cert.key != "" {
+		use += " --key " + shellWord(v.cert.key)
+	}
+	return failure.Errorf("%s: its key is in the TPM, which never lets it out", cmp.Or(v.cert.key, v.cert.name())).
+		Advise("Commands take it as it is: "+use+".",
+			"--to der writes the certificate alone.")
 }
 
 // publicPEM writes a certificate and its chain as PEM.

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/certtoken/certtoken"
@@ -59,7 +60,16 @@ func (s *shownCert) remaining(now time.Time) string {
 
 // keyKind names the public key's algorithm and its length in bits.
 func (s *shownCert) keyKind() (name string, bits int) {
-	switch key := s.leaf.PublicKey.(type) {
+	if name, bits = keyKind(s.leaf.PublicKey); name == "" {
+		name = s.leaf.PublicKeyAlgorithm.String()
+	}
+	return name, bits
+}
+
+// keyKind names the algorithm of a public key and its length in bits. The name of any other
+// than RSA, EC and Ed25519 is "".
+func keyKind(public any) (name string, bits int) {
+	switch key := public.(type) {
 	case *rsa.PublicKey:
 		return "RSA", key.N.BitLen()
 	case *ecdsa.PublicKey:
@@ -67,19 +77,42 @@ func (s *shownCert) keyKind() (name string, bits int) {
 	case ed25519.PublicKey:
 		return "Ed25519", 8 * len(key)
 	}
-	return s.leaf.PublicKeyAlgorithm.String(), 0
+	return "", 0
+}
+
+// keySize is a kind of key with its length.
+func keySize(name string, bits int) string {
+	if bits == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s, %d bits", name, bits)
 }
 
 func (s *shownCert) keyText() string {
-	name, bits := s.keyKind()
-	text := name
-	if bits > 0 {
-		text = fmt.Sprintf("%s, %d bits", name, bits)
-	}
+	text := keySize(s.keyKind())
 	if s.pair != nil {
 		return text + ", with the private key"
 	}
 	return text + ", no private key"
+}
+
+// nameRows are the certificate's names beside its subject.
+func (s *shownCert) nameRows() []row {
+	var rows []row
+	label := "Names"
+	for _, name := range slices.Concat(s.leaf.DNSNames, s.uris()) {
+		rows = append(rows, row{label, name})
+		label = ""
+	}
+	return rows
+}
+
+func (s *shownCert) uris() []string {
+	var uris []string
+	for _, uri := range s.leaf.URIs {
+		uris = append(uris, uri.String())
+	}
+	return uris
 }
 
 // modulusSHA256 identifies an RSA key. It is "" for other kinds of keys.
@@ -123,11 +156,14 @@ func (s *shownCert) rows(file string, now time.Time) []row {
 	rows := []row{
 		{"File", file + ", " + s.format},
 		{"Subject", s.subject()},
-		{"Issuer", s.issuer()},
-		{"Valid from", s.leaf.NotBefore.Local().Format("2006-01-02 15:04 MST")},
-		{"Valid until", s.validUntil(now)},
-		{"Key", s.keyText()},
 	}
+	rows = append(rows, s.nameRows()...)
+	rows = append(rows,
+		row{"Issuer", s.issuer()},
+		row{"Valid from", s.leaf.NotBefore.Local().Format("2006-01-02 15:04 MST")},
+		row{"Valid until", s.validUntil(now)},
+		row{"Key", s.keyText()},
+	)
 	rows = append(rows, s.thumbprintRows()...)
 	label := "Chain"
 	for _, issuer := range s.chain {
@@ -142,21 +178,29 @@ func (s *shownCert) rows(file string, now time.Time) []row {
 }
 
 type certJSON struct {
-	Format     string   `json:"format"`
-	Subject    string   `json:"subject"`
-	Issuer     string   `json:"issuer"`
-	NotBefore  string   `json:"not_before"`
-	NotAfter   string   `json:"not_after"`
-	KeyType    string   `json:"key_type"`
-	KeyBits    int      `json:"key_bits"`
-	PrivateKey bool     `json:"private_key"`
-	SHA1       string   `json:"sha1"`
-	SHA256     string   `json:"sha256"`
-	X5T        string   `json:"x5t"`
-	X5TS256    string   `json:"x5t_s256"`
-	Modulus    string   `json:"key_modulus_sha256,omitempty"`
-	Chain      []string `json:"chain"`
-	Deviations []string `json:"deviations,omitempty"`
+	Format     string       `json:"format"`
+	Subject    string       `json:"subject"`
+	DNSNames   []string     `json:"dns_names,omitempty"`
+	URIs       []string     `json:"uris,omitempty"`
+	Issuer     string       `json:"issuer"`
+	NotBefore  string       `json:"not_before"`
+	NotAfter   string       `json:"not_after"`
+	KeyType    string       `json:"key_type"`
+	KeyBits    int          `json:"key_bits"`
+	PrivateKey bool         `json:"private_key"`
+	SHA1       string       `json:"sha1"`
+	SHA256     string       `json:"sha256"`
+	X5T        string       `json:"x5t"`
+	X5TS256    string       `json:"x5t_s256"`
+	Modulus    string       `json:"key_modulus_sha256,omitempty"`
+	Chain      []issuerJSON `json:"chain"`
+	Deviations []string     `json:"deviations,omitempty"`
+}
+
+// issuerJSON is a certificate of the chain, in which the first one isn't.
+type issuerJSON struct {
+	Subject string `json:"subject"`
+	SHA256  string `json:"sha256"`
 }
 
 func newCertJSON(s *shownCert) certJSON {
@@ -165,23 +209,25 @@ func newCertJSON(s *shownCert) certJSON {
 	j := certJSON{
 		Format:     s.format,
 		Subject:    s.subject(),
+		DNSNames:   s.leaf.DNSNames,
+		URIs:       s.uris(),
 		Issuer:     s.leaf.Issuer.String(),
 		NotBefore:  s.leaf.NotBefore.UTC().Format(time.RFC3339),
 		NotAfter:   s.leaf.NotAfter.UTC().Format(time.RFC3339),
 		KeyType:    kind,
 		KeyBits:    bits,
 		PrivateKey: s.pair != nil,
-		SHA1:       hex.EncodeToString(one[:]),
+		SHA1:       fmt.Sprintf("%X", one), // as in the portal
 		SHA256:     hex.EncodeToString(two[:]),
 		X5T:        base64.RawURLEncoding.EncodeToString(one[:]),
 		X5TS256:    base64.RawURLEncoding.EncodeToString(two[:]),
 		Modulus:    s.modulusSHA256(),
-		Chain:      []string{hex.EncodeToString(two[:])},
+		Chain:      []issuerJSON{},
 		Deviations: s.deviations,
 	}
 	for _, issuer := range s.chain {
 		sum := sha256.Sum256(issuer.Raw)
-		j.Chain = append(j.Chain, hex.EncodeToString(sum[:]))
+		j.Chain = append(j.Chain, issuerJSON{issuer.Subject.String(), hex.EncodeToString(sum[:])})
 	}
 	return j
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
@@ -16,9 +17,11 @@ const (
 	checkKeyType    = "key type"
 	checkValidity   = "validity"
 	checkThumbprint = "thumbprint"
+	checkFederation = "federation"
 	checkNetwork    = "network"
 	checkTLS        = "tls"
 	checkClock      = "clock"
+	checkMetadata   = "metadata"
 	checkExchange   = "exchange"
 	checkToken      = "token"
 )
@@ -28,12 +31,13 @@ type outcome string
 
 const (
 	outcomeOK      outcome = "ok"
+	outcomeWarning outcome = "warning" // tokens are granted, and something should be done
 	outcomeFailed  outcome = "failed"
 	outcomeSkipped outcome = "skipped"
 )
 
-// check is one line of the report. A check that is ok can have advice too: then
-// the advice is a warning.
+// check is one line of the report. A check that is ok can have advice too, about what may
+// follow.
 type check struct {
 	Name   string  `json:"name"`
 	Status outcome `json:"status"`
@@ -46,28 +50,49 @@ type check struct {
 type checklist struct {
 	console *console.Console
 	json    bool
+	within  time.Duration // how long before its end a certificate is worth a warning
 	checks  []check
+	end     *certificateEnd // nil: there is no certificate
+	probed  *probe          // nil: the server was not tried yet
 }
 
-// conclude ends the report. It returns an error if a check has failed.
-func (l *checklist) conclude() error {
-	failed := 0
+// certificateEnd is when the certificate ends, for a program that watches it.
+type certificateEnd struct {
+	NotAfter string `json:"not_after"`
+	DaysLeft int    `json:"days_left"` // rounded, as the text has it; negative after the end
+	EndsSoon bool   `json:"ends_soon"` // within --fail-within, or over
+}
+
+func (l *checklist) count(of outcome) int {
+	n := 0
 	for _, c := range l.checks {
-		if c.Status == outcomeFailed {
-			failed++
+		if c.Status == of {
+			n++
 		}
 	}
+	return n
+}
+
+// conclude ends the report. It returns an error if a check has failed, and errWarnings if
+// none has and one is a warning.
+func (l *checklist) conclude() error {
+	failed, warnings := l.count(outcomeFailed), l.count(outcomeWarning)
 	if l.json {
 		err := l.console.PrintJSON(struct {
-			OK     bool    `json:"ok"`
-			Checks []check `json:"checks"`
-		}{failed == 0, l.checks})
+			OK          bool            `json:"ok"`
+			Warnings    int             `json:"warnings"`
+			Certificate *certificateEnd `json:"certificate,omitempty"`
+			Checks      []check         `json:"checks"`
+		}{failed == 0, warnings, l.end, l.checks})
 		if err != nil {
 			return err
 		}
 	}
-	if failed > 0 {
+	switch {
+	case failed > 0:
 		return failure.Errorf("%d of %d checks failed", failed, len(l.checks))
+	case warnings > 0:
+		return failure.Errorf("%w, and %d of %d checks warned", errWarnings, warnings, len(l.checks))
 	}
 	return nil
 }
@@ -106,6 +131,7 @@ var marks = map[outcome]struct {
 	style console.Style
 }{
 	outcomeOK:      {"✓", console.Green},
+	outcomeWarning: {"!", console.Yellow},
 	outcomeFailed:  {"✗", console.Red},
 	outcomeSkipped: {"–", console.Dim},
 }

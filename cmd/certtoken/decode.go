@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
-	"github.com/certtoken/certtoken/cmd/certtoken/internal/input"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/jwt"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/times"
 	"github.com/spf13/cobra"
@@ -22,14 +20,19 @@ type decodeCommand struct {
 func newDecode(c *console.Console) *cobra.Command {
 	d := &decodeCommand{console: c}
 	cmd := &cobra.Command{
-		Use:   "decode",
+		Use:   "decode [FILE | TOKEN]",
 		Short: "Show a JWT's header and claims",
-		Long: `Reads a JWT from standard input, or the JSON of a token response, and shows its
-header and claims, with times in local time. The signature is neither checked
-nor printed.`,
+		Long: `Shows the header and the claims of a JWT, with times in local time. The
+signature is neither checked nor printed.
+
+The JWT comes from a file, from standard input, or from the command line, where
+every process of the machine can read it: a token that is still valid is better
+in a file or a pipe. It may stand in an Authorization header, or in the JSON of
+a token response or of "az account get-access-token".`,
 		Example: `  certtoken token --scope api://orders/.default | certtoken decode
-  certtoken decode --json < token.txt`,
-		Args: noArgs,
+  az account get-access-token | certtoken decode
+  certtoken decode --json token.txt`,
+		Args: d.args,
 		RunE: d.run,
 	}
 	cmd.Flags().BoolVar(&d.json, "json", false, "print JSON, without local times")
@@ -37,15 +40,32 @@ nor printed.`,
 	return cmd
 }
 
-func (d *decodeCommand) run(cmd *cobra.Command, _ []string) error {
-	if d.console.Interactive() {
-		fmt.Fprintln(d.console.Err, "Paste the token, then press Enter and Ctrl-D.")
+func (d *decodeCommand) args(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return exactArgs("at most one FILE or TOKEN")(cmd, args)
 	}
-	data, err := input.File("-", d.console.In).Limit(jwt.MaxSize).Read(cmd.Context())
+	return nil
+}
+
+// text is what the argument names: a token, a file, or standard input. Without one it is
+// standard input.
+func (d *decodeCommand) text(cmd *cobra.Command, args []string) (string, error) {
+	name := "-"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	if jwt.Is(name) {
+		return name, nil
+	}
+	return readSecretText(cmd.Context(), d.console, "FILE", name, "token", jwt.MaxSize)
+}
+
+func (d *decodeCommand) run(cmd *cobra.Command, args []string) error {
+	text, err := d.text(cmd, args)
 	if err != nil {
 		return err
 	}
-	parts, err := jwt.Read(input.Text(data))
+	parts, err := jwt.Read(text)
 	if err != nil {
 		return err
 	}
@@ -60,12 +80,21 @@ func (d *decodeCommand) run(cmd *cobra.Command, _ []string) error {
 func (d *decodeCommand) show(title string, object json.RawMessage) {
 	d.console.Printf("%s ", d.console.Styled(console.Bold, title))
 	for _, line := range indented(object) {
-		text := console.Printable(line)
-		if at, ok := jwt.TimeClaim(line); ok {
-			text += "  " + d.console.Styled(console.Dim, "// "+times.Local(at, time.Now()))
+		text := console.Printable(jwt.ShortenOpaque(line))
+		if note := noteOn(line); note != "" {
+			text += "  " + d.console.Styled(console.Dim, "// "+note)
 		}
 		d.console.Printf("%s\n", text)
 	}
+}
+
+// noteOn explains a line of a token: a time, or a claim whose value says nothing to its
+// reader. It is "" for other lines.
+func noteOn(line string) string {
+	if at, ok := jwt.TimeClaim(line); ok {
+		return times.Local(at, time.Now())
+	}
+	return jwt.OpaqueClaim(line)
 }
 
 func indented(object json.RawMessage) []string {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -19,15 +20,21 @@ import (
 //	sh run           runs and must succeed
 //	sh run fails     runs and must fail
 //	sh serve         one command that runs until the next one or the page's end
+//	sh client        a client in another language, which the tests in interop run
 //	sh live          needs the live service, says so in its first line, isn't run
 //	text output      what the block before it prints; … stands for anything, alone for lines
+//
+// Blocks for Windows are in docs_powershell_test.go.
 //
 // All blocks of a page run in one folder, in their order.
 const docsFolder = "../../docs"
 
-// docsAddress is the address that the documents serve at; here it is another,
-// which is free.
-const docsAddress = "127.0.0.1:8443"
+// These are the addresses that the documents serve at; here they are others, which
+// are free.
+const (
+	docsAddress      = "127.0.0.1:8443"
+	docsAgentAddress = defaultAgentListen
+)
 
 const liveNote = "# needs the live service"
 
@@ -60,7 +67,7 @@ func docPages(t *testing.T) []string {
 // Every shell block of the documents is run, or says why it can't be.
 func TestDocumentedCommandsAreMarked(t *testing.T) {
 	runnable := []string{"sh run", "sh run fails", "sh serve"}
-	known := append(slices.Clone(runnable), "sh live")
+	known := append(slices.Clone(runnable), "sh client", "sh client prepares", "sh live")
 	run := 0
 	for _, page := range docPages(t) {
 		for _, block := range docBlocks(t, page) {
@@ -73,6 +80,9 @@ func TestDocumentedCommandsAreMarked(t *testing.T) {
 			}
 			if slices.Contains(runnable, block.info) {
 				run++
+			}
+			if strings.HasPrefix(block.info, "sh client") && filepath.Base(page) != "clients.md" {
+				t.Errorf("%s: nothing runs this block:\n%s", page, block.body)
 			}
 			if block.info == "sh live" && !strings.HasPrefix(block.body, liveNote) {
 				t.Errorf("%s: a block for the live service doesn't begin with %q:\n%s", page, liveNote, block.body)
@@ -105,8 +115,9 @@ func TestDocumentedCommands(t *testing.T) {
 	for _, page := range docPages(t) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
-			p := &docPage{dir: t.TempDir(), path: path, address: freeAddress(t)}
+			p := &docPage{dir: t.TempDir(), path: path, address: freeAddress(t), agent: freeAddress(t)}
 			defer p.endServe(t)
+			defer p.endJobs()
 			for _, block := range docBlocks(t, page) {
 				p.do(t, block)
 			}
@@ -114,22 +125,12 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// buildCommand builds the command as users have it, without the race detector,
-// and returns its folder.
-func buildCommand(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return dir
-}
-
 // docPage is a page whose blocks are being run.
 type docPage struct {
 	dir     string
 	path    string // PATH
 	address string
+	agent   string // the agent's address
 	output  string // of the block before
 	server  *exec.Cmd
 	rest    chan struct{} // closed when the server's output has ended
@@ -145,7 +146,9 @@ func (p *docPage) do(t *testing.T, block docBlock) {
 		if (err != nil) != strings.HasSuffix(block.info, "fails") {
 			t.Fatalf("%v\n%s\n%s", err, block.body, out)
 		}
-	case "sh serve":
+	case "powershell run":
+		p.runPowerShell(t, block.body)
+	case "sh serve", "powershell serve":
 		p.endServe(t)
 		p.serve(t, block.body)
 	case "text output":
@@ -154,7 +157,8 @@ func (p *docPage) do(t *testing.T, block docBlock) {
 }
 
 func (p *docPage) command(script string) *exec.Cmd {
-	cmd := exec.Command("bash", "-euo", "pipefail", "-c", strings.ReplaceAll(script, docsAddress, p.address))
+	script = strings.NewReplacer(docsAddress, p.address, docsAgentAddress, p.agent).Replace(script)
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir = p.dir
 	cmd.Env = append(cleanEnviron(), "PATH="+p.path, "TZ=UTC", "HOME="+p.dir, "TMPDIR="+p.dir)
 	return cmd
@@ -206,10 +210,23 @@ func (p *docPage) endServe(t *testing.T) {
 	p.server = nil
 }
 
+// endJobs ends what a block has left in the background, whose process ids are in files.
+func (p *docPage) endJobs() {
+	files, _ := filepath.Glob(filepath.Join(p.dir, "*.pid")) // the pattern is right
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			if process, err := os.FindProcess(pid); err == nil {
+				_ = process.Kill() // it may have ended
+			}
+		}
+	}
+}
+
 // compare checks what the block before printed.
 func (p *docPage) compare(t *testing.T, want string) {
 	t.Helper()
-	got := strings.ReplaceAll(p.output, p.address, docsAddress)
+	got := strings.NewReplacer(p.address, docsAddress, p.agent, docsAgentAddress).Replace(p.output)
 	if !docPattern(want).MatchString(trimLines(got)) {
 		t.Errorf("the document says\n%s\nand it is\n%s", want, got)
 	}

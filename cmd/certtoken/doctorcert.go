@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -13,9 +14,10 @@ import (
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/input"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/times"
+	"github.com/certtoken/certtoken/ext/tpm"
 )
 
-// expiryWarning is how long before a certificate's end the doctor warns.
+// expiryWarning is how long before a certificate's end the doctor warns by default.
 const expiryWarning = 30 * 24 * time.Hour
 
 // certStages are the checks that reading the file stands for, in their order, each
@@ -25,7 +27,9 @@ var certStages = []struct {
 	errors []error
 }{
 	{checkFile, []error{certtoken.ErrFormat, certtoken.ErrTooLarge, certtoken.ErrUnsupported}},
-	{checkPassword, []error{certtoken.ErrPasswordRequired, certtoken.ErrWrongPassword}},
+	{checkPassword, []error{
+		certtoken.ErrPasswordRequired, certtoken.ErrWrongPassword, tpm.ErrPasswordRefused, tpm.ErrLockedOut,
+	}},
 	{checkKey, []error{certtoken.ErrNoPrivateKey, certtoken.ErrKeyMismatch, certtoken.ErrSeveralKeys}},
 	{checkKeyType, []error{certtoken.ErrNotRSA, certtoken.ErrKeySize}},
 }
@@ -37,7 +41,11 @@ func (l *checklist) checkCertificate(ctx context.Context, t *target, cer string)
 	content, err := t.cert.read(ctx, l.console)
 	var opened *openedCert
 	if err == nil {
-		opened, err = t.cert.open(ctx, l.console, content)
+		opened, err = t.cert.openKey(ctx, l.console, content)
+		if err == nil && opened.format == formatTPM {
+			err = tryTPM(ctx, t, opened)
+			opened.pass = content.pass // which was asked for just now
+		}
 	} else {
 		content = &certContent{}
 	}
@@ -50,24 +58,75 @@ func (l *checklist) checkCertificate(ctx context.Context, t *target, cer string)
 		l.skip(checkThumbprint, "needs the certificate")
 		return nil, nil
 	}
-	shown := shownPair(opened.Certificate, opened.format, opened.deviations)
-	l.add(l.fileCheck(t, shown.format))
+	l.add(l.fileCheck(t, opened.format))
 	l.ok(checkPassword, "%s", passwordText(opened.pass))
+	if opened.Leaf == nil {
+		return l.checkKeyAlone(t, opened.Certificate), nil
+	}
+	shown := shownPair(opened.Certificate, opened.format, opened.deviations)
 	l.add(keyCheck(shown))
-	kind, bits := shown.keyKind()
-	l.ok(checkKeyType, "%s, %d bits", kind, bits)
-	valid := l.checkValidity(shown)
+	taken := l.checkKeyType(t, shown.pair)
+	valid := l.checkValidity(ctx, t, shown)
 	l.checkThumbprint(ctx, shown, t.cert.name(), cer)
-	if !valid {
+	if !taken || !valid {
 		return nil, nil
 	}
 	return opened.Certificate, nil
+}
+
+// tryTPM has a key of the TPM sign.
+func tryTPM(ctx context.Context, t *target, opened *openedCert) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, &timeIsUp{"no signature", t.timeout})
+	defer cancel()
+	if err := trialOfTPM(ctx, opened.Signer); err != nil {
+		return failure.Errorf("%s: %w", t.cert.name(), err)
+	}
+	return nil
+}
+
+// checkKeyAlone checks a key that has no certificate, and returns it if the server may
+// take it.
+func (l *checklist) checkKeyAlone(t *target, key *certtoken.Certificate) *certtoken.Certificate {
+	l.ok(checkKey, "a key without a certificate, its id is %q", key.KeyID)
+	taken := l.checkKeyType(t, key)
+	l.skip(checkValidity, "a key without a certificate has no end")
+	l.skip(checkThumbprint, "needs a certificate: compare the key's id with the one at the server")
+	if !taken {
+		return nil
+	}
+	return key
+}
+
+// checkKeyType reports whether the server takes this kind of key, as far as that is known
+// without asking it.
+func (l *checklist) checkKeyType(t *target, cert *certtoken.Certificate) bool {
+	kind, bits := keyKind(cert.Signer.Public())
+	client, err := certtoken.NewClient(t.authority, t.clientID, cert)
+	switch {
+	case err == nil:
+		_ = client.Close() // nothing was asked
+	case failure.IsAny(err, []error{certtoken.ErrNotRSA, certtoken.ErrNoCertificate}):
+		l.fail(checkKeyType, failure.Clean(err))
+		return false
+	}
+	if t.entra && cert.Leaf == nil { // its dialect at another endpoint
+		l.fail(checkKeyType, errKeyAlone)
+		return false
+	}
+	if t.entra && kind != "RSA" { // the same
+		l.fail(checkKeyType, fmt.Errorf("%w: it is %s, and Entra ID takes RSA only: "+
+			"make a certificate with an RSA key (certtoken cert new --key rsa)", certtoken.ErrNotRSA, kind))
+		return false
+	}
+	l.ok(checkKeyType, "%s", keySize(kind, bits))
+	return true
 }
 
 // keyCheck warns of a certificate that crypto/x509 refuses.
 func keyCheck(shown *shownCert) check {
 	c := check{Name: checkKey, Status: outcomeOK, Detail: fmt.Sprintf("belongs to the certificate %q", shown.subject())}
 	if len(shown.deviations) > 0 {
+		c.Status = outcomeWarning
 		c.Advice = "It is used as it is, but programs in Go may refuse it: " + strings.Join(shown.deviations, "; ")
 	}
 	return c
@@ -124,29 +183,43 @@ func (l *checklist) fileCheck(t *target, format string) check {
 	}
 	info, err := os.Stat(name)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		c.Status = outcomeWarning
 		c.Advice = fmt.Sprintf("Others on this machine may read the private key (mode %#o): chmod 600 %s",
 			info.Mode().Perm(), shellWord(name))
 	}
 	return c
 }
 
-func (l *checklist) checkValidity(shown *shownCert) bool {
+// checkValidity reports whether the certificate is valid now. Where it isn't, the machine's
+// clock may be wrong, so the server's is asked first.
+func (l *checklist) checkValidity(ctx context.Context, t *target, shown *shownCert) bool {
 	now := time.Now()
+	left := shown.leaf.NotAfter.Sub(now)
+	l.end = &certificateEnd{
+		NotAfter: shown.leaf.NotAfter.UTC().Format(time.RFC3339),
+		DaysLeft: int(math.Round(left.Hours() / 24)),
+		EndsSoon: left < l.within,
+	}
 	c := check{Name: checkValidity, Status: outcomeOK, Detail: "until " + shown.validUntil(now)}
 	switch {
 	case now.Before(shown.leaf.NotBefore):
 		c.Status = outcomeFailed
 		c.Detail = "valid from " + times.Local(shown.leaf.NotBefore, now)
-		c.Advice = "Set the clock of this machine, or wait."
+		c.Advice = "wait until then."
 	case now.After(shown.leaf.NotAfter):
 		c.Status = outcomeFailed
 		c.Detail = "ended on " + times.Local(shown.leaf.NotAfter, now)
-		c.Advice = "Make a new one with \"certtoken cert new\", and upload its public.cer."
-	case shown.leaf.NotAfter.Sub(now) < expiryWarning:
-		c.Advice = "It ends soon: make a new one with \"certtoken cert new\" and upload its public.cer beside this one."
+		c.Advice = "make a new one with \"certtoken cert new\", and upload its public.cer."
+	case left < l.within:
+		c.Status = outcomeWarning
+		c.Advice = fmt.Sprintf("It ends within %s: make a new one with \"certtoken cert new\", and upload its public.cer "+
+			"beside this one.", times.Days(l.within))
+	}
+	if c.Status == outcomeFailed {
+		c.Advice = upperFirst(clockFirst(l.probe(ctx, t), shown, now) + c.Advice)
 	}
 	l.add(c)
-	return c.Status == outcomeOK
+	return c.Status != outcomeFailed
 }
 
 // checkThumbprint compares the certificate of a file with the one that was
@@ -157,14 +230,14 @@ func (l *checklist) checkThumbprint(ctx context.Context, shown *shownCert, file,
 		l.skip(checkThumbprint, "%X: compare it with the portal's, or give --cer FILE", sum)
 		return
 	}
-	data, err := input.File(cer, l.console.In).Read(ctx)
+	data, err := readInput(ctx, l.console, cer, "the certificate that was uploaded", input.MaxFile)
 	if err != nil {
-		l.fail(checkThumbprint, err)
+		l.fail(checkThumbprint, failure.Errorf("--cer: %w", err))
 		return
 	}
 	uploaded, err := parsePublic(data, "")
 	if err != nil {
-		l.fail(checkThumbprint, failure.Errorf("%s: %w", cer, err).
+		l.fail(checkThumbprint, failure.Errorf("--cer: %s: %w", cer, withoutPair(err)).
 			Advise("Give --cer the file that was uploaded, DER or PEM."))
 		return
 	}

@@ -2,31 +2,26 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken"
-	"github.com/certtoken/certtoken/cmd/certtoken/internal/jwt"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/times"
 )
 
-// checkExchange asks for a token.
+// checkExchange asks for a token. The certificate is nil where the platform's token is the
+// assertion. It needs what the checks before it found to be missing, if that isn't "".
 func (l *checklist) checkExchange(
-	ctx context.Context, t *target, cert *certtoken.Certificate, connected bool,
+	ctx context.Context, t *target, cert *certtoken.Certificate, needs string,
 ) *certtoken.Token {
-	switch {
-	case cert == nil:
-		l.skip(checkExchange, "needs a certificate that can sign")
-		return nil
-	case !connected:
-		l.skip(checkExchange, "needs a connection")
+	if needs != "" {
+		l.skip(checkExchange, "needs %s", needs)
 		return nil
 	}
 	if len(t.scopes) == 0 && t.entra {
-		t.scopes = []string{"https://graph.microsoft.com/.default"}
+		t.scopes = []string{graphScope(t.origin)}
 	}
 	client, err := t.client(cert)
 	if err != nil {
@@ -34,8 +29,12 @@ func (l *checklist) checkExchange(
 		return nil
 	}
 	defer client.Close()
+	ctx, cancel := t.limited(ctx)
+	defer cancel()
+	done := l.console.Waiting("asking for a token")
 	begin := time.Now()
 	token, err := t.acquire(ctx, client)
+	done()
 	var refused *certtoken.TokenError
 	switch {
 	case errors.As(err, &refused):
@@ -47,6 +46,30 @@ func (l *checklist) checkExchange(
 	}
 	l.ok(checkExchange, "token granted in %v", time.Since(begin).Round(time.Millisecond))
 	return token
+}
+
+// checkMetadata finds the token endpoint, if the server's metadata must name it. It reports
+// whether the endpoint is known.
+func (l *checklist) checkMetadata(ctx context.Context, t *target, connected bool) bool {
+	switch {
+	case t.discovery == nil:
+		return true
+	case !connected:
+		l.skip(checkMetadata, "need a connection")
+		return false
+	}
+	issuer := t.discovery.issuer
+	ctx, cancel := t.limited(ctx)
+	defer cancel()
+	done := l.console.Waiting("asking for the server's metadata")
+	err := t.locate(ctx)
+	done()
+	if err != nil {
+		l.fail(checkMetadata, err)
+		return false
+	}
+	l.ok(checkMetadata, "those of %s name its token endpoint", issuer)
+	return true
 }
 
 // refusal puts the server's refusal into one line.
@@ -84,7 +107,11 @@ func (l *checklist) checkToken(t *target, token *certtoken.Token) {
 	}
 	granted := strings.Join(token.Scopes(), " ")
 	switch {
+	case t.bound && claims.isUnbound():
+		c.Status = outcomeWarning
+		c.Advice = unboundText
 	case granted != strings.Join(strings.Fields(strings.Join(t.scopes, " ")), " "):
+		c.Status = outcomeWarning
 		c.Advice = fmt.Sprintf("The server granted %q, which isn't what was asked for.", granted)
 	case t.entra && claims.readable && len(claims.Roles) == 0:
 		c.Advice = "It has no roles. If the resource answers 403, the app lacks an application permission, " +
@@ -93,34 +120,4 @@ func (l *checklist) checkToken(t *target, token *certtoken.Token) {
 		c.Detail += ", roles " + strings.Join(claims.Roles, ", ")
 	}
 	l.add(c)
-}
-
-// tokenClaims are the claims of an access token that help to find a mistake.
-type tokenClaims struct {
-	readable bool
-	Audience audienceList `json:"aud"`
-	Roles    []string     `json:"roles"`
-}
-
-// audienceList is one string or several (RFC 7519 §4.1.3).
-type audienceList []string
-
-// UnmarshalJSON takes either form.
-func (a *audienceList) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) == nil {
-		*a = audienceList{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]string)(a))
-}
-
-func claimsOf(token *certtoken.Token) tokenClaims {
-	var claims tokenClaims
-	parts, err := jwt.Split(token.AccessToken())
-	if err != nil {
-		return claims // opaque
-	}
-	claims.readable = json.Unmarshal(parts.Claims, &claims) == nil
-	return claims
 }

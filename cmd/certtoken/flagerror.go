@@ -2,13 +2,13 @@ package main
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 // flagError is wrong usage of a flag. It repeats no value, which may be a secret
@@ -19,7 +19,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		return err
 	}
 	if args := cmd.Flags().Args(); cmd.HasAvailableSubCommands() && len(args) > 0 {
-		return noArgs(cmd, args) // a mistyped command, whose flags nobody knows
+		return noArgs(cmd, args) // a mistyped command, whose flags aren't known
 	}
 	var (
 		unknown *pflag.NotExistError
@@ -58,23 +58,23 @@ func unknownFlag(cmd *cobra.Command, err *pflag.NotExistError) error {
 			Advise("Use --password-env VAR or --password-file FILE (- for standard input), or be",
 				"asked for it on a terminal.")
 	case err.GetSpecifiedShortnames() != "":
-		return failure.Usagef("there is no flag -%s", name).Advise(seeHelp(cmd))
-	case !flagName.MatchString(name):
-		return failure.Usagef("there is no such flag").Advise(seeHelp(cmd))
+		return failure.Usagef("%w", noFlag("-"+name)).Advise(seeHelp(cmd))
+	case !flagName().MatchString(name):
+		return failure.Usagef("%w", noFlag("")).Advise(didYouMean(similarFlags(cmd, name))...).Advise(seeHelp(cmd))
 	}
-	return failure.Usagef("there is no flag --%s", name).
+	return failure.Usagef("%w", noFlag("--"+name)).
 		Advise(didYouMean(similarFlags(cmd, name))...).
 		Advise(seeHelp(cmd))
 }
 
-var flagName = regexp.MustCompile(`^[a-z0-9-]{1,24}$`)
+// noFlag is a flag that the command doesn't have. It is "" where it can't be shown.
+type noFlag string
 
-// similarFlags finds flags with a name like this. Cobra compares names of
-// commands only, so the flags take their place.
-func similarFlags(cmd *cobra.Command, name string) []string {
-	flags := &cobra.Command{SuggestionsMinimumDistance: 2}
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		flags.AddCommand(&cobra.Command{Use: "--" + f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	return flags.SuggestionsFor("--" + name)
+func (f noFlag) Error() string {
+	if f == "" {
+		return "there is no such flag"
+	}
+	return "there is no flag " + string(f)
 }
+
+var flagName = lazyregexp.New(`^[a-z0-9-]{1,24}$`)

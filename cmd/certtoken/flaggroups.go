@@ -16,9 +16,20 @@ const (
 	flagsServer      = "Server"
 	flagsAssertion   = "Assertion"
 	flagsConnection  = "Connection"
+	flagsExchange    = "Exchange of a token"
+	flagsAgent       = "Listening and callers"
+	flagsAgentClient = "Agent"
+	flagsRotation    = "Rotation"
 )
 
-var flagGroups = []string{flagsOutput, flagsWho, flagsCertificate, flagsServer, flagsAssertion, flagsConnection, ""}
+// flagBound is the name of a flag that others exclude.
+const flagBound = "bound"
+
+var flagGroups = []string{
+	flagsOutput, flagsRotation, flagsAgent, flagsAgentClient, flagsWho, flagsExchange, flagsCertificate, flagsServer,
+	flagsAssertion, flagsConnection,
+	"",
+}
 
 // inGroup marks every flag of a set as one of a group.
 func inGroup(flags *pflag.FlagSet, group string) {

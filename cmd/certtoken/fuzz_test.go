@@ -53,8 +53,8 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("no JSON: %q", object)
 			}
 			for _, line := range indented(object) {
-				graphic(t, console.Printable(line))
-				jwt.TimeClaim(line)
+				graphic(t, console.Printable(jwt.ShortenOpaque(line)))
+				noteOn(line)
 			}
 		}
 	})
@@ -96,6 +96,35 @@ func FuzzCertificate(f *testing.F) {
 				graphic(t, line)
 			}
 		}
+	})
+}
+
+// FuzzJWKS gives anything to certtoken jwks: its errors can be shown, and what is
+// printed has the members of public keys only.
+func FuzzJWKS(f *testing.F) {
+	seeds(f, "testdata/certificate/*", func(data []byte) { f.Add(data) })
+	seeds(f, "../../internal/jwk/testdata/*.json", func(data []byte) { f.Add(data) })
+	f.Add([]byte("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		flags := certFlags{file: "file"}
+		keys, err := flags.publicKeys(t.Context(), testConsole(t), &certContent{cert: data})
+		if err != nil {
+			first, more := headline(err)
+			for _, line := range append(more, first) {
+				graphic(t, line)
+			}
+			return
+		}
+		command := &jwksCommand{console: testConsole(t)}
+		set, err := command.set(keys)
+		if err != nil {
+			return
+		}
+		text, err := json.Marshal(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkPublic(t, newSecrets(), string(text), "")
 	})
 }
 

@@ -51,10 +51,36 @@ func useLine(cmd *cobra.Command) string {
 	return strings.Replace(line, " [flags]", " [FLAGS]", 1)
 }
 
+// commandWidth is the least width of the column in which the names of commands stand.
+const commandWidth = 12
+
 func writeCommands(w io.Writer, cmd *cobra.Command, group string) {
+	width := commandWidth
+	for _, sub := range cmd.Commands() {
+		width = max(width, len(sub.Name()))
+	}
 	for _, sub := range cmd.Commands() {
 		if sub.GroupID == group && (sub.IsAvailableCommand() || sub.Name() == "help") {
-			fmt.Fprintf(w, "  %-12s %s\n", sub.Name(), sub.Short)
+			fmt.Fprintf(w, "  %-*s %s\n", width, sub.Name(), sub.Short)
 		}
 	}
+}
+
+// visit calls f for cmd and everything below it.
+func visit(cmd *cobra.Command, f func(*cobra.Command)) {
+	f(cmd)
+	for _, sub := range subcommands(cmd) {
+		visit(sub, f)
+	}
+}
+
+// subcommands are the commands below cmd that its help lists.
+func subcommands(cmd *cobra.Command) []*cobra.Command {
+	var subs []*cobra.Command
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() || sub.Name() == "help" {
+			subs = append(subs, sub)
+		}
+	}
+	return subs
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/spf13/cobra"
 )
 
@@ -27,7 +26,7 @@ func newHelp() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			of, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return failure.Usagef("there is no such command").Advise(seeHelp(cmd.Root()))
+				return noSuchCommand(of, args[len(args)-max(len(rest), 1)])
 			}
 			writeHelp(cmd.OutOrStdout(), of)
 			return nil

@@ -11,7 +11,10 @@ import (
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	postponeCollection()
+	os.Exit(run(os.Args[1:]))
+}
 
 // run runs the command line and returns the exit status. The first interrupt ends
 // the command in an orderly way. A second one ends it at once.

@@ -11,7 +11,20 @@ import (
 // TestMain lets the test binary stand in for the program: scripts run it as a
 // process of its own, by the name of certtoken.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"certtoken": main})
+	testscript.Main(removing{m}, map[string]func(){"certtoken": main})
+}
+
+// removing removes in the end what tests have built.
+type removing struct{ *testing.M }
+
+func (m removing) Run() int {
+	status := m.M.Run()
+	select {
+	case dir := <-builtCommands:
+		_ = os.RemoveAll(dir) // it is in the folder for temporary files
+	default:
+	}
+	return status
 }
 
 func TestScripts(t *testing.T) {
@@ -33,14 +46,21 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(env.Getenv("WORK")+"/tmp", 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status":   cmdStatus,
-			"match":    cmdMatch,
-			"mkcert":   cmdMakeCert,
-			"needs":    cmdNeeds,
-			"serve":    cmdServe,
-			"endserve": cmdEndServe,
-			"json":     cmdJSON,
-			"mode":     cmdMode,
+			"status":     cmdStatus,
+			"match":      cmdMatch,
+			"mkcert":     cmdMakeCert,
+			"needs":      cmdNeeds,
+			"serve":      cmdServe,
+			"endserve":   cmdEndServe,
+			"json":       cmdJSON,
+			"mode":       cmdMode,
+			"entra":      cmdEntra(t),
+			"tokenproxy": cmdTokenProxy(t),
+			"asked":      cmdAsked,
+			"agent":      cmdAgent,
+			"endagent":   cmdEndAgent,
+			"waitlog":    cmdWaitLog,
+			"swtpm":      cmdSWTPM,
 		},
 	})
 }

@@ -2,20 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
-	"github.com/certtoken/certtoken/cmd/certtoken/internal/input"
+	"github.com/certtoken/certtoken/internal/azureenv"
 	"github.com/spf13/pflag"
 )
 
 const (
-	envPassword = "AZURE_CLIENT_CERTIFICATE_PASSWORD"
+	envPassword = azureenv.Password
 
 	// fromTerminal is the origin of a password that somebody has typed.
 	fromTerminal = "the terminal"
@@ -33,7 +31,11 @@ type passwordFlags struct {
 }
 
 func (p *passwordFlags) addTo(flags *pflag.FlagSet, of string) {
-	flags.StringVar(&p.env, p.prefix+"password-env", "", "environment `VAR` that holds "+of)
+	usage := "environment `VAR` that holds " + of
+	if p.fallback != "" {
+		usage += " (default " + p.fallback + ")"
+	}
+	flags.StringVar(&p.env, p.prefix+"password-env", "", usage)
 	flags.StringVar(&p.file, p.prefix+"password-file", "", "`FILE` that holds "+of+"; - is standard input")
 }
 
@@ -58,7 +60,7 @@ func newPassword(text, from string) password {
 
 func (p password) given() bool { return p.reveal != nil }
 
-// read reads the password from where the flags say. It asks nobody.
+// read reads the password from where the flags say. It doesn't prompt for it.
 func (p *passwordFlags) read(ctx context.Context, c *console.Console) (password, error) {
 	switch {
 	case p.env != "" && p.file != "":
@@ -83,19 +85,10 @@ func (p *passwordFlags) read(ctx context.Context, c *console.Console) (password,
 }
 
 // readPasswordFile reads a password as editors and shells write it: one line
-// end and a byte order mark aren't part of it. What was given as the file's name
-// may be the password itself, so no error about opening it repeats it.
+// end and a byte order mark aren't part of it.
 func readPasswordFile(ctx context.Context, c *console.Console, flag, name string) (string, error) {
-	data, err := input.File(name, c.In).Limit(maxPasswordFile).Read(ctx)
-	var errno syscall.Errno
-	switch {
-	case errors.As(err, &errno):
-		return "", failure.Errorf("%s: this file can't be read: %w", flag, errno).
-			Advise("Give the name of a file that holds the password, not the password.")
-	case err != nil:
-		return "", failure.Errorf("%s: %w", flag, err)
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(input.Text(data), "\n"), "\r"), nil
+	text, err := readSecretText(ctx, c, flag, name, "password", maxPasswordFile)
+	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), err
 }
 
 // newPasswordFlags say where the password of a new file comes from.
@@ -131,4 +124,12 @@ func (p *newPasswordFlags) get(ctx context.Context, c *console.Console, question
 		err = failure.Errorf("the password is empty").Advise("If that is meant, give --" + p.prefix + "no-password.")
 	}
 	return newPassword(text, fromTerminal), err
+}
+
+// optional reads the password from where the flags say, and doesn't ask for one.
+func (p *newPasswordFlags) optional(ctx context.Context, c *console.Console) (password, error) {
+	if p.empty {
+		return p.get(ctx, c, "")
+	}
+	return p.read(ctx, c)
 }

@@ -4,11 +4,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,7 +118,7 @@ func pfx(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSubject("prompted"))
-	data, err := selfsigned.EncodePFX(cert, typedPassword, selfsigned.PFXModern)
+	data, err := selfsigned.EncodePFX(cert, typedPassword, selfsigned.PFXLegacy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,6 +248,101 @@ func TestPromptNewPasswordsDiffer(t *testing.T) {
 	s.expect("the two passwords differ")
 	if _, err := os.Stat(filepath.Join(dir, "private.pfx")); err == nil {
 		t.Error("private.pfx was written")
+	}
+}
+
+// slowServer starts a certtoken serve whose answers take their time, and returns the
+// flags that ask it.
+func slowServer(t *testing.T) (dir string, flags []string) {
+	t.Helper()
+	dir = pfx(t)
+	convert := exec.Command("certtoken", "cert", "convert", "private.pfx", "public.cer")
+	convert.Dir, convert.Env = dir, append(os.Environ(), envPassword+"="+typedPassword)
+	if out, err := convert.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	serve := exec.Command("certtoken", "serve", "--json", "--client", "app=public.cer", "--issuer", "self",
+		"--fail", "delay:2600ms", "--ca-file", "ca.pem")
+	serve.Dir = dir
+	out, err := serve.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = serve.Process.Kill(); _ = serve.Wait() })
+	var info serveInfo
+	if err := json.NewDecoder(out).Decode(&info); err != nil {
+		t.Fatal(err)
+	}
+	return dir, []string{"token", "--authority", info.Issuer, "--client-id", "app", "--cert", "private.pfx",
+		"--scope", "read", "--ca", "ca.pem"}
+}
+
+// A wait of over two seconds is shown on the terminal, in a line that moves and is erased.
+func TestWaitIsShown(t *testing.T) {
+	t.Parallel()
+	dir, flags := slowServer(t)
+	env := []string{envPassword + "=" + typedPassword}
+	s := start(t, dir, env, flags...)
+	withJSON := start(t, dir, env, append(slices.Clone(flags), "--json")...)
+	var out bytes.Buffer
+	piped := exec.Command("certtoken", flags...)
+	piped.Dir, piped.Env, piped.Stdout, piped.Stderr = dir, append(os.Environ(), env...), &out, &out
+	if err := piped.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("asking https://127.0.0.1:")
+	if status := s.wait(); status != statusDone {
+		t.Fatalf("exit status %d:\n%s", status, s.text())
+	}
+	if !strings.Contains(s.text(), "| asking") || !strings.Contains(s.text(), "/ asking") {
+		t.Errorf("it doesn't move: %q", s.text())
+	}
+	left := strings.Join(shownLines(s.text()), "\n")
+	if !strings.HasPrefix(left, "eyJ") || strings.Contains(left, "asking") {
+		t.Errorf("something is left of it: %q", left)
+	}
+	// Not with --json, nor where standard error is a file, and never on standard output.
+	if status := withJSON.wait(); status != statusDone || strings.Contains(withJSON.text(), "asking") {
+		t.Errorf("exit status %d: %q", status, withJSON.text())
+	}
+	if err := piped.Wait(); err != nil || strings.Contains(out.String(), "asking") {
+		t.Errorf("%v: %q", err, &out)
+	}
+}
+
+// shownLines are the lines that a terminal shows: what follows a carriage return stands over
+// what was there.
+func shownLines(text string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
+		var shown []rune
+		for part := range strings.SplitSeq(line, "\r") {
+			runes := []rune(part)
+			shown = append(runes, shown[min(len(shown), len(runes)):]...)
+		}
+		lines = append(lines, strings.TrimRight(string(shown), " "))
+	}
+	return lines
+}
+
+// Who sits at a terminal is told what is waited for.
+func TestInputIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), nil, "decode")
+	s.expect("Paste the token, then press Enter and Ctrl-D.")
+	s.typeIn("eyJhbGciOiJub25lIn0.eyJhdWQiOiJ0eXBlZCJ9.\n\x04")
+	s.expect(`"aud": "typed"`)
+	if status := s.wait(); status != statusDone {
+		t.Errorf("exit status %d", status)
+	}
+	s = start(t, t.TempDir(), nil, "cert", "show", "-")
+	s.expect("Paste the certificate, then press Enter and Ctrl-D.")
+	s.typeIn("\x04")
+	if status := s.wait(); status != statusCertificate {
+		t.Errorf("exit status %d: %s", status, s.text())
 	}
 }
 

@@ -32,36 +32,40 @@ func writeReference(w io.Writer, root *cobra.Command) {
 		fmt.Fprintf(w, "- [%s](#%s): %s\n", path, strings.ReplaceAll(path, " ", "-"), cmd.Short)
 	})
 	visit(root, func(cmd *cobra.Command) { writeSection(w, cmd) })
-	fmt.Fprint(w, "\n", statusReference)
+	writeStatuses(w)
 }
 
-const statusReference = `## Exit status
+// exitStatuses are the exit statuses in the order in which documents list them.
+var exitStatuses = []struct {
+	status  int
+	meaning string
+}{
+	{statusDone, "done"},
+	{statusFailure, "failed for another reason than those below; of `doctor`: a check failed"},
+	{statusUsage, "wrong usage: the command line or a variable is mistaken"},
+	{statusCertificate, "the certificate, its key or its password can't be used; for a file that isn't there or can't be " +
+		"read it is 1"},
+	{statusRefused, "the server has refused the request, and would refuse it again"},
+	{statusTemporary, "no connection, no answer in time, or the server is busy: it may work later"},
+	{statusWarning, "of `doctor`, `rotate status` and `rotate --now --remove-after 0`: nothing failed, and something " +
+		"should be done, such as to renew the certificate"},
+	{statusInterrupted, "interrupted"},
+}
 
-| status | meaning |
-|---|---|
-| 0 | done |
-| 1 | failed for another reason than those below; of ` + "`doctor`" + `: a check failed |
-| 2 | wrong usage: the command line or a variable is mistaken |
-| 3 | the certificate, its key or its password can't be used |
-| 4 | the server has refused the request, and would refuse it again |
-| 5 | no connection, no answer in time, or the server is busy: it may work later |
-| 130 | interrupted |
+func writeStatuses(w io.Writer) {
+	fmt.Fprint(w, "\n## Exit status\n\n| status | meaning |\n|---|---|\n")
+	for _, s := range exitStatuses {
+		fmt.Fprintf(w, "| %d | %s |\n", s.status, s.meaning)
+	}
+	fmt.Fprint(w, errorReference)
+}
 
+const errorReference = `
 An error is one line ` + "`certtoken: …`" + ` on standard error, with advice below it.
 With ` + "`--json`" + ` it is one line of JSON there: ` + "`{\"error\":{…}}`" + ` with
 ` + "`message`, `advice`, `exit_status` and `temporary`" + `, and, if the server has
 refused the request, ` + "`http_status`, `code`, `aadsts`, `retry_after` (seconds), `trace_id`\nand `correlation_id`" + `.
 `
-
-// visit calls f for cmd and everything below it.
-func visit(cmd *cobra.Command, f func(*cobra.Command)) {
-	f(cmd)
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() || sub.Name() == "help" {
-			visit(sub, f)
-		}
-	}
-}
 
 func writeSection(w io.Writer, cmd *cobra.Command) {
 	cmd.InitDefaultHelpFlag()

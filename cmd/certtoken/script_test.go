@@ -238,7 +238,7 @@ type served struct {
 }
 
 // serve ARGS… starts "certtoken serve --json" and puts what it prints into
-// $URL, $ISSUER, $CA and $TRY.
+// $URL, $ISSUER, $CA, $TRY, $GRAPH and $OBJECT, the first client's.
 func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("use status for a serve that fails")
@@ -261,6 +261,8 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("ISSUER", info.Issuer)
 	ts.Setenv("CA", info.CAFile)
 	ts.Setenv("TRY", info.Command)
+	ts.Setenv("GRAPH", info.GraphURL)
+	ts.Setenv("OBJECT", info.Applications[info.Clients[0]])
 	lastServed.Store(ts, s)
 }
 

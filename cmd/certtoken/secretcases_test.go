@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/internal/azureenv"
 )
 
 // secretCase is a command line and what it may show.
@@ -59,6 +60,11 @@ func askCases() []secretCase {
 		{args: "token --json", shows: theToken},
 		{args: "token --header", shows: theToken},
 		{args: "token --mtls -v", shows: theToken},
+		{args: "token --output env", shows: theToken},
+		{args: "token --output exec-credential", shows: theToken},
+		{args: "token --cache", shows: theToken},
+		{args: "rotate --dry-run --jwks set.json"},
+		{args: "rotate --dry-run --json --verbose --exec true"},
 		{args: "doctor", oneStatus: true},
 		{args: "doctor --verbose --cer public.cer", oneStatus: true, more: true},
 		{args: "doctor --json", oneStatus: true, more: true},
@@ -97,7 +103,7 @@ func askCases() []secretCase {
 		with(secretCase{name: "password instead of a variable", args: "$TARGET --password-env " + flagPassword,
 			status: statusUsage, says: "not set"})
 		with(secretCase{name: "password as an argument", args: "$TARGET " + flagPassword, status: statusUsage,
-			says: "no arguments"})
+			says: " no "}) // no arguments, or no such command
 		with(secretCase{name: "password in the endpoint's URL",
 			args: "$TARGET --token-url https://user:" + urlPassword + "@127.0.0.1:1/", status: statusUsage})
 		with(secretCase{name: "password in the authority",
@@ -121,8 +127,8 @@ func askCases() []secretCase {
 		}
 		with(secretCase{name: "password in the cloud's query",
 			args:   "--client-id app --cert private.pfx --tenant contoso.com --scope s",
-			env:    []string{envHost + "=https://login.example/?client_secret=" + urlPassword},
-			status: statusUsage, says: "none of Entra ID's clouds"})
+			env:    []string{azureenv.AuthorityHost + "=https://login.example/?client_secret=" + urlPassword},
+			status: statusUsage, says: "is not the https URL of a host"})
 		with(secretCase{name: "password instead of its file", args: "$TARGET --password-file " + flagPassword,
 			status: statusFailure, says: "can't be read"})
 		with(secretCase{name: "password instead of its file, a path",
@@ -130,7 +136,7 @@ func askCases() []secretCase {
 			status: statusFailure, says: "can't be read"})
 		with(secretCase{name: "password in the cloud's URL",
 			args:   "--client-id app --cert private.pfx --tenant contoso.com --scope s",
-			env:    []string{envHost + "=https://user:" + urlPassword + "@login.example/"},
+			env:    []string{azureenv.AuthorityHost + "=https://user:" + urlPassword + "@login.example/"},
 			status: statusUsage, says: "AZURE_AUTHORITY_HOST has a user or a password"})
 		if command.offline {
 			continue
@@ -173,7 +179,8 @@ func askCases() []secretCase {
 			env: []string{"HTTPS_PROXY=user:" + proxyPassword + "#@127.0.0.1:1"}, status: statusTemporary,
 			says: "proxyconnect"})
 		for _, fault := range slices.Sorted(maps.Keys(endpointFaults)) {
-			with(secretCase{name: "endpoint " + fault, args: "$TARGET", fault: fault, status: endpointFaults[fault].status})
+			with(secretCase{name: "endpoint " + fault, args: "$TARGET", fault: fault,
+				status: endpointFaults[fault].status})
 		}
 	}
 	return cases
@@ -199,6 +206,34 @@ func certCases(granted string) []secretCase {
 			status: statusUsage, says: "no flag --password"},
 		{name: "new, password as an argument", args: "cert new --subject s " + flagPassword,
 			status: statusUsage},
+		{name: "new, EC key", args: "cert new --subject s --key ec --password-env OUT --out new6 --pem",
+			made: "new6/private.pfx"},
+		{name: "new, Ed25519 key", args: "cert new --subject s --key ed25519 --password-env OUT --out new7 --json",
+			made: "new7/private.pfx"},
+		{name: "new, password in a URI",
+			args: "cert new --subject s --uri https://user:" + urlPassword +
+				"@idp.example --password-env OUT --out new8",
+			status: statusUsage, says: "has a user in it"},
+		{name: "request", args: "cert csr --subject s --out csr1", made: "csr1/private.key"},
+		{name: "request, EC key, as JSON", args: "cert csr --subject s --key ec --out csr2 --json",
+			made: "csr2/private.key"},
+		{name: "request of a pair", args: "cert csr private.pfx --out -"},
+		{name: "request of a key alone", args: "cert csr app.key --subject s --out - --json"},
+		{name: "request of a JWK", args: "cert csr app.jwk --subject s --out -"},
+		{name: "request, wrong password", args: "cert csr private.pfx --out -",
+			env: []string{envPassword + "=" + wrongPassword}, status: statusCertificate, says: "wrong password"},
+		{name: "request, broken key", args: "cert csr broken.pem --out -", status: statusCertificate},
+		{name: "JWKS", args: "jwks private.pfx", says: `"kid"`},
+		{name: "JWKS of a PEM", args: "jwks pair.pem", says: `"kid"`},
+		{name: "JWKS of a key alone", args: "jwks app.key", says: `"kid"`},
+		{name: "JWKS of a JWK", args: "jwks app.jwk", says: `"kid"`},
+		{name: "JWKS of a broken JWK", args: "jwks broken.jwk", status: statusCertificate},
+		{name: "JWKS, broken key", args: "jwks broken.pem", status: statusCertificate},
+		{name: "JWKS, cut", args: "jwks cut.pfx", status: statusCertificate},
+		{name: "JWKS, wrong password", args: "jwks private.pfx", env: []string{envPassword + "=" + wrongPassword},
+			status: statusCertificate, says: "wrong password"},
+		{name: "JWKS, password as a flag", args: "jwks private.pfx --password " + flagPassword, status: statusUsage,
+			says: "no flag --password"},
 		{name: "show", args: "cert show private.pfx"},
 		{name: "show as JSON", args: "cert show private.pfx --json"},
 		{name: "show a PEM with its key", args: "cert show pair.pem"},
@@ -232,7 +267,12 @@ func certCases(granted string) []secretCase {
 		{name: "decode, no JSON", args: "decode", stdin: payload[1:] + "." + rest, status: statusFailure},
 		{name: "decode, encrypted", args: "decode", stdin: granted + "." + payload + "." + payload,
 			status: statusFailure},
-		{name: "decode, as an argument", args: "decode " + granted, status: statusUsage},
+		{name: "decode, as an argument", args: "decode " + granted},
+		{name: "decode, a broken one as an argument", args: "decode " + granted + ".", status: statusFailure},
+		{name: "token instead of a file", args: "token $TARGET --subject-token " + flagPassword, status: statusFailure},
+		{name: "token that can't be exchanged", args: "token $TARGET --subject-token -", stdin: granted,
+			status: statusRefused},
+		{name: "decode, two arguments", args: "decode " + granted + " " + granted, status: statusUsage},
 		{name: "decode, as a flag", args: "decode --" + payload, status: statusUsage},
 		{name: "no such command", args: granted, status: statusUsage},
 		{name: "no such command, a password", args: flagPassword, status: statusUsage},
@@ -256,6 +296,17 @@ func certCases(granted string) []secretCase {
 		{name: "new, password instead of its file",
 			args: "cert new --subject s --out new5 --password-file " + flagPassword, status: statusFailure,
 			says: "can't be read"},
+		{name: "agent, a secret instead of its file",
+			args: "agent --client-id app --cert private.pfx --tenant contoso.com --scope s --secret-file " +
+				flagPassword,
+			status: statusUsage, says: "can't be read"},
+		{name: "agent, a secret as a flag", args: "agent --secret=" + flagPassword, status: statusUsage,
+			says: "no flag"},
+		{name: "agent, a mistaken configuration", args: "agent --config pair.pem", status: statusUsage},
+		{name: "agent check, a key", args: "agent check --config app.key", status: statusUsage},
+		{name: "agent env, an argument", args: "agent env --config absent " + flagPassword, status: statusFailure},
+		{name: "git-credential, an argument", args: "git-credential " + flagPassword,
+			stdin: "password=" + flagPassword},
 		{name: "version", args: "version"},
 		{name: "reference", args: "reference"},
 		{name: "completion", args: "completion bash"},

@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"math/big"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -58,16 +62,35 @@ func (s *secrets) jwt(what, jwt string) {
 
 // key adds a private key in pieces, so that a PEM is found however it is wrapped.
 func (s *secrets) key(signer any) {
-	const piece = 24
-	key := signer.(*rsa.PrivateKey)
-	der := x509.MarshalPKCS1PrivateKey(key)
-	der = der[bytes.Index(der, key.D.Bytes()):] // before it stands the public key
-	for shift := range 3 {                      // three bytes are four digits of base64
-		for at := shift; at+piece <= len(der); at += piece {
-			s.bytes("a private key", der[at:at+piece])
+	switch key := signer.(type) {
+	case *rsa.PrivateKey:
+		der := x509.MarshalPKCS1PrivateKey(key)
+		s.pieces("a private key", der[bytes.Index(der, key.D.Bytes()):], 24) // before it stands the public key
+		s.add("a private key", key.D.String()[:40])
+	case *ecdsa.PrivateKey:
+		number, err := key.Bytes()
+		if err != nil {
+			panic(err) // only for a curve that nobody uses here
+		}
+		s.pieces("a private key", number, 12)
+		s.add("a private key", new(big.Int).SetBytes(number).String())
+	case *ed25519.PrivateKey:
+		s.pieces("a private key", key.Seed(), 12)
+	case ed25519.PrivateKey:
+		s.pieces("a private key", key.Seed(), 12)
+	default:
+		panic(fmt.Sprintf("a key of %T", signer))
+	}
+}
+
+// pieces adds the parts of a secret as they stand in base64 that begins anywhere
+// before it.
+func (s *secrets) pieces(what string, secret []byte, size int) {
+	for shift := range 3 { // three bytes are four digits of base64
+		for at := shift; at+size <= len(secret); at += size {
+			s.bytes(what, secret[at:at+size])
 		}
 	}
-	s.add("a private key", key.D.String()[:40])
 }
 
 // find returns what of the secrets is in a text.

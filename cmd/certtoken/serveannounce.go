@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
@@ -14,10 +12,14 @@ type serveInfo struct {
 	TokenURL string   `json:"token_url"`
 	Issuer   string   `json:"issuer,omitempty"`
 	CAFile   string   `json:"ca_file,omitempty"`
+	GraphURL string   `json:"graph_url,omitempty"`
 	Clients  []string `json:"clients"`
 	Command  string   `json:"command"`
 
+	Applications map[string]string `json:"applications,omitempty"` // object ids at Microsoft Graph, by client
+
 	scopes []string // that are granted; empty: any
+	dpop   bool     // proofs are wanted
 }
 
 // announce prints what a client has to know, and a command to try.
@@ -37,11 +39,21 @@ func (info serveInfo) announce(c *console.Console, clients []servedClient, asJSO
 	if info.CAFile != "" {
 		rows = append(rows, row{"CA file", info.CAFile})
 	}
+	if info.GraphURL != "" {
+		rows = append(rows, row{"Graph", info.GraphURL})
+	}
 	for _, client := range clients {
-		rows = append(rows, row{"Client", client.id + ", " + client.cert.subject()})
+		rows = append(rows, row{"Client", client.id + ", " + client.proof()})
+		if id := info.Applications[client.id]; id != "" {
+			rows = append(rows, row{"Object id", id})
+		}
 	}
 	printRows(c, rows)
-	c.Printf("\nTry it:\n  %s\n\nInterrupt it (Ctrl-C) to end it.\n", strings.Join(lines, " \\\n    "))
+	c.Printf("\nTry it:\n  %s\n", strings.Join(lines, " \\\n    "))
+	if info.GraphURL != "" {
+		c.Printf("\nRotate its certificate:\n  %s\n", strings.Join(info.rotateLines(clients[0]), " \\\n    "))
+	}
+	c.Printf("\nInterrupt it (Ctrl-C) to end it.\n")
 	return c.WriteError()
 }
 
@@ -57,8 +69,11 @@ func (info serveInfo) tryLines(client servedClient) []string {
 	lines := []string{
 		"certtoken token --authority " + shellWord(authority),
 		"--token-url " + shellWord(info.TokenURL),
-		fmt.Sprintf("--client-id %s --cert %s", shellWord(client.id), shellWord(privateFile(client.file))),
+		fmt.Sprintf("--client-id %s --cert %s", shellWord(client.id), shellWord(client.private)),
 		"--scope " + shellWord(scope),
+	}
+	if info.dpop {
+		lines = append(lines, `--dpop --proof-for "GET https://api.example/" --header`)
 	}
 	if info.CAFile == "" {
 		return append(lines, "--allow-http-loopback")
@@ -66,12 +81,14 @@ func (info serveInfo) tryLines(client servedClient) []string {
 	return append(lines, "--ca "+shellWord(info.CAFile))
 }
 
-// privateFile guesses the name of the file with the private key: "cert new" writes
-// it beside the public certificate.
-func privateFile(public string) string {
-	guess := filepath.Join(filepath.Dir(public), "private.pfx")
-	if _, err := os.Stat(guess); err == nil {
-		return guess
+// rotateLines is a command that rotates a client's certificate at this server, as lines.
+func (info serveInfo) rotateLines(client servedClient) []string {
+	return []string{
+		"certtoken rotate --now --wait 5m --authority entra",
+		"--token-url " + shellWord(info.TokenURL),
+		fmt.Sprintf("--client-id %s --cert %s", shellWord(client.id), shellWord(client.private)),
+		"--graph " + info.Applications[client.id],
+		"--graph-url " + shellWord(info.GraphURL),
+		"--ca " + shellWord(info.CAFile),
 	}
-	return "private.pfx"
 }

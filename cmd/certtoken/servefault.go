@@ -1,6 +1,8 @@
 package main
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -49,6 +51,12 @@ var shapes = map[string]certtokentest.Shape{
 	"no-token":  certtokentest.NoToken,
 	"no-expiry": certtokentest.NoExpiry,
 	"oversized": certtokentest.OversizedBody,
+}
+
+// faultWords are what --fail takes, as far as it is known before its value.
+func faultWords() []string {
+	words := []string{"throttle:", "status:", "aadsts:", "error:", "delay:", "redirect:"}
+	return append(words, slices.Sorted(maps.Keys(shapes))...)
 }
 
 // parseFault reads a SPEC of --fail: a name, and for some names a value.

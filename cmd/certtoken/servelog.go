@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,11 @@ type requestLogger struct {
 }
 
 func (l *requestLogger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if l.endpoint.Graph() != nil && strings.HasPrefix(r.URL.Path, graphPath+"/") {
+		answered := &statusWriter{ResponseWriter: w}
+		defer func() { l.out.Print(console.Printable(graphText(r, answered.status))) }()
+		w = answered
+	}
 	number := strconv.FormatInt(l.count.Add(1), 10)
 	r.Header.Set(numberHeader, number)
 	defer l.log(number) // a fault may end the request by a panic
@@ -79,3 +85,32 @@ func cut(text string, most int) string {
 	}
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
+
+// graphText describes a request to Microsoft Graph in one line.
+func graphText(r *http.Request, status int) string {
+	object, action := path.Split(r.URL.Path)
+	if r.Method == http.MethodGet {
+		object, action = r.URL.Path, "read"
+	}
+	object = strings.TrimSuffix(strings.TrimPrefix(object, graphPath+"/"), "/")
+	outcome := "connection reset"
+	if status != 0 {
+		outcome = strconv.Itoa(status)
+	}
+	return fmt.Sprintf("%s Microsoft Graph: %s %s", outcome, cut(action, maxLogField), cut(object, maxLogField))
+}
+
+// statusWriter remembers the status of an answer, 0 if there was none.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader remembers the status.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets [http.ResponseController] reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -11,12 +11,28 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
+// checkTLSNames refuses what can't be a name in a certificate.
+func checkTLSNames(names []string) error {
+	for _, name := range names {
+		if net.ParseIP(name) == nil && !dnsName().MatchString(name) {
+			return failure.Usagef("--tls-name %q: give a host's name or an IP address, without scheme and port", name)
+		}
+	}
+	return nil
+}
+
+// dnsName is what clients compare a certificate's names with (RFC 6125 §6.4).
+var dnsName = lazyregexp.New(`^(\*\.)?[0-9A-Za-z_]([0-9A-Za-z_-]{0,62}\.)*[0-9A-Za-z_-]{0,62}$`)
+
 // newServeTLS makes a CA, in PEM, and a configuration with a certificate of it
-// for the address that the server listens on. The CA's key is not kept, so nobody
-// can issue another certificate with it.
-func newServeTLS(address net.Addr) (caPEM []byte, config *tls.Config, err error) {
+// for the address that the server listens on, localhost and further names. The
+// CA's key is not kept, so nobody can issue another certificate with it.
+func newServeTLS(address net.Addr, names []string) (caPEM []byte, config *tls.Config, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -51,6 +67,13 @@ func newServeTLS(address net.Addr) (caPEM []byte, config *tls.Config, err error)
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, ipOf(address)},
 		DNSNames:     []string{"localhost"},
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			leaf.IPAddresses = append(leaf.IPAddresses, ip)
+		} else {
+			leaf.DNSNames = append(leaf.DNSNames, name)
+		}
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
 	if err != nil {

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/certtoken/certtoken/internal/lazyregexp"
 )
 
 // shellQuote quotes a text for a POSIX shell.
@@ -13,10 +14,10 @@ func shellQuote(text string) string {
 // shellWord quotes a text for a POSIX shell if the shell would not take it as it
 // is.
 func shellWord(text string) string {
-	if plainWord.MatchString(text) {
+	if plainWord().MatchString(text) {
 		return text
 	}
 	return shellQuote(text)
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
+var plainWord = lazyregexp.New(`^[A-Za-z0-9_./:@%+=,-]+$`)

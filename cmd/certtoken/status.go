@@ -4,10 +4,17 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/ext/tpm"
 	"github.com/certtoken/certtoken/internal/certfile"
+	"github.com/certtoken/certtoken/internal/connections"
+	"github.com/certtoken/certtoken/internal/exchange"
+	"github.com/certtoken/certtoken/internal/jwk"
+	"github.com/certtoken/certtoken/internal/jws"
+	"github.com/certtoken/certtoken/internal/syntax"
 )
 
 // Exit statuses, for scripts to branch on. The reference has them in a table.
@@ -18,6 +25,7 @@ const (
 	statusCertificate = 3 // the certificate, its key or its password can't be used
 	statusRefused     = 4 // the server has refused the request, and would refuse it again
 	statusTemporary   = 5 // it may work later
+	statusWarning     = 6 // nothing failed, and something should be done
 	statusInterrupted = 130
 )
 
@@ -27,6 +35,8 @@ func exitStatus(err error) int {
 	switch {
 	case err == nil:
 		return statusDone
+	case errors.Is(err, errWarnings), errors.Is(err, errAttention):
+		return statusWarning
 	case errors.Is(err, failure.ErrInterrupted):
 		return statusInterrupted
 	case failure.IsUsage(err):
@@ -35,11 +45,14 @@ func exitStatus(err error) int {
 		return statusRefused
 	case isTemporary(err):
 		return statusTemporary
-	case isAny(err, certificateErrors):
+	case failure.IsAny(err, certificateErrors):
 		return statusCertificate
 	}
 	return statusFailure
 }
+
+// errAttention says that something should be done about a rotation, which is printed.
+var errAttention = errors.New("the rotation needs attention")
 
 // certificateErrors say that the certificate can't be used as it is.
 var certificateErrors = []error{
@@ -47,16 +60,13 @@ var certificateErrors = []error{
 	certtoken.ErrKeyMismatch, certtoken.ErrNotRSA, certtoken.ErrKeySize, certtoken.ErrSeveralKeys,
 	certtoken.ErrUnsupported, certtoken.ErrFormat, certtoken.ErrTooLarge, certtoken.ErrExpired,
 	certtoken.ErrNotYetValid, certfile.ErrSeveralCertificates,
+	jwk.ErrFormat, jwk.ErrNoPrivate, jwk.ErrMismatch, jwk.ErrUnsupported, jwk.ErrTooLarge,
+	jws.ErrNoKey, jws.ErrKeyType, jws.ErrKeySize, errNoKeys, errNotSigning, errX5C,
+	tpm.ErrNoTPM, tpm.ErrOtherTPM, tpm.ErrPasswordRefused, tpm.ErrLockedOut, tpm.ErrPolicy,
 }
 
-func isAny(err error, targets []error) bool {
-	for _, target := range targets {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
-}
+// errWarnings means that nothing has failed and something should be done.
+var errWarnings = errors.New("nothing failed")
 
 // isTemporary reports whether the same command may work later: the server said
 // so, or there was no connection or no answer in time.
@@ -68,9 +78,18 @@ func isTemporary(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
+	var proxy *connections.ProxyRefusal
+	if errors.As(err, &proxy) {
+		return exchange.IsTemporary(proxy.StatusCode)
+	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
-		return !dns.IsNotFound // a host that doesn't exist is a mistake in its name
+		// A host that doesn't exist is a mistake in its name, unless everybody knows that it does.
+		return !dns.IsNotFound || syntax.EntraHost(strings.TrimSuffix(dns.Name, ".")) != ""
+	}
+	var discovery interface{ IsTemporary() bool }
+	if errors.As(err, &discovery) && discovery.IsTemporary() {
+		return true
 	}
 	var connection *net.OpError
 	// By "remote error" crypto/tls means that the server has refused the handshake.

@@ -1,32 +1,37 @@
 package main
 
 import (
-	"math"
-	"strings"
-	"time"
-
-	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
-	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/spf13/cobra"
 )
 
 type tokenCommand struct {
 	console *console.Console
-	target  targetFlags
-	json    bool
-	header  bool
+	source  tokenSource
+	output  tokenOutput
 }
 
 func newToken(c *console.Console) *cobra.Command {
-	t := &tokenCommand{console: c}
+	t := &tokenCommand{console: c, source: tokenSource{console: c}}
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Get an access token",
 		Long: `Gets an access token and prints it, and nothing else, on standard output.
 
-With --token-url and without --authority, any server that takes private_key_jwt
-is asked. The assertion's audience is then --audience, or the token URL.`,
+With --authority ISSUER any server that takes private_key_jwt is asked. Its
+metadata name the token endpoint, unless --token-url does. With --token-url
+alone the assertion's audience is --audience, or the token URL.
+
+--subject-token exchanges a token (RFC 8693), and at Entra ID and ADFS gets one
+on behalf of its user. --bound binds the token to the certificate: it is of use
+only over connections that show the same certificate.
+
+With --dpop the token is bound to a key that ends with the command, and is of
+use once, for the request of --proof-for: --header prints token and proof.
+
+Variables of the environment are used where flags are not given, as Azure's own
+libraries use them. Without a certificate, the token of a platform such as
+Kubernetes is the assertion ($AZURE_FEDERATED_TOKEN_FILE).`,
 		Example: `  certtoken token --tenant contoso.onmicrosoft.com --client-id ID \
     --cert private.pfx --scope https://graph.microsoft.com/.default
 
@@ -36,79 +41,44 @@ is asked. The assertion's audience is then --audience, or the token URL.`,
   az keyvault secret show --vault-name V --name CERT --query value -o tsv |
     certtoken token --cert - --scope https://management.azure.com/.default
 
-  certtoken token --token-url https://idp.example/token --client-id ID \
-    --audience https://idp.example --cert client.pem --scope orders.read`,
+  certtoken token --authority https://idp.example --client-id ID \
+    --cert client.pem --scope orders.read
+
+  certtoken token --authority https://idp.example --client-id ID \
+    --cert client.pem --scope orders --subject-token users-token.txt
+
+  certtoken token --authority https://idp.example --client-id ID \
+    --cert client.pem --scope orders \
+    --dpop --proof-for "GET https://api.example/orders" --header |
+    curl --header @- https://api.example/orders`,
 		Args: noArgs,
 		RunE: t.run,
 	}
-	cmd.Flags().BoolVar(&t.json, "json", false, "print JSON: token, type, scope and validity")
-	cmd.Flags().BoolVar(&t.header, "header", false, "print it as the line of an Authorization header")
+	cmd.Flags().StringVarP(&t.output.format, "output", "o", "",
+		"`FORMAT`: token, json, header, env (lines for sh), powershell (lines for it) or exec-credential (for kubectl)")
+	cmd.Flags().BoolVar(&t.output.json, "json", false, "the same as --output json: token, type, scope and validity")
+	cmd.Flags().BoolVar(&t.output.header, "header", false, "the same as --output header: a line of HTTP")
+	t.source.proof.addTo(cmd)
 	inGroup(cmd.Flags(), flagsOutput)
-	t.target.addTo(cmd)
+	completeWords(cmd, "output", outputFormats...)
+	t.source.addTo(cmd)
+	t.source.exchange.addTo(cmd)
 	return cmd
 }
 
 func (t *tokenCommand) run(cmd *cobra.Command, _ []string) error {
-	if t.json && t.header {
-		return failure.Usagef("--json and --header exclude each other")
+	if err := t.output.resolve(); err != nil {
+		return err
 	}
-	target, err := t.target.resolve(cmd, t.console, true)
+	if t.output.format == outputJSON {
+		t.console.StayStill()
+	}
+	if err := t.source.proof.resolve(&t.source.target, t.output.format); err != nil {
+		return err
+	}
+	token, err := t.source.get(cmd)
 	if err != nil {
 		return err
 	}
-	cert, err := target.cert.load(cmd.Context(), t.console)
-	if err != nil {
-		return err
-	}
-	client, err := target.client(cert.Certificate)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	token, err := target.acquire(cmd.Context(), client)
-	if err != nil {
-		return t.adviseDeviations(err, cert)
-	}
-	return t.print(token)
-}
-
-// adviseDeviations says after a refused handshake what is unusual about the
-// certificate: a server whose parser is strict refuses it for that.
-func (t *tokenCommand) adviseDeviations(err error, cert *openedCert) error {
-	if !t.target.mtls || len(cert.deviations) == 0 || !isAlert(err) {
-		return err
-	}
-	return failure.Errorf("%w", err).Advise(console.Wrap("The endpoint ended the TLS handshake. Strict programs, "+
-		"such as those in Go, refuse this certificate: "+console.Printable(strings.Join(cert.deviations, "; "))+
-		". A certificate made anew is better: \"certtoken cert new\".", adviceWidth)...)
-}
-
-func (t *tokenCommand) print(token *certtoken.Token) error {
-	switch {
-	case t.json:
-		return t.console.PrintJSON(newTokenJSON(token))
-	case t.header:
-		t.console.Printf("Authorization: %s %s\n", token.Type(), token.AccessToken())
-	default:
-		t.console.Printf("%s\n", token.AccessToken())
-	}
-	return nil
-}
-
-type tokenJSON struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	Scope       string `json:"scope"`
-	ExpiresAt   string `json:"expires_at"`
-	ExpiresIn   int64  `json:"expires_in"`
-}
-
-func newTokenJSON(token *certtoken.Token) tokenJSON {
-	return tokenJSON{
-		AccessToken: token.AccessToken(),
-		TokenType:   token.Type(),
-		Scope:       strings.Join(token.Scopes(), " "),
-		ExpiresAt:   token.ExpiresAt().UTC().Format(time.RFC3339),
-		ExpiresIn:   int64(math.Round(time.Until(token.ExpiresAt()).Seconds())),
-	}
+	return t.output.print(t.console, token)
 }

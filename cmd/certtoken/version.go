@@ -26,8 +26,15 @@ func versionText() string {
 	return fmt.Sprintf("certtoken %s (%s, %s/%s)", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
+// checkout is the version of a package that release/packages builds from a checkout. The
+// linker sets it, because the go command records no version there.
+var checkout string
+
 // version is the version of the module that the go command has recorded.
 func version() string {
+	if checkout != "" {
+		return checkout
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
-	"runtime"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
+	"github.com/certtoken/certtoken/internal/lazyregexp"
+	"github.com/certtoken/certtoken/internal/wholefiles"
 )
 
 // checkTarget returns an error if a file must not be written: it is there and
@@ -32,7 +30,7 @@ func checkTarget(name string, replace bool) error {
 func refuseSpecial(name string, mode fs.FileMode) error {
 	what, advice := "a device, a pipe or a socket", "Give the name of a file."
 	switch {
-	case standardOutput.MatchString(name):
+	case standardOutput().MatchString(name):
 		what, advice = "standard output", "Give - instead."
 	case mode.IsDir():
 		what = "a folder"
@@ -43,7 +41,7 @@ func refuseSpecial(name string, mode fs.FileMode) error {
 }
 
 // standardOutput matches the names that Unix has for it.
-var standardOutput = regexp.MustCompile(`^(?:/dev/stdout|/dev/fd/1|/proc/self/fd/1)$`)
+var standardOutput = lazyregexp.New(`^(?:/dev/stdout|/dev/fd/1|/proc/self/fd/1)$`)
 
 // Modes of the files that are written.
 const (
@@ -54,39 +52,21 @@ const (
 // writeFile writes a file. After an error the file isn't there, or is the one from
 // before.
 func writeFile(name string, data []byte, mode fs.FileMode, replace bool) error {
-	if !replace {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-		if err != nil {
-			return failure.Errorf("%w", failure.File(err))
-		}
-		return fill(f, data)
-	}
-	if err := checkTarget(name, replace); err != nil { // it may have come since it was looked at first
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".certtoken-*.tmp") // mode 0600
-	if err != nil {
-		return failure.Errorf("%w", failure.File(err))
-	}
-	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
-		_ = errors.Join(f.Close(), os.Remove(f.Name())) // the first error is the one to report
-		return failure.Errorf("%w", failure.File(err))
-	}
-	if err := fill(f, data); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		_ = os.Remove(f.Name()) // the first error is the one to report
-		return failure.Errorf("%w", failure.File(err))
-	}
-	return nil
+	return writeFiles(replace, wholefiles.File{Path: name, Data: data, Mode: mode})
 }
 
-// fill writes and closes a new file, and removes it if that fails.
-func fill(f *os.File, data []byte) error {
-	_, err := f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		_ = os.Remove(f.Name()) // the first error is the one to report
+// writeFiles writes files that belong together: all, or none. After an error those from
+// before are there.
+func writeFiles(replace bool, files ...wholefiles.File) error {
+	for _, f := range files {
+		if !replace {
+			break // wholefiles replaces nothing then
+		}
+		if err := checkTarget(f.Path, replace); err != nil { // it may have come since it was looked at first
+			return err
+		}
+	}
+	if err := wholefiles.Write(files, replace); err != nil {
 		return failure.Errorf("%w", failure.File(err))
 	}
 	return nil
