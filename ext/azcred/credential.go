@@ -90,8 +90,8 @@ func WithSingleTenant() Option {
 // client's cache without any waiting. Claims go past the cache, and the token
 // that they bring takes the place of the cached one, for everybody. TenantID
 // must be the client's own tenant or one of [certtoken.WithTenants]. RefreshOn is
-// when the client starts to look for a newer token, so whoever asks then still
-// gets an answer at once.
+// when the client starts to look for a newer token, so a caller still gets
+// an answer at once then.
 //
 // Errors are an [*AuthenticationError].
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
@@ -113,7 +113,8 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 	if !strings.EqualFold(token.Type(), "Bearer") {
 		return azcore.AccessToken{}, &AuthenticationError{
 			err: fmt.Errorf(
-				"the token endpoint granted a token of type %q, and the SDK can only send bearers",
+				"the token endpoint granted a token of type %q, and the SDK can only send bearers: "+
+					"give it a client without WithDPoP or WithMTLSPoP",
 				token.Type(),
 			)}
 	}

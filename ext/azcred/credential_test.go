@@ -42,8 +42,8 @@ func TestToken(t *testing.T) {
 	})
 }
 
-// Whoever asks again at RefreshOn gets the valid token at once, and the newer
-// one next time.
+// A caller that asks again at RefreshOn gets the valid token at once, and the newer
+// one the next time.
 func TestRenewalBehindTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := certtokentest.New()
@@ -227,3 +227,19 @@ func TestNew(t *testing.T) {
 }
 
 // No verb, logger or encoder shows the token or walks into the client.
+
+// The SDK's clients would send a DPoP token without a proof.
+func TestTokensThatWantAProofAreRefused(t *testing.T) {
+	srv := certtokentest.New(certtokentest.WithIssuer(""), certtokentest.WithDPoP(certtokentest.DPoPRules{}))
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	srv.Register("client-id", cert.Leaf)
+	client, err := certtoken.NewClient(srv.Authority(certtoken.WithDPoP()), "client-id", cert,
+		certtoken.WithHTTPClient(srv.Client()))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	credential, err := azcred.New(client)
+	require.NoError(t, err)
+	got, err := credential.GetToken(t.Context(), request("read"))
+	assert.ErrorContains(t, err, "without WithDPoP")
+	assert.Empty(t, got.Token)
+}

@@ -11,6 +11,11 @@
 // reloads a renewed certificate, and shares tokens with other processes if it has
 // a store.
 //
+// Entra ID takes certificates with RSA keys. An EC or Ed25519 key
+// ([certtoken.ErrNotRSA]) or a key without a certificate ([certtoken.ErrNoCertificate]) is
+// refused with what to do, before anything is sent: by [certtoken.NewClient] where the
+// certificate is at hand, else by the first GetToken.
+//
 // # Continuous access evaluation
 //
 // A client with the capability cp1 gets tokens that live for a day and that a

@@ -31,7 +31,8 @@ type holder[T any] struct {
 // printed is a value in every way that a program might print it.
 func printed[T any](v T) string {
 	var out strings.Builder
-	for _, wrap := range []any{v, &v, holder[T]{v, v}, &holder[T]{v, v}, holder[any]{v, v}, []T{v}, map[string]T{"k": v}} {
+	for _, wrap := range []any{v, &v, holder[T]{v, v}, &holder[T]{v, v}, holder[any]{v, v}, []T{v},
+		map[string]T{"k": v}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 			fmt.Fprintf(&out, verb+"\n", wrap)
 		}
@@ -88,7 +89,8 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			return azcredtest.NewClient(t, srv)
 		},
 		"unreachable": func(t *testing.T, srv *certtokentest.Server) *certtoken.Client {
-			return azcredtest.NewClient(t, srv, certtoken.WithHTTPClient(&http.Client{Transport: talkative{srv.Transport()}}))
+			return azcredtest.NewClient(t, srv,
+				certtoken.WithHTTPClient(&http.Client{Transport: talkative{srv.Transport()}}))
 		},
 		"panicking source": func(t *testing.T, _ *certtokentest.Server) *certtoken.Client {
 			client, err := certtoken.NewClient(certtoken.Entra(azcredtest.Tenant), "client-id",

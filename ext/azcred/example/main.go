@@ -1,7 +1,7 @@
 // Command example lists the subscriptions that an application may see, with a
 // client of the Azure SDK that proves itself with a certificate.
 //
-//	AZURE_CERT_PASSWORD=… go run github.com/certtoken/certtoken/ext/azcred/example@latest \
+//	AZURE_CLIENT_CERTIFICATE_PASSWORD=… go run github.com/certtoken/certtoken/ext/azcred/example@latest \
 //		-tenant 72f988bf-… -client-id 7f0b2c1e-… -cert private.pfx
 package main
 
@@ -40,10 +40,11 @@ func main() {
 }
 
 func flags() settings {
-	s := settings{password: os.Getenv("AZURE_CERT_PASSWORD")}
+	s := settings{password: os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD")}
 	flag.StringVar(&s.tenant, "tenant", "", "tenant's GUID")
 	flag.StringVar(&s.clientID, "client-id", "", "application (client) id")
-	flag.StringVar(&s.cert, "cert", "private.pfx", "PFX or PEM file; its password, if any, is in AZURE_CERT_PASSWORD")
+	flag.StringVar(&s.cert, "cert", "private.pfx",
+		"PFX or PEM file; its password, if any, is in AZURE_CLIENT_CERTIFICATE_PASSWORD")
 	flag.Parse()
 	return s
 }

@@ -24,14 +24,16 @@ func TestRun(t *testing.T) {
 	srv := certtokentest.NewServer(t, certtokentest.WithTenants(tenant))
 	cert := certtokentest.NewCertificate(t)
 	srv.Register("client-id", cert.Leaf)
-	manager := srv.Resource("https://management.core.windows.net/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if r.URL.Query().Get("page") == "" {
-			fmt.Fprint(w, `{"value":[{"subscriptionId":"1","displayName":"Production"}],"nextLink":"https://management.azure.com/subscriptions?page=2"}`)
-			return
-		}
-		fmt.Fprint(w, `{"value":[{"subscriptionId":"2"}]}`)
-	}))
+	manager := srv.Resource("https://management.core.windows.net/",
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if r.URL.Query().Get("page") == "" {
+				fmt.Fprint(w, `{"value":[{"subscriptionId":"1","displayName":"Production"}],`+
+					`"nextLink":"https://management.azure.com/subscriptions?page=2"}`)
+				return
+			}
+			fmt.Fprint(w, `{"value":[{"subscriptionId":"2"}]}`)
+		}))
 	srv.Handle("management.azure.com/", manager)
 	dir := t.TempDir()
 	files, err := selfsigned.WriteFiles(dir, cert, "password", selfsigned.WriteOptions{})

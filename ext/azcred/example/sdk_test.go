@@ -39,10 +39,12 @@ type services struct {
 }
 
 func newServices(t *testing.T, opts ...certtokentest.Option) *services {
-	srv := certtokentest.NewServer(t, append([]certtokentest.Option{certtokentest.WithTenants(azcredtest.Tenant, azcredtest.OtherTenant)}, opts...)...)
+	srv := certtokentest.NewServer(t, append([]certtokentest.Option{certtokentest.WithTenants(azcredtest.Tenant,
+		azcredtest.OtherTenant)}, opts...)...)
 	s := &services{
-		srv:     srv,
-		options: azcore.ClientOptions{Transport: srv.Client(), Retry: policy.RetryOptions{RetryDelay: time.Millisecond}},
+		srv: srv,
+		options: azcore.ClientOptions{Transport: srv.Client(),
+			Retry: policy.RetryOptions{RetryDelay: time.Millisecond}},
 	}
 	s.vault = srv.Resource("https://vault.azure.net", answer("application/json",
 		`{"id":"https://contoso.vault.azure.net/secrets/greeting/1","value":"hello"}`))
@@ -60,11 +62,13 @@ func answer(contentType, body string) http.Handler {
 	})
 }
 
-// vaultChallenge names tenant and resource to whoever comes without a token.
+// vaultChallenge names tenant and resource to a request without a token.
 func vaultChallenge(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "" {
-			w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.microsoftonline.com/`+azcredtest.Tenant+`", resource="https://vault.azure.net"`)
+			w.Header().Set("WWW-Authenticate",
+				`Bearer authorization="https://login.microsoftonline.com/`+azcredtest.Tenant+
+					`", resource="https://vault.azure.net"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
@@ -73,7 +77,8 @@ func vaultChallenge(next http.Handler) http.Handler {
 }
 
 func (s *services) secret(t *testing.T, credential azcore.TokenCredential) func() error {
-	client, err := azsecrets.NewClient("https://contoso.vault.azure.net", credential, &azsecrets.ClientOptions{ClientOptions: s.options})
+	client, err := azsecrets.NewClient("https://contoso.vault.azure.net", credential,
+		&azsecrets.ClientOptions{ClientOptions: s.options})
 	require.NoError(t, err)
 	return func() error {
 		got, err := client.GetSecret(t.Context(), "greeting", "", nil)
@@ -85,7 +90,8 @@ func (s *services) secret(t *testing.T, credential azcore.TokenCredential) func(
 }
 
 func (s *services) subscriptions(t *testing.T, credential azcore.TokenCredential, auxiliary ...string) func() error {
-	client, err := armsubscriptions.NewClient(credential, &arm.ClientOptions{ClientOptions: s.options, AuxiliaryTenants: auxiliary})
+	client, err := armsubscriptions.NewClient(credential,
+		&arm.ClientOptions{ClientOptions: s.options, AuxiliaryTenants: auxiliary})
 	require.NoError(t, err)
 	return func() error {
 		page, err := client.NewListPager(nil).NextPage(t.Context())
@@ -118,7 +124,8 @@ func TestSDKClients(t *testing.T) {
 // A resource manager client with auxiliary tenants asks for a token of each.
 func TestAuxiliaryTenants(t *testing.T) {
 	s := newServices(t)
-	credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, s.srv, certtoken.WithTenants(azcredtest.OtherTenant)))
+	credential := azcredtest.NewCredential(t,
+		azcredtest.NewClient(t, s.srv, certtoken.WithTenants(azcredtest.OtherTenant)))
 	require.NoError(t, s.subscriptions(t, credential, azcredtest.OtherTenant)())
 	tenants := map[string]bool{}
 	for _, r := range s.srv.Requests() {
@@ -147,7 +154,8 @@ func TestClaimsChallenge(t *testing.T) {
 			service.resource.Challenge(claims)
 			require.NoError(t, call())
 			assert.Equal(t, granted+1, s.srv.CountGranted())
-			assert.JSONEq(t, `{"access_token":{"nbf":{"essential":true,"value":"1700000000"},"xms_cc":{"values":["cp1"]}}}`,
+			assert.JSONEq(t,
+				`{"access_token":{"nbf":{"essential":true,"value":"1700000000"},"xms_cc":{"values":["cp1"]}}}`,
 				s.srv.LastRequest().Form.Get("claims"))
 			require.NoError(t, call())
 			require.NoError(t, service.client()())
@@ -189,15 +197,19 @@ func TestADayWithTheFakeServer(t *testing.T) {
 		})
 		var calls atomic.Int64
 		vault := fakesecrets.NewServerTransport(&fakesecrets.Server{
-			GetSecret: func(_ context.Context, name, _ string, _ *azsecrets.GetSecretOptions) (resp azfake.Responder[azsecrets.GetSecretResponse], errResp azfake.ErrorResponder) {
+			GetSecret: func(_ context.Context, name, _ string, _ *azsecrets.GetSecretOptions) (
+				resp azfake.Responder[azsecrets.GetSecretResponse], errResp azfake.ErrorResponder,
+			) {
 				calls.Add(1)
 				value := strings.ToUpper(name)
-				resp.SetResponse(http.StatusOK, azsecrets.GetSecretResponse{Secret: azsecrets.Secret{Value: &value}}, nil)
+				resp.SetResponse(http.StatusOK, azsecrets.GetSecretResponse{Secret: azsecrets.Secret{Value: &value}},
+					nil)
 				return resp, errResp
 			},
 		})
 		// The fake's challenge names a tenant that is none.
-		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv, certtoken.WithCapabilities("cp1")), azcred.WithSingleTenant())
+		credential := azcredtest.NewCredential(t, azcredtest.NewClient(t, srv, certtoken.WithCapabilities("cp1")),
+			azcred.WithSingleTenant())
 		client, err := azsecrets.NewClient("https://contoso.vault.azure.net", credential,
 			&azsecrets.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: vault}})
 		require.NoError(t, err)
