@@ -7,24 +7,15 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/certtoken/certtoken/certsource"
 )
 
 // maxChallenge bounds the bytes of a challenge that are read. A vault's own are
 // about 150 bytes long, and claims add a few hundred.
 const maxChallenge = 16 << 10
-
-// domains are those of Azure's vaults and managed HSMs. Each is also the resource
-// that the tokens of its vaults are for. A vault under any other domain needs
-// [DangerouslyAllowAnyChallenge].
-var domains = []string{
-	"vault.azure.net", "managedhsm.azure.net",
-	"vault.azure.cn", "managedhsm.azure.cn",
-	"vault.usgovcloudapi.net", "managedhsm.usgovcloudapi.net",
-}
 
 // challenge is what a vault's 401 asks for.
 type challenge struct {
@@ -67,7 +58,7 @@ func parseChallenge(header []string, vault string, anyResource bool) (challenge,
 	}
 	if !anyResource && !isVaultOf(vault, resource.Host) {
 		return challenge{}, fmt.Errorf("the vault's authentication challenge asks for a token for %q, "+
-			"which isn't the Azure domain that %s is part of: the token stays here", shorten(said), vault)
+			"which isn't the Azure domain that %s is part of: the token stays here", certsource.Text(said, maxName), vault)
 	}
 	asked.resource = resource.String()
 	return asked, nil
@@ -81,14 +72,15 @@ var base64Pattern = regexp.MustCompile(`^[0-9A-Za-z+/=]+$`)
 func parseResource(said string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSuffix(said, "/.default"))
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("the vault's authentication challenge names resource %q, which is no URL", shorten(said))
+		return nil, fmt.Errorf("the vault's authentication challenge names resource %q, which is no URL",
+			certsource.Text(said, maxName))
 	}
 	host := strings.ToLower(u.Host)
 	if clean := "https://" + host; !strings.EqualFold(strings.TrimSuffix(u.String(), "/"), clean) ||
 		!hostPattern.MatchString(host) {
 		return nil, fmt.Errorf(
 			"the vault's authentication challenge names resource %q, which is more or less than https://host",
-			shorten(said),
+			certsource.Text(said, maxName),
 		)
 	}
 	return &url.URL{Scheme: "https", Host: host}, nil
@@ -96,13 +88,6 @@ func parseResource(said string) (*url.URL, error) {
 
 // hostPattern matches hosts. Addresses and ports are for [DangerouslyAllowAnyChallenge].
 var hostPattern = regexp.MustCompile(`^([0-9a-z-]+(\.[0-9a-z-]+)*|\[[0-9a-f:]+\])(:[0-9]{1,5})?$`)
-
-// isVaultOf reports whether a host is a vault under the domain, and the domain one
-// of Azure's or under one of them.
-func isVaultOf(host, domain string) bool {
-	return strings.HasSuffix(strings.ToLower(host), "."+domain) &&
-		slices.ContainsFunc(domains, func(known string) bool { return strings.HasSuffix("."+domain, "."+known) })
-}
 
 var tenantPattern = regexp.MustCompile(`^[0-9A-Za-z.-]{1,253}$`)
 

@@ -2,6 +2,8 @@ package keyvault_test
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,10 +14,10 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/ext/keyvault"
-	"github.com/certtoken/certtoken/ext/keyvault/internal/restvault"
+	"github.com/certtoken/certtoken/ext/keyvault/keyvaulttest"
 )
 
-const tenant = "00000000-0000-0000-0000-000000000001"
+const tenant = keyvaulttest.Tenant
 
 // identity stands for a managed identity: it gets its tokens from the same
 // endpoint, as an application of its own.
@@ -45,18 +47,21 @@ func TestConnection(t *testing.T) {
 	machine, app := firstCert(t), secondCert(t)
 	srv.Register("managed-identity", machine.Leaf)
 	srv.Register("app", app.Leaf)
-	vault := restvault.New(vaultURL, "app")
-	require.NoError(t, vault.Set(app))
-	guard := srv.Resource("https://vault.azure.net", vault)
-	srv.Handle("contoso.vault.azure.net/", restvault.Challenge(tenant, guard))
+	vault := keyvaulttest.New(t, "app", app)
+	var guard *certtokentest.Resource
+	srv.Handle(strings.TrimPrefix(vault.URL(), "https://")+"/", vault.Handler(func(next http.Handler) http.Handler {
+		guard = srv.Resource("https://vault.azure.net", next)
+		return guard
+	}))
 	credential := identity{newClient("managed-identity", machine)}
 	options := keyvault.WithClientOptions(azcore.ClientOptions{Transport: srv.Client(), Retry: quick})
 
-	for name, from := range map[string]func(string, string, azcore.TokenCredential, ...keyvault.Option) (*keyvault.Source, error){
+	type maker = func(string, string, azcore.TokenCredential, ...keyvault.Option) (*keyvault.Source, error)
+	for name, from := range map[string]maker{
 		"FromSecret": keyvault.FromSecret, "FromKey": keyvault.FromKey,
 	} {
 		t.Run(name, func(t *testing.T) {
-			source, err := from(vaultURL, "app", credential, options, keyvault.WithRefreshInterval(time.Second))
+			source, err := from(vault.URL(), "app", credential, options, keyvault.WithRefreshInterval(time.Second))
 			require.NoError(t, err)
 			client := newClient("app", source)
 			fresh := certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}, Fresh: true}
@@ -65,7 +70,7 @@ func TestConnection(t *testing.T) {
 
 			// Continuous access evaluation: the SDK passes the claims to the credential.
 			guard.Challenge(`{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}`)
-			other, err := from(vaultURL, "app", credential, options)
+			other, err := from(vault.URL(), "app", credential, options)
 			require.NoError(t, err)
 			_, err = newClient("app", other).Acquire(t.Context(), fresh)
 			require.NoError(t, err)
@@ -74,11 +79,11 @@ func TestConnection(t *testing.T) {
 	}
 
 	// The identity loses its right: a cold source says so, a warm one goes on.
-	warm, err := keyvault.FromSecret(vaultURL, "app", credential, options)
+	warm, err := keyvault.FromSecret(vault.URL(), "app", credential, options)
 	require.NoError(t, err)
 	load(t, warm)
 	guard.Refuse(-1)
-	cold, err := keyvault.FromSecret(vaultURL, "app", credential, options)
+	cold, err := keyvault.FromSecret(vault.URL(), "app", credential, options)
 	require.NoError(t, err)
 	_, err = cold.Certificate(t.Context())
 	require.ErrorContains(t, err, "401 Unauthorized")

@@ -13,4 +13,8 @@
 // version from time to time behind its callers, and goes on with the last good
 // pair while the vault can't be reached. The credential, which any azcore client
 // takes, opens the vault only; a managed identity is the usual one.
+//
+// The key is RSA, or EC on P-256, P-384 or P-521 for servers other than Entra ID and ADFS.
+// A key that has no certificate in the vault, as every key of a managed HSM, is for FromKey
+// with [WithCertificate] or [WithoutCertificate]. Package keyvaulttest is a vault for tests.
 package keyvault

@@ -10,6 +10,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/certtoken/certtoken/certsource"
 )
 
 // ErrDisabled says that the certificate's version, its secret or its key is
@@ -17,8 +18,11 @@ import (
 // make another, or pin an older one with [WithVersion].
 var ErrDisabled = errors.New("disabled in the vault")
 
-// maxMessage is as much as is repeated of the vault's message.
-const maxMessage = 512
+// How much is repeated of the vault's message, and of a name, in bytes.
+const (
+	maxMessage = 512
+	maxName    = 100
+)
 
 // operation is something asked of the vault, and what it takes.
 type operation struct {
@@ -30,6 +34,7 @@ type operation struct {
 var (
 	readSecret      = operation{"reading the secret", "secrets/get", "Key Vault Secrets User"}
 	readCertificate = operation{"reading the certificate", "certificates/get", "Key Vault Reader"}
+	readKey         = operation{"reading the key", "keys/get", "Key Vault Crypto User"}
 	signDigest      = operation{"signing", "keys/sign", "Key Vault Crypto User"}
 )
 
@@ -52,25 +57,22 @@ func (e *vaultError) Unwrap() []error {
 
 // explain says of a failed operation what was asked, what the vault answered and
 // what to do.
-func explain(op operation, name string, err error) error {
+func explain(op operation, err error) error {
 	var refused *azcore.ResponseError
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("keyvault: %s: %s: %w", name, op.verb, err)
+		return fmt.Errorf("%s: %w", op.verb, err)
+	}
+	if resp := refused.RawResponse; resp != nil && resp.Request != nil && isManagedHSM(resp.Request.URL.String()) {
+		op.role = "Managed HSM Crypto User"
 	}
 	code, message := answerOf(refused)
 	disabled := strings.HasSuffix(code, "Disabled")
-	text := fmt.Sprintf(
-		"keyvault: %s: %s: %d %s",
-		name,
-		op.verb,
-		refused.StatusCode,
-		http.StatusText(refused.StatusCode),
-	)
+	text := fmt.Sprintf("%s: %d %s", op.verb, refused.StatusCode, http.StatusText(refused.StatusCode))
 	if code != "" {
 		text += " (" + code + ")"
 	}
 	if message != "" {
-		text += fmt.Sprintf(": %q", message)
+		text += ": " + message
 	}
 	if advice := op.advice(refused.StatusCode, code, disabled); advice != "" {
 		text += "; " + advice
@@ -94,7 +96,7 @@ func (op operation) advice(status int, code string, disabled bool) string {
 	case http.StatusForbidden:
 		return "the credential needs " + op.permission + " (role " + op.role + ")"
 	case http.StatusNotFound:
-		return "check the name of vault and certificate, and the version if one is pinned"
+		return "check the name of vault and certificate or key, and the version if one is pinned"
 	case http.StatusTooManyRequests:
 		return "the vault is asked too often, by this program or another"
 	}
@@ -122,25 +124,15 @@ func answerOf(refused *azcore.ResponseError) (code, message string) {
 	if body.Error.InnerError.Code != "" {
 		code = body.Error.InnerError.Code
 	}
-	return printable(code), cut(jwtShape.ReplaceAllString(body.Error.Message, "[removed]"), maxMessage)
+	return printable(code), certsource.Text(body.Error.Message, maxMessage)
 }
-
-// jwtShape matches tokens, which no error repeats.
-var jwtShape = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`)
 
 var codePattern = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
 
 // printable drops what isn't a code, or could be a token.
 func printable(code string) string {
-	if !codePattern.MatchString(code) || jwtShape.MatchString(code) {
+	if !codePattern.MatchString(code) || certsource.Text(code, len(code)) != code {
 		return ""
 	}
 	return code
-}
-
-func cut(s string, limit int) string {
-	if len(s) > limit {
-		return strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return s
 }

@@ -58,6 +58,25 @@ func ExampleWithClientOptions() {
 	_, _ = source, err
 }
 
+// A managed HSM has keys and no certificates.
+func ExampleWithCertificate() {
+	var credential azcore.TokenCredential
+	var leaf *x509.Certificate // the key's
+
+	source, err := keyvault.FromKey("https://contoso.managedhsm.azure.net", "my-key", credential,
+		keyvault.WithCertificate(leaf))
+	_, _ = source, err
+}
+
+// A server knows the client by a registered key.
+func ExampleWithoutCertificate() {
+	var credential azcore.TokenCredential
+
+	source, err := keyvault.FromKey("https://contoso.managedhsm.azure.net", "my-key", credential,
+		keyvault.WithoutCertificate())
+	_, _ = source, err
+}
+
 // The certificate before the newest one helps out where that isn't registered
 // yet.
 func ExampleWithVersion() {

@@ -3,6 +3,7 @@ package keyvault
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 )
 
 const fuzzedVault = "https://contoso.vault.azure.net"
@@ -81,8 +83,28 @@ func FuzzBundle(f *testing.F) {
 		source, err := FromKey(fuzzedVault, "app", bearer{}, answering(http.StatusOK, body))
 		require.NoError(t, err)
 		if cert := judge(t, source, nil); cert != nil {
-			assert.True(t, strings.HasPrefix(cert.Signer.(*vaultKey).address, fuzzedVault+"/keys/"))
+			assert.True(
+				t,
+				strings.HasPrefix(fmt.Sprint(cert.Signer), "certsource.Signer(keyvault: "+fuzzedVault+"/keys/"),
+			)
 		}
+	})
+}
+
+// FuzzKey: and so it is with what it answers as a key that has no certificate.
+func FuzzKey(f *testing.F) {
+	seeds(f, "testdata/key/*", func(data []byte) { f.Add(data) })
+	f.Fuzz(func(t *testing.T, body []byte) {
+		source, err := FromKey(fuzzedVault, "app", bearer{}, answering(http.StatusOK, body), WithoutCertificate())
+		require.NoError(t, err)
+		cert, err := source.Certificate(t.Context())
+		if err != nil {
+			oneLine(t, err.Error())
+			return
+		}
+		assert.True(t, strings.HasPrefix(fmt.Sprint(cert.Signer), "certsource.Signer(keyvault: "+fuzzedVault+"/keys/"))
+		_, err = x509.MarshalPKIXPublicKey(cert.Signer.Public())
+		assert.NoError(t, err)
 	})
 }
 
@@ -102,13 +124,14 @@ func FuzzRefusal(f *testing.F) {
 		req, err := http.NewRequest(http.MethodGet, fuzzedVault+"/secrets/app", nil)
 		require.NoError(t, err)
 		refused := runtime.NewResponseError(&http.Response{
-			StatusCode: status, Request: req, Header: http.Header{"Retry-After": {retryAfter}}, Body: io.NopCloser(bytes.NewReader(body)),
+			StatusCode: status, Request: req, Header: http.Header{"Retry-After": {retryAfter}},
+			Body: io.NopCloser(bytes.NewReader(body)),
 		})
 		pause := &throttle{}
-		err = pause.note(explain(readSecret, address(fuzzedVault, "app"), refused))
+		err = pause.note(explain(readSecret, refused))
 		oneLine(t, err.Error())
 		assert.Less(t, len(err.Error()), 4*maxMessage)
-		assert.False(t, jwtShape.MatchString(err.Error()))
+		assert.Equal(t, err.Error(), certsource.Text(err.Error(), 4*maxMessage), "no token, no control character")
 		var same *azcore.ResponseError
 		require.ErrorAs(t, err, &same)
 		if held := pause.check(); held != nil {

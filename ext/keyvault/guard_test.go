@@ -75,8 +75,8 @@ func TestRefusalWithoutResponse(t *testing.T) {
 		{StatusCode: http.StatusForbidden, ErrorCode: "Forbidden"},
 		{StatusCode: http.StatusForbidden, ErrorCode: "Forbidden", RawResponse: &http.Response{}},
 	} {
-		err := explain(readSecret, "app", refused)
-		assert.EqualError(t, err, "keyvault: app: reading the secret: 403 Forbidden (Forbidden); "+
+		err := explain(readSecret, refused)
+		assert.EqualError(t, err, "reading the secret: 403 Forbidden (Forbidden); "+
 			"the credential needs secrets/get (role Key Vault Secrets User)")
 	}
 }

@@ -1,15 +1,10 @@
 package keyvault
 
 import (
+	"bytes"
 	"context"
-	"crypto"
-	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -25,14 +20,22 @@ import (
 // Reader and Key Vault Crypto User).
 //
 // A renewed version is taken up once its key has signed, so that a key without
-// permission doesn't replace a good one. Keys that aren't RSA are refused with
-// an error that wraps [certtoken.ErrNotRSA] and [errors.ErrUnsupported]; a
-// signature that doesn't verify with the certificate is an error that wraps
-// [certtoken.ErrKeyMismatch].
+// permission doesn't replace a good one. The key is RSA, or EC on P-256, P-384 or P-521,
+// which Entra ID and ADFS don't take but other servers do; an error for P-256K wraps
+// [certtoken.ErrUnsupported]. A signature that doesn't verify with the certificate is an
+// error that wraps [certtoken.ErrKeyMismatch].
+//
+// With [WithCertificate] or [WithoutCertificate] it is the source of a key that has no
+// certificate in the vault, as every key of a managed HSM, and certificate is the key's name.
+// Then the credential needs keys/get and keys/sign (role Key Vault Crypto User, or Managed
+// HSM Crypto User).
 //
 // It does no I/O, and its error holds every mistake at once.
 func FromKey(vaultURL, certificate string, credential azcore.TokenCredential, opts ...Option) (*Source, error) {
 	cfg := newConfig(opts)
+	if isManagedHSM(vaultURL) && !cfg.alone {
+		cfg.fail("a managed HSM has keys without certificates: give WithCertificate or WithoutCertificate")
+	}
 	if err := cfg.validate(vaultURL, certificate, credential); err != nil {
 		return nil, err
 	}
@@ -43,115 +46,84 @@ func FromKey(vaultURL, certificate string, credential azcore.TokenCredential, op
 	if err != nil {
 		return nil, fmt.Errorf("keyvault: %w", err)
 	}
+	pause := &throttle{}
+	maker := keyMaker{client: keys, vault: vaultURL, issuers: cfg.issuers, timeout: cfg.timeout, throttle: pause}
+	if cfg.alone {
+		return newSource(keyAddress(vaultURL, certificate), cfg, pause,
+			&aloneLoader{keyMaker: maker, name: certificate, version: cfg.version, leaf: cfg.leaf})
+	}
 	certs, err := newCertificates(vaultURL, credential, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("keyvault: %w", err)
 	}
-	pause := &throttle{}
-	return newSource(vaultURL, certificate, cfg, pause, &keyLoader{
-		certs:    certs,
-		keys:     keys,
-		name:     certificate,
-		version:  cfg.version,
-		vault:    vaultURL,
-		address:  address(vaultURL, certificate),
-		issuers:  cfg.issuers,
-		timeout:  cfg.timeout,
-		throttle: pause,
-	}), nil
+	return newSource(address(vaultURL, certificate), cfg, pause,
+		&keyLoader{keyMaker: maker, certs: certs, name: certificate, version: cfg.version})
 }
 
 // keyLoader reads the public certificate and joins it with the vault's key.
 type keyLoader struct {
-	certs    *certificates
-	keys     *azkeys.Client
-	name     string
-	version  string // "" is the newest
-	vault    string
-	address  string
-	issuers  []*x509.Certificate
-	timeout  time.Duration
-	throttle *throttle
+	keyMaker
+
+	certs   *certificates
+	name    string
+	version string // "" is the newest
 }
 
 func (l *keyLoader) load(ctx context.Context, known *pair) (*pair, error) {
 	got, err := l.certs.get(ctx, l.name, l.version)
 	if err != nil {
-		return nil, l.throttle.note(explain(readCertificate, l.address, err))
+		return nil, l.throttle.note(explain(readCertificate, err))
 	}
 	version := lastSegment(got.ID)
 	if enabled := got.Attributes.Enabled; enabled != nil && !*enabled {
-		return nil, fmt.Errorf("keyvault: %s: version %s is %w", l.address, versionName(version), ErrDisabled)
+		return nil, fmt.Errorf("version %s is %w", versionName(version), ErrDisabled)
 	}
 	if known != nil && known.version == version {
 		return known, nil
 	}
 	cert, err := l.join(got)
-	if err == nil && known != nil && validity(cert, time.Now()) == nil {
+	if err == nil && known != nil && cert.Valid(time.Now()) == nil {
 		err = trySigning(ctx, cert.Signer)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keyvault: %s: version %s: %w", l.address, versionName(version), err)
+		return nil, fmt.Errorf("version %s: %w", versionName(version), err)
 	}
-	return newPair(version, cert), nil
+	return &pair{version, cert}, nil
 }
 
 // join makes the pair of a certificate and the key that it names.
 func (l *keyLoader) join(got bundle) (*certtoken.Certificate, error) {
-	leaf, err := x509.ParseCertificate(got.CER)
+	leaf, err := parseLeaf(got.CER)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", certtoken.ErrFormat, err)
+		return nil, err
 	}
-	public, ok := leaf.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf(
-			"%w: the key is %v (%w)",
-			certtoken.ErrNotRSA,
-			leaf.PublicKeyAlgorithm,
-			errors.ErrUnsupported,
-		)
+	if err := checkKey(leaf.PublicKey); err != nil {
+		return nil, err
 	}
 	key, version, err := parseKeyID(l.vault, got.KID)
 	if err != nil {
 		return nil, err
 	}
-	cert, err := certtoken.NewCertificate(&vaultKey{
-		client:   l.keys,
-		key:      key,
-		version:  version,
-		public:   public,
-		address:  strings.TrimRight(l.vault, "/") + "/keys/" + key + "/" + version,
-		timeout:  l.timeout,
-		throttle: l.throttle,
-	}, leaf, l.issuers)
-	if err == nil && len(l.issuers) > 0 && len(cert.Chain) == 0 {
-		return nil, fmt.Errorf("none of the certificates of WithIssuers has issued it: its issuer is %q", leaf.Issuer)
-	}
-	return cert, err
-}
-
-// trySigning has the key sign something that is no assertion.
-func trySigning(ctx context.Context, signer crypto.Signer) error {
-	digest := sha256.Sum256([]byte("certtoken: does this key sign?"))
-	_, err := signer.(certtoken.ContextSigner).SignContext(ctx, digest[:], crypto.SHA256)
-	return err
-}
-
-// parseKeyID takes a key's id apart, which is its URL and must name the vault
-// that the certificate came from.
-func parseKeyID(vaultURL, id string) (key, version string, err error) {
-	vault, err := url.Parse(vaultURL)
+	signer, err := l.signer(leaf.PublicKey, key, version)
 	if err != nil {
-		return "", "", errors.New("the vault isn't a URL")
+		return nil, err
 	}
-	u, err := url.Parse(id)
-	if err != nil || !strings.EqualFold(u.Hostname(), vault.Hostname()) {
-		return "", "", fmt.Errorf("the certificate's key %q isn't in this vault", shorten(id))
-	}
-	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(parts) != 3 || parts[0] != "keys" || !namePattern.MatchString(parts[1]) ||
-		!versionPattern.MatchString(parts[2]) {
-		return "", "", fmt.Errorf("the certificate's key %q isn't a version of a key", shorten(id))
-	}
-	return parts[1], parts[2], nil
+	return l.withChain(signer, leaf)
 }
+
+// parseLeaf reads a certificate. A vault makes keys on a curve that crypto/x509 doesn't
+// know, so its error wouldn't say what to do.
+func parseLeaf(der []byte) (*x509.Certificate, error) {
+	leaf, err := x509.ParseCertificate(der)
+	switch {
+	case err == nil:
+		return leaf, nil
+	case bytes.Contains(der, secp256k1):
+		return nil, fmt.Errorf("%w: the key is on P-256K (secp256k1): make the certificate with P-256, P-384 or P-521",
+			certtoken.ErrUnsupported)
+	}
+	return nil, fmt.Errorf("%w: %w", certtoken.ErrFormat, err)
+}
+
+// secp256k1 is the DER of the curve's OID in a certificate's key (SEC 2 §2.4.1).
+var secp256k1 = []byte{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a}

@@ -1,6 +1,7 @@
 package keyvault_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -23,6 +24,7 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/ext/keyvault"
+	"github.com/certtoken/certtoken/selfsigned"
 )
 
 // Every algorithm of an assertion is signed by the vault, with a digest that is
@@ -31,7 +33,8 @@ func TestSigningAlgorithms(t *testing.T) {
 	v := newVault(t, firstCert(t))
 	source := fromKey(t, v)
 	cert := load(t, source)
-	for _, alg := range []certtoken.Algorithm{certtoken.RS256, certtoken.RS384, certtoken.RS512, certtoken.PS256, certtoken.PS384, certtoken.PS512} {
+	for _, alg := range []certtoken.Algorithm{certtoken.RS256, certtoken.RS384, certtoken.RS512, certtoken.PS256,
+		certtoken.PS384, certtoken.PS512} {
 		_, err := certtoken.Assertion{
 			ClientID:  "client",
 			Audience:  "https://issuer.example",
@@ -44,6 +47,65 @@ func TestSigningAlgorithms(t *testing.T) {
 		assert.Equal(t, "app/"+v.versions[0].id+" "+string(alg), v.signed[len(v.signed)-1])
 	}
 	assert.Zero(t, v.counted("secrets"), "the key stays in the vault, and so does its secret")
+}
+
+// A key on a curve signs by the algorithm of the curve, in a vault that takes nothing else.
+// The signature that comes out is in the form of Go's keys, whatever hash was asked for.
+func TestCurves(t *testing.T) {
+	for kind, alg := range map[certtokentest.KeyKind]certtoken.Algorithm{
+		certtokentest.P256: certtoken.ES256, certtokentest.P384: certtoken.ES384, certtokentest.P521: certtoken.ES512,
+	} {
+		made := certtokentest.NewCertificate(t, certtokentest.WithKeyKind(kind))
+		v := newVault(t, made)
+		both(t, func(t *testing.T, from maker) {
+			srv := certtokentest.NewServer(t, certtokentest.WithIssuer("https://as.example"))
+			srv.Register("client-id", made.Leaf)
+			client, err := certtoken.NewClient(srv.Authority(), "client-id", from(t, v),
+				certtoken.WithHTTPClient(srv.Client()))
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = client.Token(t.Context(), "read")
+			require.NoError(t, err)
+			assert.EqualValues(t, alg, srv.LastRequest().AssertionHeader["alg"])
+		})
+		assert.Equal(t, []string{"app/" + v.versions[0].id + " " + string(alg)}, v.signed)
+
+		signer := load(t, fromKey(t, v)).Signer
+		for _, hash := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+			digest := bytes.Repeat([]byte{0xa5}, hash.Size())
+			signature, err := signer.Sign(rand.Reader, digest, hash)
+			require.NoError(t, err, "%v %v", kind, hash)
+			assert.True(t, ecdsa.VerifyASN1(made.Leaf.PublicKey.(*ecdsa.PublicKey), digest, signature))
+		}
+		_, err := signer.Sign(rand.Reader, make([]byte, 32), &rsa.PSSOptions{SaltLength: 32, Hash: crypto.SHA256})
+		assert.ErrorIs(t, err, errors.ErrUnsupported)
+
+		v.versions[0].signer = certtokentest.NewCertificate(t, certtokentest.WithKeyKind(kind)).Signer
+		_, err = signer.Sign(rand.Reader, make([]byte, 32), crypto.SHA256)
+		assert.ErrorIs(t, err, certtoken.ErrKeyMismatch)
+	}
+}
+
+// A secret holds an EC pair as PFX or PEM, and a renewed version may have a key of another
+// type.
+func TestRenewedWithAnotherType(t *testing.T) {
+	both(t, func(t *testing.T, from maker) {
+		synctest.Test(t, func(t *testing.T) {
+			v := newVault(t, firstCert(t))
+			source := from(t, v)
+			load(t, source)
+			ec := certtokentest.NewCertificate(t, certtokentest.WithKeyKind(certtokentest.P256))
+			next := v.add(t, ec)
+			data, err := selfsigned.EncodePEM(ec)
+			require.NoError(t, err)
+			v.change(func() { next.contentType, next.value = pemType, string(data) })
+			time.Sleep(15 * time.Minute)
+			load(t, source)
+			synctest.Wait()
+			assert.True(t, load(t, source).Leaf.Equal(ec.Leaf))
+			assert.NoError(t, source.Health())
+		})
+	})
 }
 
 func TestUnsupportedSignatures(t *testing.T) {
@@ -119,13 +181,17 @@ func TestKeyDisabled(t *testing.T) {
 }
 
 func TestUnusableCertificates(t *testing.T) {
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, ecKey.Public(), ecKey)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
-	ec, err := x509.ParseCertificate(der)
+	p224, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
+	// Of the same length, so that all else stays right: a point that nobody looks at.
+	p256k := &x509.Certificate{Raw: bytes.ReplaceAll(der,
+		[]byte{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21}, []byte{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a})}
+	ed25519 := certtokentest.NewCertificate(t, certtokentest.WithKeyKind(certtokentest.Ed25519))
 
 	for _, test := range []struct {
 		name string
@@ -134,8 +200,10 @@ func TestUnusableCertificates(t *testing.T) {
 		want error
 		says string
 	}{
-		{name: "EC key", leaf: ec, want: errors.ErrUnsupported, says: "ECDSA"},
-		{name: "EC key by sentinel", leaf: ec, want: certtoken.ErrNotRSA},
+		{name: "P-224", leaf: p224, want: certtoken.ErrUnsupported, says: "the curve P-224: make the certificate with"},
+		{name: "P-256K", leaf: p256k, want: certtoken.ErrUnsupported, says: "the key is on P-256K"},
+		{name: "Ed25519", leaf: ed25519.Leaf, want: certtoken.ErrUnsupported,
+			says: "a vault signs with RSA and EC keys"},
 		{name: "no DER", leaf: &x509.Certificate{Raw: []byte("junk")}, want: certtoken.ErrFormat},
 		{name: "no certificate", leaf: &x509.Certificate{}, says: "is it a vault"},
 		{name: "key of another vault", kid: "https://evil.vault.azure.net/keys/app/1", says: "isn't in this vault"},
@@ -274,7 +342,8 @@ func TestChallenge(t *testing.T) {
 
 // Another user's transport may answer anything.
 func TestOddAnswers(t *testing.T) {
-	for _, body := range []string{"", "null", "[]", "{", `{"id":1}`, `{"id":"x","cer":"AAAA"}`, `{"id":"a/b","cer":"AAAA","kid":"%"}`} {
+	for _, body := range []string{"", "null", "[]", "{", `{"id":1}`, `{"id":"x","cer":"AAAA"}`,
+		`{"id":"a/b","cer":"AAAA","kid":"%"}`} {
 		v := newVault(t, firstCert(t))
 		v.fail = func(req *http.Request) (*http.Response, error) { return answer(req, http.StatusOK, body), nil }
 		both(t, func(t *testing.T, from maker) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/certtoken/certtoken/certsource"
 )
 
 const (
@@ -30,6 +31,8 @@ type config struct {
 	client       azcore.ClientOptions
 	issuers      []*x509.Certificate
 	anyChallenge bool
+	alone        bool              // the key has no certificate in the vault
+	leaf         *x509.Certificate // the one that was given; nil: none
 	errs         []error
 }
 
@@ -43,6 +46,7 @@ func newConfig(opts []Option) config {
 	// A secret's body is a private key: it is in no log, whatever the user's
 	// options for other services say.
 	cfg.client.Logging.IncludeBody = false
+	cfg.client.Transport = limit(cfg.client.Transport)
 	cfg.client.PerRetryPolicies = append(
 		[]policy.Policy{challengeGuard{anyResource: cfg.anyChallenge}},
 		cfg.client.PerRetryPolicies...)
@@ -60,7 +64,7 @@ func (c *config) fail(format string, args ...any) {
 func WithVersion(version string) Option {
 	return func(c *config) {
 		if !versionPattern.MatchString(version) {
-			c.fail("WithVersion: %q is no version of a certificate", shorten(version))
+			c.fail("WithVersion: %q is no version of a certificate", certsource.Text(version, maxName))
 		}
 		c.version = version
 	}
@@ -90,7 +94,8 @@ func WithTimeout(d time.Duration) Option {
 
 // WithClientOptions sets what the vault's clients have in common with all others
 // of the Azure SDK: transport, retries, tracing, further policies. Bodies are
-// never logged, whatever Logging.IncludeBody says.
+// never logged, whatever Logging.IncludeBody says, and an answer's body of more than
+// 1 MiB is an error, whatever the transport is.
 func WithClientOptions(options azcore.ClientOptions) Option {
 	return func(c *config) { c.client = options }
 }
@@ -111,6 +116,35 @@ func WithIssuers(issuers ...*x509.Certificate) Option {
 	}
 }
 
+// WithCertificate gives the certificate of a key that has none in the vault, for [FromKey]:
+// every key of a managed HSM. [WithVersion] names the key's version; without it the newest
+// must be the certificate's. For a renewed certificate make a new source.
+func WithCertificate(leaf *x509.Certificate) Option {
+	return func(c *config) {
+		if leaf == nil {
+			c.fail("WithCertificate: nil certificate")
+		}
+		if c.alone {
+			c.fail("only one of WithCertificate and WithoutCertificate, once")
+		}
+		c.alone, c.leaf = true, leaf
+	}
+}
+
+// WithoutCertificate hands out the key alone, for [FromKey] and servers that know their
+// clients by registered keys (see [certtoken.NewKey]; print what to register by package
+// jwks), and for keys that have no certificate yet: the Signer is what selfsigned.Request
+// and selfsigned.For take. A new version of the key is taken up as a new version of a
+// certificate is. Entra ID and ADFS don't take keys alone.
+func WithoutCertificate() Option {
+	return func(c *config) {
+		if c.alone {
+			c.fail("only one of WithCertificate and WithoutCertificate, once")
+		}
+		c.alone = true
+	}
+}
+
 // DangerouslyAllowAnyChallenge lets the vault name any https host as the resource in
 // its authentication challenge, as an emulator on this machine or a vault of Azure
 // Stack Hub does. Without it the resource must be the domain of the vault and one of
@@ -128,10 +162,14 @@ var (
 // validate reports every mistake at once.
 func (c *config) validate(vaultURL, certificate string, credential azcore.TokenCredential) error {
 	errs := append(c.errs, checkVault(vaultURL))
+	if c.alone && c.leaf == nil && len(c.issuers) > 0 {
+		errs = append(errs, errors.New("keyvault: WithIssuers is for a certificate, and there is none"))
+	}
 	if !namePattern.MatchString(certificate) {
 		errs = append(
 			errs,
-			fmt.Errorf("keyvault: %q is no name of a certificate: letters, digits and hyphens", shorten(certificate)),
+			fmt.Errorf("keyvault: %q is no name of a certificate or key: letters, digits and hyphens",
+				certsource.Text(certificate, maxName)),
 		)
 	}
 	if credential == nil {
@@ -154,22 +192,13 @@ func checkVault(raw string) error {
 	case u.User != nil:
 		return errors.New("keyvault: the vault's URL must not hold a user or password")
 	case u.Scheme != "https":
-		return fmt.Errorf("keyvault: %q is not https", shorten(raw))
+		return fmt.Errorf("keyvault: %q is not https", certsource.Text(raw, maxName))
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf(
 			"keyvault: %q is more than the vault: give https://%s and the certificate's name",
-			shorten(raw),
+			certsource.Text(raw, maxName),
 			u.Host,
 		)
 	}
 	return nil
-}
-
-// shorten cuts what stands in a message and may be of any length.
-func shorten(s string) string {
-	const limit = 100
-	if len(s) > limit {
-		return s[:limit] + "…"
-	}
-	return s
 }

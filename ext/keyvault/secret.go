@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 )
 
 // The content types by which a vault says how a certificate's secret is written.
@@ -31,6 +32,11 @@ func FromSecret(vaultURL, certificate string, credential azcore.TokenCredential,
 	if len(cfg.issuers) > 0 {
 		cfg.fail("WithIssuers is for FromKey: the secret has the chain")
 	}
+	if isManagedHSM(vaultURL) {
+		cfg.fail("a managed HSM has no secrets: use FromKey")
+	} else if cfg.alone {
+		cfg.fail("WithCertificate and WithoutCertificate are for FromKey: the secret has the certificate")
+	}
 	if err := cfg.validate(vaultURL, certificate, credential); err != nil {
 		return nil, err
 	}
@@ -42,13 +48,12 @@ func FromSecret(vaultURL, certificate string, credential azcore.TokenCredential,
 		return nil, fmt.Errorf("keyvault: %w", err)
 	}
 	pause := &throttle{}
-	return newSource(vaultURL, certificate, cfg, pause, &secretLoader{
+	return newSource(address(vaultURL, certificate), cfg, pause, &secretLoader{
 		client:   client,
 		name:     certificate,
 		version:  cfg.version,
-		address:  address(vaultURL, certificate),
 		throttle: pause,
-	}), nil
+	})
 }
 
 // secretLoader reads the pair from a certificate's secret.
@@ -56,18 +61,17 @@ type secretLoader struct {
 	client   *azsecrets.Client
 	name     string
 	version  string // "" is the newest
-	address  string
 	throttle *throttle
 }
 
 func (l *secretLoader) load(ctx context.Context, known *pair) (*pair, error) {
 	got, err := l.client.GetSecret(ctx, l.name, l.version, nil)
 	if err != nil {
-		return nil, l.throttle.note(explain(readSecret, l.address, err))
+		return nil, l.throttle.note(explain(readSecret, err))
 	}
 	secret := got.Secret
 	if secret.Attributes != nil && secret.Attributes.Enabled != nil && !*secret.Attributes.Enabled {
-		return nil, fmt.Errorf("keyvault: %s: %w", l.address, ErrDisabled)
+		return nil, fmt.Errorf("the secret is %w", ErrDisabled)
 	}
 	version := l.version
 	if secret.ID != nil {
@@ -78,9 +82,9 @@ func (l *secretLoader) load(ctx context.Context, known *pair) (*pair, error) {
 	}
 	cert, err := parseSecret(secret)
 	if err != nil {
-		return nil, fmt.Errorf("keyvault: %s: version %s: %w", l.address, versionName(version), err)
+		return nil, fmt.Errorf("version %s: %w", versionName(version), err)
 	}
-	return newPair(version, cert), nil
+	return &pair{version, cert}, nil
 }
 
 // parseSecret reads the pair in a secret by its content type. A secret without
@@ -100,7 +104,7 @@ func parseSecret(secret azsecrets.Secret) (*certtoken.Certificate, error) {
 	case typePEM, "":
 	default:
 		return nil, fmt.Errorf("%w: the secret's content type is %q, not that of a certificate (%s, %s)",
-			certtoken.ErrFormat, shorten(contentType), typePFX, typePEM)
+			certtoken.ErrFormat, certsource.Text(contentType, maxName), typePFX, typePEM)
 	}
 	cert, err := certtoken.ParseCertificate([]byte(value), opts...)
 	if errors.Is(err, certtoken.ErrNoPrivateKey) {
@@ -124,7 +128,7 @@ func lastSegment(id string) string { return id[strings.LastIndexByte(id, '/')+1:
 // anything.
 func versionName(version string) string {
 	if !versionPattern.MatchString(version) {
-		return strconv.Quote(shorten(version))
+		return strconv.Quote(certsource.Text(version, maxName))
 	}
 	return version
 }

@@ -42,7 +42,8 @@ func TestSecretContent(t *testing.T) {
 	publicOnly := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Leaf.Raw}))
 	pfx := newVault(t, cert).versions[0].value
 	keyPEM, otherPEM := pemVault(t, cert).versions[0].value, pemVault(t, other).versions[0].value
-	mixed := keyPEM[:strings.Index(keyPEM, "-----BEGIN CERTIFICATE")] + otherPEM[strings.Index(otherPEM, "-----BEGIN CERTIFICATE"):]
+	const begin = "-----BEGIN CERTIFICATE"
+	mixed := keyPEM[:strings.Index(keyPEM, begin)] + otherPEM[strings.Index(otherPEM, begin):]
 
 	for _, test := range []struct {
 		name, contentType, value string
@@ -101,7 +102,8 @@ func TestRefusals(t *testing.T) {
 		{http.StatusUnauthorized, ``, "tenant and cloud"},
 		{
 			http.StatusBadRequest,
-			"{\"error\":{\"code\":\"Bad\\nCode\",\"message\":\"line\\nline eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln " + strings.Repeat("x", 4000) + "\"}}",
+			"{\"error\":{\"code\":\"Bad\\nCode\",\"message\":\"line\\nline eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln " +
+				strings.Repeat("x", 4000) + "\"}}",
 			"[removed]",
 		},
 	} {
@@ -147,8 +149,10 @@ func TestSecrecy(t *testing.T) {
 		signs(t, got)
 		var printed bytes.Buffer
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-			for _, value := range []any{source, got, got.Signer, struct{ s *keyvault.Source }{source}, struct{ S any }{source}} {
-				if _, inMemory := value.(interface{ Validate() error }); !inMemory { // an *rsa.PrivateKey itself prints its key
+			for _, value := range []any{source, got, got.Signer, struct{ s *keyvault.Source }{source},
+				struct{ S any }{source}} {
+				// An *rsa.PrivateKey itself prints its key.
+				if _, inMemory := value.(interface{ Validate() error }); !inMemory {
 					fmt.Fprintf(&printed, verb+"\n", value)
 				}
 			}

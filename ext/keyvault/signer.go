@@ -3,118 +3,95 @@ package keyvault
 import (
 	"context"
 	"crypto"
-	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 )
 
-// vaultKey is one version of a key in a vault. The digest is computed here, the
-// signature there. Each signature is checked with the certificate's public key,
-// which takes microseconds and finds out a key that isn't the certificate's.
-type vaultKey struct {
+// keyMaker makes signers of a vault's keys.
+type keyMaker struct {
 	client   *azkeys.Client
-	key      string
-	version  string
-	public   *rsa.PublicKey
-	address  string // for people
+	vault    string
+	issuers  []*x509.Certificate
 	timeout  time.Duration
 	throttle *throttle
 }
 
-var _ certtoken.ContextSigner = (*vaultKey)(nil)
-
-func (k *vaultKey) Public() crypto.PublicKey { return k.public }
-
-// Sign is SignContext for callers without a context.
-func (k *vaultKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	return k.SignContext(context.Background(), digest, opts)
+// signer is the signer of a version of a key.
+func (m *keyMaker) signer(public crypto.PublicKey, key, version string) (*certsource.Signer, error) {
+	inVault := &vaultKey{client: m.client, key: key, version: version, timeout: m.timeout, throttle: m.throttle}
+	return certsource.NewSigner("keyvault: "+keyAddress(m.vault, key)+"/"+version, public, inVault.sign)
 }
 
-// SignContext has the vault sign a digest: RSASSA-PKCS1-v1_5 or RSASSA-PSS with
-// SHA-256, SHA-384 or SHA-512 and, for PSS, a salt as long as the hash (RFC 7518
-// §3.3, §3.5). The error for everything else wraps [errors.ErrUnsupported].
-func (k *vaultKey) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	alg, err := algorithm(opts)
-	if err != nil {
-		return nil, fmt.Errorf("keyvault: %s: %w", k.address, err)
+// withChain joins a key with its certificate, and with those of WithIssuers.
+func (m *keyMaker) withChain(signer crypto.Signer, leaf *x509.Certificate) (*certtoken.Certificate, error) {
+	cert, err := certtoken.NewCertificate(signer, leaf, m.issuers)
+	if err == nil && len(m.issuers) > 0 && len(cert.Chain) == 0 {
+		return nil, fmt.Errorf("none of the certificates of WithIssuers has issued it: its issuer is %q", leaf.Issuer)
 	}
-	if len(digest) != opts.HashFunc().Size() {
-		return nil, fmt.Errorf(
-			"keyvault: %s: a digest of %d bytes is not of %v",
-			k.address,
-			len(digest),
-			opts.HashFunc(),
-		)
-	}
+	return cert, err
+}
+
+// keyAddress names a key for people.
+func keyAddress(vaultURL, key string) string {
+	return strings.TrimRight(vaultURL, "/") + "/keys/" + key
+}
+
+// vaultKey is one version of a key in a vault.
+type vaultKey struct {
+	client   *azkeys.Client
+	key      string
+	version  string
+	timeout  time.Duration
+	throttle *throttle
+}
+
+// sign has the vault sign a digest. Its names of the algorithms are those of JSON Web
+// Signature, and so is the form of its signatures.
+func (k *vaultKey) sign(ctx context.Context, r certsource.SignRequest) ([]byte, error) {
 	if err := k.throttle.check(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
-	got, err := k.client.Sign(ctx, k.key, k.version, azkeys.SignParameters{Algorithm: &alg, Value: digest}, nil)
+	alg := azkeys.SignatureAlgorithm(r.Algorithm)
+	got, err := k.client.Sign(ctx, k.key, k.version, azkeys.SignParameters{Algorithm: &alg, Value: r.Digest}, nil)
 	if err != nil {
-		return nil, k.throttle.note(explain(signDigest, k.address, err))
-	}
-	if err := k.verify(digest, got.Result, opts); err != nil {
-		return nil, fmt.Errorf(
-			"keyvault: %s: %w: the vault's signature doesn't verify with the certificate",
-			k.address,
-			certtoken.ErrKeyMismatch,
-		)
+		return nil, k.throttle.note(explain(signDigest, err))
 	}
 	return got.Result, nil
 }
 
-func (k *vaultKey) verify(digest, signature []byte, opts crypto.SignerOpts) error {
-	if _, ok := opts.(*rsa.PSSOptions); ok {
-		return rsa.VerifyPSS(
-			k.public,
-			opts.HashFunc(),
-			digest,
-			signature,
-			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash},
-		)
-	}
-	return rsa.VerifyPKCS1v15(k.public, opts.HashFunc(), digest, signature)
+// trySigning has the key sign something that is no assertion.
+func trySigning(ctx context.Context, signer crypto.Signer) error {
+	digest := sha256.Sum256([]byte("certtoken: does this key sign?"))
+	_, err := signer.(certtoken.ContextSigner).SignContext(ctx, digest[:], crypto.SHA256)
+	return err
 }
 
-// String names the key by its address.
-func (k *vaultKey) String() string { return "keyvault.Key(" + k.address + ")" }
-
-// Format prints k as String does whatever the verb, so that none walks into the
-// client and its credential.
-func (k *vaultKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
-
-// LogValue logs k as String does.
-func (k *vaultKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
-
-// algorithms are the vault's names, by hash, without and with PSS.
-var algorithms = map[crypto.Hash][2]azkeys.SignatureAlgorithm{
-	crypto.SHA256: {azkeys.SignatureAlgorithmRS256, azkeys.SignatureAlgorithmPS256},
-	crypto.SHA384: {azkeys.SignatureAlgorithmRS384, azkeys.SignatureAlgorithmPS384},
-	crypto.SHA512: {azkeys.SignatureAlgorithmRS512, azkeys.SignatureAlgorithmPS512},
-}
-
-func algorithm(opts crypto.SignerOpts) (azkeys.SignatureAlgorithm, error) {
-	if opts == nil {
-		return "", errors.New("no hash was named")
+// parseKeyID takes a key's id apart, which is its URL and must name the vault
+// that it came from.
+func parseKeyID(vaultURL, id string) (key, version string, err error) {
+	vault, err := url.Parse(vaultURL)
+	if err != nil {
+		return "", "", errors.New("the vault isn't a URL")
 	}
-	names, ok := algorithms[opts.HashFunc()]
-	if !ok {
-		return "", fmt.Errorf("%w: hash %v", errors.ErrUnsupported, opts.HashFunc())
+	u, err := url.Parse(id)
+	if err != nil || !strings.EqualFold(u.Hostname(), vault.Hostname()) {
+		return "", "", fmt.Errorf("the key %q isn't in this vault", certsource.Text(id, maxName))
 	}
-	pss, ok := opts.(*rsa.PSSOptions)
-	switch {
-	case !ok:
-		return names[0], nil
-	case pss.SaltLength != rsa.PSSSaltLengthEqualsHash && pss.SaltLength != opts.HashFunc().Size():
-		return "", fmt.Errorf("%w: a PSS salt of another length than the hash", errors.ErrUnsupported)
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if len(parts) != 3 || parts[0] != "keys" || !namePattern.MatchString(parts[1]) ||
+		!versionPattern.MatchString(parts[2]) {
+		return "", "", fmt.Errorf("the key %q isn't a version of a key", certsource.Text(id, maxName))
 	}
-	return names[1], nil
+	return parts[1], parts[2], nil
 }

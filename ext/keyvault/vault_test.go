@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -28,6 +26,7 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/ext/keyvault"
+	"github.com/certtoken/certtoken/ext/keyvault/internal/vaultsign"
 	"github.com/certtoken/certtoken/selfsigned"
 )
 
@@ -92,12 +91,14 @@ func (v *vault) add(t *testing.T, cert *certtoken.Certificate) *version {
 
 var encoded sync.Map // PFX by certificate: writing one takes long
 
+// encodePFX writes a PFX whose password is hashed a few times only: what is tested here is
+// the source, which reads one whenever it loads.
 func encodePFX(t *testing.T, cert *certtoken.Certificate) []byte {
 	t.Helper()
 	if pfx, ok := encoded.Load(cert); ok {
 		return pfx.([]byte)
 	}
-	pfx, err := selfsigned.EncodePFX(cert, "", selfsigned.PFXModern)
+	pfx, err := selfsigned.EncodePFX(cert, "", selfsigned.PFXLegacy)
 	require.NoError(t, err)
 	encoded.Store(cert, pfx)
 	return pfx
@@ -222,15 +223,6 @@ func (v *vault) getCertificate(req *http.Request) (*http.Response, error) {
 	return answer(req, http.StatusOK, string(body)), nil
 }
 
-var signOpts = map[azkeys.SignatureAlgorithm]crypto.SignerOpts{
-	azkeys.SignatureAlgorithmRS256: crypto.SHA256,
-	azkeys.SignatureAlgorithmRS384: crypto.SHA384,
-	azkeys.SignatureAlgorithmRS512: crypto.SHA512,
-	azkeys.SignatureAlgorithmPS256: &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256},
-	azkeys.SignatureAlgorithmPS384: &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA384},
-	azkeys.SignatureAlgorithmPS512: &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA512},
-}
-
 func (v *vault) sign(
 	_ context.Context,
 	name, id string,
@@ -249,7 +241,7 @@ func (v *vault) sign(
 		errResp.SetResponseError(http.StatusForbidden, "KeyDisabled")
 		return resp, errResp
 	}
-	signature, err := found.signer.Sign(rand.Reader, params.Value, signOpts[*params.Algorithm])
+	signature, err := vaultsign.Sign(found.signer, string(*params.Algorithm), params.Value)
 	if err != nil {
 		errResp.SetResponseError(http.StatusBadRequest, "BadParameter")
 		return resp, errResp

@@ -58,7 +58,8 @@ func flags() settings {
 	flag.StringVar(&s.vault, "vault", "", "URL of the vault")
 	flag.StringVar(&s.certificate, "certificate", "", "name of the certificate in it")
 	flag.BoolVar(&s.exportable, "exportable", false, "read the private key from the vault instead of signing there")
-	flag.StringVar(&s.identity, "identity", "", "client id of a user-assigned managed identity; without it the machine's own")
+	flag.StringVar(&s.identity, "identity", "", "client id of a user-assigned managed identity; without it the "+
+		"machine's own")
 	flag.StringVar(&s.tenant, "tenant", "", "tenant of the application, GUID or domain")
 	flag.StringVar(&s.clientID, "client-id", "", "application (client) id")
 	flag.StringVar(&s.scope, "scope", "https://graph.microsoft.com/.default", "scope to ask for")

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/certtoken/certtoken/certtokentest"
-	"github.com/certtoken/certtoken/ext/keyvault/internal/restvault"
+	"github.com/certtoken/certtoken/ext/keyvault/keyvaulttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,13 +19,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // The program as it is, with a vault, a token endpoint and an API on this
 // machine.
 func TestRun(t *testing.T) {
-	const tenant = "00000000-0000-0000-0000-000000000001"
+	const tenant = keyvaulttest.Tenant
 	srv := certtokentest.NewServer(t, certtokentest.WithTenants(tenant))
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSubject("my-app"))
 	srv.Register("client-id", cert.Leaf)
-	vault := restvault.New("https://contoso.vault.azure.net", "my-app")
-	require.NoError(t, vault.Set(cert))
-	srv.Handle("contoso.vault.azure.net/", restvault.Challenge(tenant, vault))
+	vault := keyvaulttest.New(t, "my-app", cert)
+	srv.Handle(strings.TrimPrefix(vault.URL(), "https://")+"/", vault.Handler(nil))
 	srv.Handle("graph.microsoft.com/", srv.Resource("https://graph.microsoft.com", nil))
 	around := surroundings{
 		credential: &azfake.TokenCredential{},
@@ -33,7 +32,7 @@ func TestRun(t *testing.T) {
 		http:       srv.Client(),
 	}
 	s := settings{
-		vault: "https://contoso.vault.azure.net", certificate: "my-app",
+		vault: vault.URL(), certificate: "my-app",
 		tenant: tenant, clientID: "client-id",
 		scope: "https://graph.microsoft.com/.default", api: "https://graph.microsoft.com/v1.0/organization",
 	}
@@ -49,7 +48,7 @@ func TestRun(t *testing.T) {
 	assert.ErrorContains(t, run(t.Context(), s, around, &strings.Builder{}), "404 Not Found")
 	s.vault = "contoso"
 	assert.Error(t, run(t.Context(), s, around, &strings.Builder{}))
-	s.vault, s.identity = "https://contoso.vault.azure.net", "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+	s.vault, s.identity = vault.URL(), "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
 	around.credential = nil
 	_, err := newSource(s, around)
 	assert.NoError(t, err, "with the machine's managed identity")
