@@ -158,7 +158,7 @@ func (s *Source) loaded() (cryptoki, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock() // nobody else loads: there is one flight
+	s.mu.Lock() // there is one flight, so no other call loads
 	s.api = s.wrap(ctx)
 	api = s.api
 	s.mu.Unlock()

@@ -8,10 +8,11 @@ import (
 	p11 "github.com/miekg/pkcs11"
 )
 
-// What can be wrong with a token. Errors wrap these with the detail; use
-// [errors.Is]. Trouble with key or certificate wraps the sentinels of certtoken:
-// ErrNoPrivateKey, ErrNoCertificate, ErrKeyMismatch, ErrNotRSA, ErrKeySize. What a module answered can be had by [errors.As] with the Error of
-// github.com/miekg/pkcs11.
+// What can be wrong with a token. Errors wrap these with the detail; use [errors.Is].
+// Trouble with key or certificate wraps the sentinels of certtoken: ErrNoPrivateKey,
+// ErrNoCertificate, ErrKeyMismatch, ErrKeySize, and ErrUnsupported for another kind of key
+// than RSA, EC on P-256, P-384 or P-521, and Ed25519. What a module answered can be had by
+// [errors.As] with the Error of github.com/miekg/pkcs11.
 var (
 	ErrTokenNotFound = errors.New("no such token is present")
 	ErrSeveralTokens = errors.New("several tokens fit")

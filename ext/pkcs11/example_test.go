@@ -10,6 +10,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/ext/pkcs11"
+	"github.com/certtoken/certtoken/selfsigned"
 )
 
 // A key in an HSM, whose PIN is in a file that only the program can read.
@@ -58,6 +59,24 @@ func ExampleWithCertificate() {
 	}
 	authority := certtoken.Entra("contoso.onmicrosoft.com", certtoken.WithPSSFallback())
 	_, _ = source, authority
+}
+
+// A certificate is asked for, for a key that the token has just made.
+func ExampleWithoutCertificate() {
+	ctx := context.Background()
+	var pin func(context.Context) (string, error)
+
+	source, err := pkcs11.New("/usr/lib/softhsm/libsofthsm2.so",
+		pkcs11.WithKeyLabel("my-app"), pkcs11.WithoutCertificate(), pkcs11.WithPIN(pin))
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := source.Certificate(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	request, err := selfsigned.Request(ctx, key.Signer, selfsigned.Options{Subject: "my-app"})
+	_, _ = request, err
 }
 
 // A wrong PIN is tried once.

@@ -57,7 +57,7 @@ func FuzzAttributes(f *testing.F) {
 	for _, file := range files {
 		der, err := os.ReadFile(file)
 		require.NoError(f, err)
-		f.Add(der, []byte{1}, "app", []byte{0, 0, 0, 0}, []byte(nil), []byte(nil), []byte{0})
+		f.Add(der, []byte{1}, "app", []byte{0, 0, 0, 0}, []byte(nil), []byte(nil), []byte{0}, []byte(nil), []byte(nil))
 		f.Add(
 			der,
 			[]byte(nil),
@@ -66,15 +66,23 @@ func FuzzAttributes(f *testing.F) {
 			[]byte{0xff},
 			[]byte{1, 0, 1},
 			[]byte{1},
+			[]byte(nil),
+			[]byte(nil),
 		)
-		f.Add(der, []byte{1}, "", []byte{3}, []byte{0}, []byte{0xff, 0xff, 0xff, 0xff, 0xff}, []byte{})
+		f.Add(der, []byte{1}, "", []byte{3}, []byte{0}, []byte{0xff, 0xff, 0xff, 0xff, 0xff}, []byte{}, []byte{},
+			[]byte{})
+		f.Add(der, []byte{1}, "app", []byte{3, 0, 0, 0}, []byte(nil), []byte(nil), []byte{0},
+			curves[0].params, []byte{4, 65, 4})
+		f.Add(der, []byte{1}, "app", []byte{0x40, 0, 0, 0}, []byte(nil), []byte(nil), []byte{0},
+			edwards25519[1], make([]byte, 32))
 	}
-	f.Fuzz(func(t *testing.T, value, id []byte, label string, kind, modulus, exponent, always []byte) {
+	f.Fuzz(func(t *testing.T, value, id []byte, label string, kind, modulus, exponent, always, params, point []byte) {
 		s, err := New("module.so", WithTokenLabel("t"), WithKeyLabel("app"))
 		require.NoError(t, err)
 		got, err := s.read(objects{api: &oddToken{attributes: map[uint][]byte{
 			p11.CKA_VALUE: value, p11.CKA_ID: id, p11.CKA_LABEL: []byte(label), p11.CKA_KEY_TYPE: kind,
 			p11.CKA_MODULUS: modulus, p11.CKA_PUBLIC_EXPONENT: exponent, p11.CKA_ALWAYS_AUTHENTICATE: always,
+			p11.CKA_EC_PARAMS: params, p11.CKA_EC_POINT: point,
 		}}})
 		if err != nil {
 			assert.Nil(t, got)

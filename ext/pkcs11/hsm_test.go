@@ -3,8 +3,11 @@ package pkcs11
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -160,7 +163,7 @@ func (h *softHSM) generate(t *testing.T, label string, id byte, attributes ...*p
 		}, attributes...),
 	)
 	require.NoError(t, err)
-	key, err := objects{api, session}.readKey(handle, &config{})
+	key, err := objects{api, session}.readKey(handle)
 	require.NoError(t, err)
 	ca := certtokentest.NewCertificate(
 		t,
@@ -169,7 +172,16 @@ func (h *softHSM) generate(t *testing.T, label string, id byte, attributes ...*p
 		certtokentest.WithSubject("Test CA"),
 	)
 	return certtokentest.NewCertificate(t, certtokentest.SignedBy(ca),
-		certtokentest.WithKey(&signer{source: &Source{}, public: key.public}))
+		certtokentest.WithKey(publicHalf{key.public}))
+}
+
+// publicHalf stands for a key that a certificate is made for, and never signs.
+type publicHalf struct{ public crypto.PublicKey }
+
+func (k publicHalf) Public() crypto.PublicKey { return k.public }
+
+func (k publicHalf) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.ErrUnsupported
 }
 
 func pinIs(pin string) func(context.Context) (string, error) {

@@ -85,7 +85,7 @@ func (s *Source) askPIN(ctx context.Context, keypad bool) (string, error) {
 	case pin == "" && !keypad:
 		return "", errors.New("asking for the PIN: it is empty")
 	}
-	return pin, ctx.Err() // nobody wants it any more
+	return pin, ctx.Err() // no caller wants it any more
 }
 
 // callPIN turns a panic into an error without what it says, as that could be the

@@ -131,7 +131,7 @@ func TestRemoved(t *testing.T) {
 		_, err = s.Certificate(t.Context())
 		assert.ErrorIs(t, err, ErrTokenNotFound)
 	}
-	assert.EqualValues(t, 1, pin.asked.Load(), "nobody is asked while there is no token")
+	assert.EqualValues(t, 1, pin.asked.Load(), "no PIN is asked for while there is no token")
 
 	api, _, slot := h.admin(t)
 	require.NoError(t, api.CloseAllSessions(slot))
@@ -141,8 +141,7 @@ func TestRemoved(t *testing.T) {
 	assert.EqualValues(t, 2, pin.asked.Load())
 }
 
-// Another card in the reader signs for nobody who holds the first one's
-// certificate.
+// Another card in the reader doesn't sign for the certificate of the first one.
 func TestReplaced(t *testing.T) {
 	h := newHSM(t)
 	one, two := certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), certtokentest.NewCertificate(t)

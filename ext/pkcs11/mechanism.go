@@ -1,12 +1,11 @@
 package pkcs11
 
 import (
-	"bytes"
 	"crypto"
-	"crypto/rsa"
-	"errors"
-	"fmt"
+	"slices"
 
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 	p11 "github.com/miekg/pkcs11"
 )
 
@@ -29,41 +28,30 @@ func digestInfo(n, size byte) []byte {
 	}
 }
 
-// mechanism is the signature mechanism for opts, and its input for a digest.
-// With PSS the salt is as long as the hash (RFC 7518 §3.5).
-func mechanism(digest []byte, opts crypto.SignerOpts) (*p11.Mechanism, []byte, error) {
-	if opts == nil {
-		return nil, nil, errors.New("no hash was named")
+// mechanism is the signature mechanism for what a key is to sign, and its input.
+func mechanism(r certsource.SignRequest) (*p11.Mechanism, []byte) {
+	switch r.Algorithm {
+	case certtoken.ES256, certtoken.ES384, certtoken.ES512:
+		return p11.NewMechanism(p11.CKM_ECDSA, nil), r.Digest
+	case certtoken.EdDSA: // CKM_EDDSA without parameters (PKCS #11 v3.0 §2.3.14)
+		return p11.NewMechanism(signEdDSA, nil), r.Digest
+	case certtoken.PS256, certtoken.PS384, certtoken.PS512:
+		hash := r.Opts.HashFunc()
+		params := p11.NewPSSParams(hashes[hash].hash, hashes[hash].mgf, uint(hash.Size()))
+		return p11.NewMechanism(p11.CKM_RSA_PKCS_PSS, params), r.Digest
 	}
-	hash := opts.HashFunc()
-	known, ok := hashes[hash]
-	if !ok {
-		return nil, nil, fmt.Errorf("%w: hash %v", errors.ErrUnsupported, hash)
-	}
-	if len(digest) != hash.Size() {
-		return nil, nil, fmt.Errorf("a digest of %d bytes is not of %v", len(digest), hash)
-	}
-	pss, ok := opts.(*rsa.PSSOptions)
-	if !ok {
-		return p11.NewMechanism(p11.CKM_RSA_PKCS, nil), bytes.Join([][]byte{known.digestInfo, digest}, nil), nil
-	}
-	if pss.SaltLength != rsa.PSSSaltLengthEqualsHash && pss.SaltLength != hash.Size() {
-		return nil, nil, fmt.Errorf("%w: a PSS salt of another length than the hash", errors.ErrUnsupported)
-	}
-	params := p11.NewPSSParams(known.hash, known.mgf, uint(hash.Size()))
-	return p11.NewMechanism(p11.CKM_RSA_PKCS_PSS, params), digest, nil
+	return p11.NewMechanism(p11.CKM_RSA_PKCS, nil), slices.Concat(hashes[r.Opts.HashFunc()].digestInfo, r.Digest)
 }
 
-// verify checks a signature with the certificate's key.
-func verify(pub *rsa.PublicKey, digest, signature []byte, opts crypto.SignerOpts) error {
-	if _, ok := opts.(*rsa.PSSOptions); ok {
-		return rsa.VerifyPSS(
-			pub,
-			opts.HashFunc(),
-			digest,
-			signature,
-			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash},
-		)
+// mechanismName is how people call a mechanism.
+func mechanismName(m *p11.Mechanism) string {
+	switch m.Mechanism {
+	case p11.CKM_RSA_PKCS_PSS:
+		return "CKM_RSA_PKCS_PSS"
+	case p11.CKM_ECDSA:
+		return "CKM_ECDSA"
+	case signEdDSA:
+		return "CKM_EDDSA"
 	}
-	return rsa.VerifyPKCS1v15(pub, opts.HashFunc(), digest, signature)
+	return "CKM_RSA_PKCS"
 }

@@ -3,12 +3,10 @@ package pkcs11
 import (
 	"bytes"
 	"cmp"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -25,8 +23,9 @@ type privateKey struct {
 	handle     p11.ObjectHandle
 	id         []byte
 	label      string
-	public     *rsa.PublicKey // nil: the token doesn't tell
-	alwaysAuth bool           // wants the PIN for each signature
+	kind       uint      // CKA_KEY_TYPE
+	public     publicKey // nil: the token doesn't tell
+	alwaysAuth bool      // wants the PIN for each signature
 }
 
 // objects reads a token over one session.
@@ -83,16 +82,18 @@ func (o objects) key(cfg *config) (*privateKey, error) {
 	if cfg.keyID != nil {
 		template = append(template, p11.NewAttribute(p11.CKA_ID, cfg.keyID))
 	}
-	if len(template) == 1 { // the only one that could be used
-		template = append(template, p11.NewAttribute(p11.CKA_KEY_TYPE, p11.CKK_RSA))
-	}
 	found, err := o.find(template...)
 	if err != nil {
 		return nil, err
 	}
+	if len(template) == 1 { // the only one that could be used
+		if found, err = o.ofKeyTypes(found); err != nil {
+			return nil, err
+		}
+	}
 	switch len(found) {
 	case 1:
-		return o.readKey(found[0], cfg)
+		return o.readKey(found[0])
 	case 0:
 		return nil, fmt.Errorf(
 			"%w: %s is not on the token, or not shown to this user",
@@ -117,6 +118,20 @@ func (o objects) key(cfg *config) (*privateKey, error) {
 	)
 }
 
+// ofKeyTypes returns the keys that are of a kind that signs here.
+func (o objects) ofKeyTypes(found []p11.ObjectHandle) (usable []p11.ObjectHandle, err error) {
+	for _, handle := range found {
+		kind, err := o.attribute(handle, p11.CKA_KEY_TYPE)
+		if err != nil {
+			return nil, err
+		}
+		if n, ok := ulong(kind); ok && slices.Contains(keyTypes, uint(n)) {
+			usable = append(usable, handle)
+		}
+	}
+	return usable, nil
+}
+
 // nameKey reads what a key is called.
 func (o objects) nameKey(handle p11.ObjectHandle) (*privateKey, error) {
 	id, err := o.attribute(handle, p11.CKA_ID)
@@ -130,31 +145,27 @@ func (o objects) nameKey(handle p11.ObjectHandle) (*privateKey, error) {
 	return &privateKey{handle: handle, id: id, label: string(label)}, nil
 }
 
-func (o objects) readKey(handle p11.ObjectHandle, cfg *config) (*privateKey, error) {
-	kind, err := o.attribute(handle, p11.CKA_KEY_TYPE)
-	if err != nil {
-		return nil, err
-	}
-	if n, ok := ulong(kind); ok && n != p11.CKK_RSA {
-		return nil, fmt.Errorf("%w: %s has type %#x", certtoken.ErrNotRSA, cfg.keyName(), n)
-	}
+func (o objects) readKey(handle p11.ObjectHandle) (*privateKey, error) {
 	key, err := o.nameKey(handle)
 	if err != nil {
 		return nil, err
 	}
-	modulus, err := o.attribute(handle, p11.CKA_MODULUS)
+	kind, err := o.attribute(handle, p11.CKA_KEY_TYPE)
 	if err != nil {
 		return nil, err
 	}
-	exponent, err := o.attribute(handle, p11.CKA_PUBLIC_EXPONENT)
-	if err != nil {
+	n, ok := ulong(kind)
+	if !ok {
+		return nil, fmt.Errorf("the token doesn't tell the type of the key %v", key)
+	}
+	key.kind = uint(n)
+	if key.public, err = o.publicOf(key); err != nil {
 		return nil, err
 	}
 	always, err := o.attribute(handle, p11.CKA_ALWAYS_AUTHENTICATE)
 	if err != nil {
 		return nil, err
 	}
-	key.public = publicKey(modulus, exponent)
 	key.alwaysAuth = len(always) == 1 && always[0] != 0
 	return key, nil
 }
@@ -174,18 +185,9 @@ func (c *config) keyName() string {
 		parts = append(parts, "id "+hex.EncodeToString(c.keyID))
 	}
 	if parts == nil {
-		return "an RSA key"
+		return "a key that can sign"
 	}
 	return "a key with " + strings.Join(parts, ", ")
-}
-
-// publicKey is the public half, or nil if the token shows less than that.
-func publicKey(modulus, exponent []byte) *rsa.PublicKey {
-	e := new(big.Int).SetBytes(exponent)
-	if len(modulus) == 0 || !e.IsInt64() || e.Int64() < 2 || e.Int64() > 1<<31-1 {
-		return nil
-	}
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: int(e.Int64())}
 }
 
 // ulong reads a CK_ULONG, which is as long as the C compiler made it.
@@ -263,7 +265,7 @@ func leafOf(key *privateKey, all []stored, now time.Time) (*x509.Certificate, er
 }
 
 // compare puts the certificate that is rather meant last.
-func compare(a, b *x509.Certificate, pub *rsa.PublicKey, now time.Time) int {
+func compare(a, b *x509.Certificate, pub publicKey, now time.Time) int {
 	rank := func(c *x509.Certificate) int {
 		r := 0
 		if pub == nil || pub.Equal(c.PublicKey) {
@@ -281,7 +283,7 @@ func compare(a, b *x509.Certificate, pub *rsa.PublicKey, now time.Time) int {
 // handed out.
 type pair struct {
 	key    *privateKey
-	public *rsa.PublicKey // of the certificate
+	public publicKey // of the certificate, if there is one
 	cert   *certtoken.Certificate
 	read   time.Time
 }
@@ -292,6 +294,9 @@ func (s *Source) read(o objects) (*pair, error) {
 	key, err := o.key(&s.cfg)
 	if err != nil {
 		return nil, err
+	}
+	if s.cfg.keyAlone {
+		return s.alone(key, now)
 	}
 	all, err := o.certificates()
 	if err != nil {
@@ -307,22 +312,42 @@ func (s *Source) read(o objects) (*pair, error) {
 	for _, each := range all {
 		known = append(known, each.cert)
 	}
-	pub, ok := leaf.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf(
-			"%w: the certificate %q has a key of %T",
-			certtoken.ErrNotRSA,
-			leaf.Subject,
-			leaf.PublicKey,
-		)
+	pub, err := checkKey(leaf.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate %q: %w", leaf.Subject, err)
 	}
-	sig := &signer{source: s, public: pub}
+	if !key.isOf(pub) {
+		return nil, fmt.Errorf("%w: the certificate %q has a key of another kind than the token's %v",
+			certtoken.ErrKeyMismatch, leaf.Subject, key)
+	}
+	own := pub
 	if key.public != nil {
-		sig.public = key.public
+		own = key.public
+	}
+	sig, err := s.signer(own)
+	if err != nil {
+		return nil, err
 	}
 	cert, err := certtoken.NewCertificate(sig, leaf, known)
 	if err != nil {
 		return nil, fmt.Errorf("the key %v: %w", key, err)
 	}
 	return &pair{key: key, public: pub, cert: cert, read: now}, nil
+}
+
+// alone makes the pair of a key that is handed out without a certificate.
+func (s *Source) alone(key *privateKey, now time.Time) (*pair, error) {
+	if key.public == nil {
+		return nil, fmt.Errorf("the token doesn't show the public half of the key %v: "+
+			"store it as a public key object with the same id", key)
+	}
+	sig, err := s.signer(key.public)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := certtoken.NewKey(sig, "")
+	if err != nil {
+		return nil, fmt.Errorf("the key %v: %w", key, err)
+	}
+	return &pair{key: key, public: key.public, cert: cert, read: now}, nil
 }

@@ -2,7 +2,6 @@ package pkcs11
 
 import (
 	"context"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
@@ -29,6 +28,7 @@ type config struct {
 	keyLabel    string
 	keyID       []byte
 	leaf        *x509.Certificate
+	keyAlone    bool
 	issuers     []*x509.Certificate
 	pin         func(context.Context) (string, error)
 	sessions    int
@@ -53,7 +53,12 @@ func (c *config) fail(format string, args ...any) {
 }
 
 // validate reports every mistake at once.
-func (c *config) validate() error { return errors.Join(c.errs...) }
+func (c *config) validate() error {
+	if c.keyAlone && (c.leaf != nil || c.issuers != nil) {
+		c.fail("WithoutCertificate: WithCertificate and WithIssuers give one; leave either out")
+	}
+	return errors.Join(c.errs...)
+}
 
 // WithTokenLabel names the token by its label. It is found in whatever slot it
 // is. Without any of WithTokenLabel, [WithTokenSerial] and [WithSlot] there must
@@ -123,14 +128,22 @@ func WithPIN(pin func(context.Context) (string, error)) Option {
 // of the key, or without such, with its label; of several the newest valid one.
 func WithCertificate(leaf *x509.Certificate) Option {
 	return func(c *config) {
-		switch {
-		case leaf == nil:
+		if leaf == nil {
 			c.fail("WithCertificate: %w", certtoken.ErrNoCertificate)
-		case !isRSA(leaf):
-			c.fail("WithCertificate: %w: the certificate's key is %T", certtoken.ErrNotRSA, leaf.PublicKey)
+		} else if _, err := checkKey(leaf.PublicKey); err != nil {
+			c.fail("WithCertificate: %w", err)
 		}
 		c.leaf = leaf
 	}
+}
+
+// WithoutCertificate hands out the key alone, for servers that know their clients by
+// registered keys (see [certtoken.NewKey]; print what to register by package jwks), and for
+// keys that have no certificate yet: the Signer is what selfsigned.Request and selfsigned.For
+// take. The token must show the public half, which for an EC or Ed25519 key is an object of
+// its own with the key's id. Entra ID and ADFS don't take keys alone.
+func WithoutCertificate() Option {
+	return func(c *config) { c.keyAlone = true }
 }
 
 // WithIssuers gives the certificates of the authorities that issued the
@@ -158,9 +171,4 @@ func WithSessions(n int) Option {
 		}
 		c.sessions = n
 	}
-}
-
-func isRSA(cert *x509.Certificate) bool {
-	_, ok := cert.PublicKey.(*rsa.PublicKey)
-	return ok
 }

@@ -11,7 +11,7 @@ import (
 // errNoMoreSessions is that a place was given up.
 var errNoMoreSessions = errors.New("the token has no more sessions")
 
-// do has the token do something in a session that nobody else uses meanwhile, as
+// do has the token do something in a session that no other call uses meanwhile, as
 // PKCS #11 demands. If it turns out that the connection was lost, a new one is
 // opened and the work done again, once. The caller leaves when its context ends;
 // the call of the module can't be broken off, and holds its place until it is back.

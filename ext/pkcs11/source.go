@@ -143,7 +143,7 @@ func (s *Source) Close() error {
 
 	done := make(chan error, 1)
 	go func() {
-		for range places { // whoever holds one is done
+		for range places { // each call that held one has ended
 			s.places <- struct{}{}
 		}
 		done <- s.shut()
@@ -158,7 +158,7 @@ func (s *Source) Close() error {
 	}
 }
 
-// shut closes the sessions and lets go of the module, when nobody uses them.
+// shut closes the sessions and lets go of the module, when no call uses them.
 func (s *Source) shut() error {
 	s.mu.Lock()
 	api, handles := s.api, s.leftover

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,12 +12,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 	"github.com/certtoken/certtoken/certtokentest"
 	p11 "github.com/miekg/pkcs11"
 	"github.com/stretchr/testify/assert"
@@ -24,9 +25,8 @@ import (
 )
 
 var (
-	_      certtoken.ContextSigner = (*signer)(nil)
-	digest                         = sha256.Sum256([]byte("message"))
-	pss256                         = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	digest = sha256.Sum256([]byte("message"))
+	pss256 = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
 )
 
 func TestConformance(t *testing.T) {
@@ -176,7 +176,7 @@ func TestWrongPIN(t *testing.T) {
 	}
 	wg.Wait()
 	assert.ErrorIs(t, s.Reload(t.Context(), nil), ErrPINRefused)
-	assert.EqualValues(t, 1, pin.asked.Load(), "one wrong PIN, whoever asks")
+	assert.EqualValues(t, 1, pin.asked.Load(), "one wrong PIN for all callers")
 
 	pin.pin = userPIN
 	_, err := s.Certificate(t.Context())
@@ -240,7 +240,7 @@ func TestPINFunction(t *testing.T) {
 	}
 }
 
-// A prompt that takes long holds up nobody beyond their own context, and its
+// A prompt that takes long holds up no caller beyond its own context, and its
 // answer serves those who come later.
 func TestSlowPrompt(t *testing.T) {
 	h := newHSM(t)
@@ -280,11 +280,13 @@ func TestSelection(t *testing.T) {
 	fails(certtoken.ErrNoPrivateKey, "id ff", WithKeyID("ff"))
 	fails(certtoken.ErrNoPrivateKey, `label "one", id 02`, WithKeyLabel("one"), WithKeyID("02"))
 	fails(ErrSeveralKeys, `"twin" (id 02), "twin" (id 03)`, WithKeyLabel("twin"))
-	fails(ErrSeveralKeys, `"one" (id 01)`)
+	fails(ErrSeveralKeys, `a key that can sign is "ec" (id 04), "one" (id 01)`)
 	fails(certtoken.ErrNoCertificate, "WithCertificate", WithKeyID("03"))
 	fails(certtoken.ErrKeyMismatch, `"twin" (id 02)`, WithKeyID("02"))
 	fails(certtoken.ErrKeyMismatch, "", WithKeyID("01"), WithCertificate(two.Leaf))
-	fails(certtoken.ErrNotRSA, `label "ec"`, WithKeyLabel("ec"))
+	fails(certtoken.ErrNoCertificate, `"ec" (id 04)`, WithKeyLabel("ec"))
+	fails(certtoken.ErrKeyMismatch, `another kind than the token's "ec" (id 04)`,
+		WithKeyLabel("ec"), WithCertificate(one.Leaf))
 	fails(ErrTokenNotFound, `present: "certtoken"`, WithTokenLabel("absent"))
 	fails(ErrTokenNotFound, "serial 0", WithTokenSerial("0"))
 	fails(ErrTokenNotFound, "slot 99", WithSlot(99))
@@ -439,7 +441,8 @@ func TestOptionMistakes(t *testing.T) {
 	_, err := New("", WithTokenLabel(""), WithTokenSerial(""), WithKeyLabel(""), WithKeyID("xyz"),
 		WithCertificate(nil), WithIssuers(nil), WithSessions(0), nil)
 	require.Error(t, err)
-	for _, want := range []string{"no module", "WithTokenLabel", "WithTokenSerial", "WithKeyLabel", `"xyz"`, "WithCertificate", "WithIssuers", "WithSessions"} {
+	for _, want := range []string{"no module", "WithTokenLabel", "WithTokenSerial", "WithKeyLabel", `"xyz"`,
+		"WithCertificate", "WithIssuers", "WithSessions"} {
 		assert.ErrorContains(t, err, want)
 	}
 }
@@ -506,43 +509,38 @@ func TestCloseWhileSigning(t *testing.T) {
 func TestPrinting(t *testing.T) {
 	s, err := New("module.so", WithTokenLabel("t"), WithKeyLabel("k"), WithPIN(pinIs(userPIN)))
 	require.NoError(t, err)
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	key, err := s.signer(public)
+	require.NoError(t, err)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		assert.Equal(t, `pkcs11.Source(module.so, token with label "t", a key with label "k")`, fmt.Sprintf(verb, s))
-		assert.Equal(t, `pkcs11.Key(a key with label "k")`, fmt.Sprintf(verb, &signer{source: s}))
+		assert.Equal(t, `certsource.Signer(pkcs11: token with label "t", a key with label "k")`, fmt.Sprintf(verb, key))
 		type holder struct { // in whose unexported fields fmt calls no method
 			source *Source
 			any    any
 		}
-		for _, wrap := range []any{holder{s, s}, &holder{s, &signer{source: s}}, []any{s}, map[string]*Source{"k": s}} {
+		for _, wrap := range []any{holder{s, s}, &holder{s, key}, []any{s}, map[string]*Source{"k": s}} {
 			for _, hidden := range []string{userPIN, fmt.Sprintf("%x", userPIN), fmt.Sprintf("%X", userPIN)} {
 				assert.NotContains(t, fmt.Sprintf(verb, wrap), hidden)
 			}
 		}
 	}
 	assert.Equal(t, s.String(), s.LogValue().String())
-	assert.Equal(t, "pkcs11.Key(a key with label \"k\")", (&signer{source: s}).LogValue().String())
 }
 
 func TestMechanism(t *testing.T) {
-	for hash, known := range hashes {
+	for hash, rs := range map[crypto.Hash]certtoken.Algorithm{
+		crypto.SHA256: certtoken.RS256, crypto.SHA384: certtoken.RS384, crypto.SHA512: certtoken.RS512,
+	} {
 		digest := make([]byte, hash.Size())
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		require.NoError(t, err)
 		// What PKCS #1 signs without a hash is DigestInfo and digest.
-		signature, err := rsa.SignPKCS1v15(nil, key, 0, slices.Concat(known.digestInfo, digest))
+		m, input := mechanism(certsource.SignRequest{Algorithm: rs, Digest: digest, Opts: hash})
+		assert.EqualValues(t, p11.CKM_RSA_PKCS, m.Mechanism)
+		signature, err := rsa.SignPKCS1v15(nil, key, 0, input)
 		require.NoError(t, err)
 		assert.NoError(t, rsa.VerifyPKCS1v15(&key.PublicKey, hash, digest, signature))
 	}
-	for name, opts := range map[string]crypto.SignerOpts{
-		"SHA-1":     crypto.SHA1,
-		"salt":      &rsa.PSSOptions{SaltLength: 20, Hash: crypto.SHA256},
-		"auto salt": &rsa.PSSOptions{Hash: crypto.SHA256},
-	} {
-		_, _, err := mechanism(digest[:], opts)
-		assert.ErrorIs(t, err, errors.ErrUnsupported, name)
-	}
-	_, _, err := mechanism(digest[:], nil)
-	assert.Error(t, err)
-	_, _, err = mechanism(digest[:], crypto.SHA512)
-	assert.ErrorContains(t, err, "32 bytes")
 }
