@@ -1,7 +1,7 @@
 // Package certstore takes the certificate that proves a program's identity from
 // the Windows certificate store, and signs with its private key in place, through
-// CNG. The key is never exported, so it may be marked as not exportable, or be in
-// the TPM.
+// CNG, or through the older CSP that has it. The key is never exported, so it may be
+// marked as not exportable, or be in the TPM.
 //
 //	source, err := certstore.New(certstore.WithSubject("my-app"), certstore.WithLocalMachine())
 //	…

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -83,6 +84,37 @@ func FuzzSubject(f *testing.F) {
 		assert.Contains(t, s.cfg.order(certs, now), 1, "by the whole name")
 		oneLine(t, s.String())
 		assert.False(t, bytes.ContainsRune([]byte(s.String()), '\x1b'))
+	})
+}
+
+// FuzzTemplate: whatever a CA wrote as the template, it has the one name that is printed of
+// it, and the mistakes in an identifier are told in one line.
+func FuzzTemplate(f *testing.F) {
+	files, err := filepath.Glob("testdata/template/*")
+	require.NoError(f, err)
+	require.NotEmpty(f, files, "the seeds are missing")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(data, "WebServer")
+		f.Add(data, "1.3.6.1.4.1.311.21.8.8950086.10656446.2706058.12775672.480128.147.13466065.13029902")
+	}
+	f.Fuzz(func(t *testing.T, value []byte, template string) {
+		s, err := newSource(nil, []Option{WithTemplate(template)})
+		if err != nil {
+			oneLine(t, err.Error())
+			return
+		}
+		oneLine(t, s.String())
+		for _, id := range []asn1.ObjectIdentifier{templateName, templateID, {1, 2, 3}} {
+			cert := &x509.Certificate{Extensions: []pkix.Extension{{Id: id, Value: value}}}
+			if !s.cfg.matches(cert) {
+				continue
+			}
+			assert.Contains(t, []string{templateName.String(), templateID.String()}, id.String())
+			other := newConfig([]Option{WithTemplate(template + ".1x")})
+			assert.False(t, other.matches(cert))
+		}
 	})
 }
 

@@ -17,6 +17,7 @@ type config struct {
 	prompts    bool
 	thumbprint []byte // SHA-1 or SHA-256
 	subject    string
+	template   string // an object identifier, or a name
 	errs       []error
 }
 
@@ -27,8 +28,9 @@ func newConfig(opts []Option) config {
 			opt(&cfg)
 		}
 	}
-	if named := cfg.thumbprint != nil || cfg.subject != ""; !named && len(cfg.errs) == 0 {
-		cfg.fail("no certificate named: give WithThumbprint or WithSubject")
+	named := cfg.thumbprint != nil || cfg.subject != "" || cfg.template != ""
+	if !named && len(cfg.errs) == 0 {
+		cfg.fail("no certificate named: give WithThumbprint, WithSubject or WithTemplate")
 	}
 	return cfg
 }
@@ -68,6 +70,20 @@ func WithSubject(subject string) Option {
 	}
 }
 
+// WithTemplate names the certificate by the template that a CA of Active Directory issued
+// it from: the template's object identifier, which the certificate manager shows in the
+// details as "Certificate Template Information", or the name of a template of version 1,
+// such as "Machine", without regard to case. Certificates of newer templates hold the
+// identifier alone. Of several the one is taken that [WithSubject] would take.
+func WithTemplate(template string) Option {
+	return func(c *config) {
+		if err := checkTemplate(template); err != nil {
+			c.fail("WithTemplate: %w", err)
+		}
+		c.template = template
+	}
+}
+
 // WithLocalMachine looks in the machine's store, for services, instead of the
 // current user's. The account needs permission to read the private key.
 func WithLocalMachine() Option {
@@ -87,7 +103,7 @@ func WithStore(name string) Option {
 
 // WithPrompts lets Windows ask the user, for the PIN of a smart card or the
 // consent to use a key. By default such keys fail, as a service would hang on a
-// window that nobody sees.
+// window that it has no screen for.
 func WithPrompts() Option {
 	return func(c *config) { c.prompts = true }
 }

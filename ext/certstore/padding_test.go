@@ -3,44 +3,44 @@ package certstore
 import (
 	"crypto"
 	"crypto/rsa"
-	"errors"
 	"testing"
 	"unicode/utf16"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 )
 
 func TestPadding(t *testing.T) {
-	for hash, name := range map[crypto.Hash]string{crypto.SHA256: "SHA256", crypto.SHA384: "SHA384", crypto.SHA512: "SHA512"} {
-		digest := make([]byte, hash.Size())
-		p, err := paddingFor(digest, hash)
-		require.NoError(t, err)
+	algorithms := map[crypto.Hash][2]certtoken.Algorithm{
+		crypto.SHA256: {certtoken.RS256, certtoken.PS256},
+		crypto.SHA384: {certtoken.RS384, certtoken.PS384},
+		crypto.SHA512: {certtoken.RS512, certtoken.PS512},
+	}
+	for hash, name := range map[crypto.Hash]string{crypto.SHA256: "SHA256", crypto.SHA384: "SHA384",
+		crypto.SHA512: "SHA512"} {
+		p := paddingFor(certsource.SignRequest{Algorithm: algorithms[hash][0], Opts: hash})
 		assert.Equal(t, name+"\x00", string(utf16.Decode(p.algorithm)))
 		assert.EqualValues(t, 2, p.flag)
 		assert.Same(t, &p.algorithm[0], p.pkcs1().algorithm)
 
-		for _, salt := range []int{rsa.PSSSaltLengthEqualsHash, hash.Size()} {
-			p, err = paddingFor(digest, &rsa.PSSOptions{SaltLength: salt, Hash: hash})
-			require.NoError(t, err)
-			assert.EqualValues(t, 8, p.flag)
-			assert.Same(t, &p.algorithm[0], p.pss().algorithm)
-			assert.EqualValues(t, hash.Size(), p.pss().salt)
-		}
+		p = paddingFor(certsource.SignRequest{Algorithm: algorithms[hash][1], Opts: &rsa.PSSOptions{Hash: hash}})
+		assert.Equal(t, name+"\x00", string(utf16.Decode(p.algorithm)))
+		assert.EqualValues(t, 8, p.flag)
+		assert.Same(t, &p.algorithm[0], p.pss().algorithm)
+		assert.EqualValues(t, hash.Size(), p.pss().salt)
 	}
-	for name, opts := range map[string]crypto.SignerOpts{
-		"SHA-1":     crypto.SHA1,
-		"salt":      &rsa.PSSOptions{SaltLength: 20, Hash: crypto.SHA256},
-		"auto salt": &rsa.PSSOptions{Hash: crypto.SHA256},
+}
+
+// An EC key has no padding, and no structure that would say so.
+func TestNoPadding(t *testing.T) {
+	for hash, alg := range map[crypto.Hash]certtoken.Algorithm{
+		crypto.SHA256: certtoken.ES256, crypto.SHA384: certtoken.ES384, crypto.SHA512: certtoken.ES512,
 	} {
-		_, err := paddingFor(make([]byte, 32), opts)
-		assert.ErrorIs(t, err, errors.ErrUnsupported, name)
+		assert.Equal(t, padding{}, paddingFor(certsource.SignRequest{Algorithm: alg, Opts: hash}))
 	}
-	_, err := paddingFor(make([]byte, 20), crypto.SHA256)
-	assert.ErrorContains(t, err, "20 bytes")
-	_, err = paddingFor(make([]byte, 32), nil)
-	assert.Error(t, err)
 }
 
 // The structures are as C lays them out: a pointer, and a ULONG behind it.

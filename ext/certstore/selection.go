@@ -3,38 +3,24 @@ package certstore
 import (
 	"bytes"
 	"cmp"
-	"crypto/fips140"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/sha1"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 )
-
-// parseThumbprint reads a thumbprint as people copy it.
-func parseThumbprint(s string) ([]byte, error) {
-	digits := strings.Map(func(r rune) rune {
-		if r == ':' || unicode.IsSpace(r) ||
-			unicode.Is(unicode.Cf, r) { // U+200E in front, from the certificate manager
-			return -1
-		}
-		return r
-	}, s)
-	sum, err := hex.DecodeString(digits)
-	if err != nil || len(sum) != sha1.Size && len(sum) != sha256.Size {
-		return nil, fmt.Errorf("%q is no SHA-1 or SHA-256 in hex", s)
-	}
-	return sum, nil
-}
 
 // matches reports whether a certificate is one that is meant.
 func (c *config) matches(cert *x509.Certificate) bool {
 	if c.thumbprint != nil && !bytes.Equal(c.thumbprint, thumbprint(cert, len(c.thumbprint))) {
+		return false
+	}
+	if c.template != "" && !hasTemplate(cert, c.template) {
 		return false
 	}
 	return c.subject == "" ||
@@ -42,19 +28,9 @@ func (c *config) matches(cert *x509.Certificate) bool {
 		strings.EqualFold(c.subject, cert.Subject.String())
 }
 
-func thumbprint(cert *x509.Certificate, size int) []byte {
-	if size == sha256.Size {
-		sum := sha256.Sum256(cert.Raw)
-		return sum[:]
-	}
-	var sum [sha1.Size]byte
-	// It names the certificate and protects nothing, so FIPS mode has no say in it.
-	fips140.WithoutEnforcement(func() { sum = sha1.Sum(cert.Raw) })
-	return sum[:]
-}
-
 // order returns the places of the certificates that are meant, the one to be
-// tried first in front: RSA before others, then valid, then newest.
+// tried first in front: keys that can sign before others, then valid, then RSA, which every
+// server takes, then newest.
 func (c *config) order(certs []*x509.Certificate, now time.Time) []int {
 	var order []int
 	for i, cert := range certs {
@@ -64,10 +40,13 @@ func (c *config) order(certs []*x509.Certificate, now time.Time) []int {
 	}
 	rank := func(cert *x509.Certificate) int {
 		r := 0
-		if _, ok := cert.PublicKey.(*rsa.PublicKey); ok {
-			r += 2
+		if canSign(cert.PublicKey) {
+			r += 4
 		}
 		if valid(cert, now) {
+			r += 2
+		}
+		if _, ok := cert.PublicKey.(*rsa.PublicKey); ok {
 			r++
 		}
 		return r
@@ -76,6 +55,17 @@ func (c *config) order(certs []*x509.Certificate, now time.Time) []int {
 		return cmp.Or(rank(certs[b])-rank(certs[a]), certs[b].NotBefore.Compare(certs[a].NotBefore))
 	})
 	return order
+}
+
+// canSign reports whether a certificate's key is of a kind that signs here.
+func canSign(pub crypto.PublicKey) bool {
+	switch key := pub.(type) {
+	case *rsa.PublicKey:
+		return true
+	case *ecdsa.PublicKey:
+		return key.Curve == elliptic.P256() || key.Curve == elliptic.P384() || key.Curve == elliptic.P521()
+	}
+	return false
 }
 
 func valid(cert *x509.Certificate, now time.Time) bool {
@@ -90,6 +80,9 @@ func (c *config) name() string {
 	}
 	if c.subject != "" {
 		parts = append(parts, fmt.Sprintf("subject %q", c.subject))
+	}
+	if c.template != "" {
+		parts = append(parts, fmt.Sprintf("template %q", c.template))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -30,7 +30,8 @@ func TestParseThumbprint(t *testing.T) {
 		}
 		return b.String()
 	}
-	for _, s := range []string{text, strings.ToUpper(text), pairs(" "), strings.TrimPrefix(pairs(":"), ":"), "\u200e" + text, text + "\n", "\ufeff" + pairs("\u00a0")} {
+	for _, s := range []string{text, strings.ToUpper(text), pairs(" "), strings.TrimPrefix(pairs(":"), ":"),
+		"\u200e" + text, text + "\n", "\ufeff" + pairs("\u00a0")} {
 		got, err := parseThumbprint(s)
 		require.NoError(t, err, "%q", s)
 		assert.Equal(t, want[:], got)
@@ -69,11 +70,11 @@ func TestOrder(t *testing.T) {
 		issue("another", -time.Hour, time.Hour),     // 2
 		issue("App", -24*time.Hour, 48*time.Hour),   // 3: valid, newest
 		issue("app", -72*time.Hour, -time.Hour),     // 4: expired
-		ec,                                          // 5: not RSA
+		ec,                                          // 5: valid, newest, but not RSA
 		issue("app 2", -time.Minute, 2*time.Minute), // 6
 	}
 	config := newConfig([]Option{WithSubject("app")})
-	assert.Equal(t, []int{3, 0, 1, 4, 5}, config.order(certs, now))
+	assert.Equal(t, []int{3, 0, 5, 1, 4}, config.order(certs, now))
 	config = newConfig([]Option{WithSubject(certs[2].Subject.String())})
 	assert.Equal(t, []int{2}, config.order(certs, now))
 	config = newConfig([]Option{WithSubject("absent")})

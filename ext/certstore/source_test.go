@@ -1,8 +1,10 @@
 package certstore
 
 import (
+	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -61,6 +63,29 @@ func (k cngInGo) sign(digest []byte, p padding) ([]byte, error) {
 	return rsa.SignPSS(rand.Reader, k.key, hash, digest, &rsa.PSSOptions{SaltLength: salt})
 }
 
+// cngOfEC signs as CNG does with an EC key: r and s, one after the other. It takes no digest
+// that is longer than the curve's numbers.
+type cngOfEC struct{ key *ecdsa.PrivateKey }
+
+func (k cngOfEC) sign(digest []byte, p padding) ([]byte, error) {
+	size := (k.key.Params().BitSize + 7) / 8
+	if p.flag != padNothing || p.algorithm != nil || len(digest) > size {
+		return nil, errors.New("NTE_BAD_FLAGS")
+	}
+	r, s, err := ecdsa.Sign(rand.Reader, k.key, digest)
+	if err != nil {
+		return nil, err
+	}
+	return append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...), nil
+}
+
+// How often the store is looked through, and for how long it is left alone at most while
+// it has nothing valid.
+const (
+	lookEvery = 15 * time.Minute
+	lookPause = 10 * time.Second
+)
+
 // store is a certificate store with one certificate.
 type store struct {
 	cert  atomic.Pointer[certtoken.Certificate]
@@ -80,6 +105,9 @@ func (s *store) find(*config, time.Time) (*found, error) {
 		return nil, s.err
 	}
 	cert := s.cert.Load()
+	if key, ok := cert.Signer.(*ecdsa.PrivateKey); ok {
+		return &found{leaf: cert.Leaf, chain: cert.Chain, key: cngOfEC{key}}, nil
+	}
 	return &found{leaf: cert.Leaf, chain: cert.Chain, key: cngInGo{key: cert.Signer.(*rsa.PrivateKey)}}, nil
 }
 
@@ -95,6 +123,54 @@ func TestConformance(t *testing.T) {
 	ca := certtokentest.NewCertificate(t, certtokentest.AsCA(), certtokentest.WithSubject("CA"))
 	cert := certtokentest.NewCertificate(t, certtokentest.SignedBy(ca))
 	certtokentest.TestCertSource(t, func(t *testing.T) certtoken.CertSource { return newStore(cert).source(t) })
+}
+
+// EC keys conform too, sign assertions, and sign digests of each length in Go's form, as TLS
+// needs them.
+func TestCurves(t *testing.T) {
+	for kind, alg := range map[certtokentest.KeyKind]certtoken.Algorithm{
+		certtokentest.P256: certtoken.ES256, certtokentest.P384: certtoken.ES384, certtokentest.P521: certtoken.ES512,
+	} {
+		t.Run(kind.String(), func(t *testing.T) {
+			made := certtokentest.NewCertificate(t, certtokentest.WithKeyKind(kind))
+			certtokentest.TestCertSource(t, func(t *testing.T) certtoken.CertSource { return newStore(made).source(t) })
+
+			srv := certtokentest.NewServer(t, certtokentest.WithIssuer("https://as.example"))
+			srv.Register("client-id", made.Leaf)
+			client, err := certtoken.NewClient(srv.Authority(), "client-id", newStore(made).source(t),
+				certtoken.WithHTTPClient(srv.Client()))
+			require.NoError(t, err)
+			defer client.Close()
+			_, err = client.Token(t.Context(), "read")
+			require.NoError(t, err)
+			assert.EqualValues(t, alg, srv.LastRequest().AssertionHeader["alg"])
+
+			cert, err := newStore(made).source(t).Certificate(t.Context())
+			require.NoError(t, err)
+			for _, hash := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+				digest := bytes.Repeat([]byte{0xa5}, hash.Size())
+				signature, err := cert.Signer.Sign(nil, digest, hash)
+				require.NoError(t, err)
+				assert.True(t, ecdsa.VerifyASN1(made.Leaf.PublicKey.(*ecdsa.PublicKey), digest, signature))
+			}
+			other := certtokentest.NewCertificate(t, certtokentest.WithKeyKind(kind))
+			wrong, err := newSigner("n", cngOfEC{other.Signer.(*ecdsa.PrivateKey)}, made.Leaf.PublicKey)
+			require.NoError(t, err)
+			_, err = wrong.Sign(nil, digest[:], crypto.SHA256)
+			assert.ErrorIs(t, err, certtoken.ErrKeyMismatch)
+		})
+	}
+}
+
+// A kind of key that CNG doesn't have is told by name.
+func TestOtherKeys(t *testing.T) {
+	cert := certtokentest.NewCertificate(t, certtokentest.WithKeyKind(certtokentest.Ed25519))
+	st := &store{}
+	signer := certtokentest.NewCertificate(t, certtokentest.WithSharedKey()).Signer
+	st.cert.Store(&certtoken.Certificate{Leaf: cert.Leaf, Signer: signer})
+	_, err := st.source(t).Certificate(t.Context())
+	require.ErrorIs(t, err, certtoken.ErrUnsupported)
+	assert.ErrorContains(t, err, "ed25519.PublicKey")
 }
 
 func TestOtherSystems(t *testing.T) {
@@ -128,12 +204,16 @@ func TestRenewal(t *testing.T) {
 		}
 		assert.EqualValues(t, 1, st.looks.Load())
 		time.Sleep(lookEvery)
+		_, err = s.Certificate(t.Context())
+		require.NoError(t, err)
+		synctest.Wait() // it looks behind the caller
 		again, err := s.Certificate(t.Context())
 		require.NoError(t, err)
 		assert.Same(t, first, again, "found again, and its open handle kept")
 		assert.EqualValues(t, 2, st.looks.Load())
 
 		st.cert.Store(two)
+		time.Sleep(lookPause)
 		require.NoError(t, s.Reload(t.Context(), first))
 		again, err = s.Certificate(t.Context())
 		require.NoError(t, err)
@@ -144,6 +224,8 @@ func TestRenewal(t *testing.T) {
 		again, err = s.Certificate(t.Context())
 		require.NoError(t, err, "the last good pair")
 		assert.True(t, two.Leaf.Equal(again.Leaf))
+		synctest.Wait()
+		assert.ErrorContains(t, s.Health(), `CurrentUser\My: access denied`)
 		assert.ErrorContains(t, s.Reload(t.Context(), again), `CurrentUser\My: access denied`)
 	})
 }
@@ -181,7 +263,9 @@ func TestSigner(t *testing.T) {
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	key := cert.Signer.(*rsa.PrivateKey)
 	sign := func(k cngInGo, opts crypto.SignerOpts) error {
-		_, err := (&signer{key: k, public: &key.PublicKey, name: "n"}).Sign(nil, digest[:], opts)
+		signer, err := newSigner("certstore: n", k, &key.PublicKey)
+		require.NoError(t, err)
+		_, err = signer.Sign(nil, digest[:], opts)
 		return err
 	}
 	assert.NoError(t, sign(cngInGo{key: key}, crypto.SHA256))
@@ -202,7 +286,9 @@ func TestCancelled(t *testing.T) {
 	defer close(gate)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err := (&signer{key: cngInGo{key: key, gate: gate}, public: &key.PublicKey}).SignContext(ctx, digest[:], pss)
+	signer, err := newSigner("n", cngInGo{key: key, gate: gate}, &key.PublicKey)
+	require.NoError(t, err)
+	_, err = signer.SignContext(ctx, digest[:], pss)
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
@@ -217,15 +303,12 @@ func TestPrinting(t *testing.T) {
 		},
 	)
 	require.NoError(t, err)
-	k := &signer{name: "n"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		assert.Equal(
 			t,
 			`certstore.Source(LocalMachine\My, thumbprint 00112233445566778899aabbccddeeff00112233, subject "app")`,
 			fmt.Sprintf(verb, s),
 		)
-		assert.Equal(t, "certstore.Key(n)", fmt.Sprintf(verb, k))
 	}
 	assert.Equal(t, s.String(), s.LogValue().String())
-	assert.Equal(t, k.String(), k.LogValue().String())
 }

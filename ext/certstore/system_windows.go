@@ -14,20 +14,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const (
-	// chainCacheOnly is CERT_CHAIN_CACHE_ONLY_URL_RETRIEVAL: no issuer is fetched
-	// over the network.
-	chainCacheOnly = 0x4
-
-	// silent is NCRYPT_SILENT_FLAG: no window.
-	silent = 0x40
-)
-
-var (
-	ncrypt           = windows.NewLazySystemDLL("ncrypt.dll")
-	ncryptSignHash   = ncrypt.NewProc("NCryptSignHash")
-	ncryptFreeObject = ncrypt.NewProc("NCryptFreeObject")
-)
+// chainCacheOnly is CERT_CHAIN_CACHE_ONLY_URL_RETRIEVAL: no issuer is fetched over
+// the network.
+const chainCacheOnly = 0x4
 
 func supported() error { return nil }
 
@@ -79,6 +68,9 @@ func openStore(cfg *config) (windows.Handle, error) {
 	}
 	store, err := windows.CertOpenStore(windows.CERT_STORE_PROV_SYSTEM_W, 0, 0, flags, uintptr(unsafe.Pointer(name)))
 	runtime.KeepAlive(name)
+	if errors.Is(err, windows.ERROR_FILE_NOT_FOUND) {
+		return 0, fmt.Errorf("%w: there is no such store", certtoken.ErrNoCertificate)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("opening the store: %w", err)
 	}
@@ -136,88 +128,4 @@ func readChain(store windows.Handle, c *windows.CertContext, leaf *x509.Certific
 		}
 	}
 	return issuers
-}
-
-// cngKey is a key of CNG. Its handle is freed when the key is garbage.
-type cngKey struct {
-	handle windows.Handle
-	flags  uint32
-}
-
-// acquireKey opens the private key of a certificate.
-func acquireKey(c *windows.CertContext, prompts bool) (*cngKey, error) {
-	flags := uint32(windows.CRYPT_ACQUIRE_ONLY_NCRYPT_KEY_FLAG | windows.CRYPT_ACQUIRE_COMPARE_KEY_FLAG)
-	key := &cngKey{}
-	if !prompts {
-		flags |= windows.CRYPT_ACQUIRE_SILENT_FLAG
-		key.flags = silent
-	}
-	var spec uint32
-	var ours bool
-	err := windows.CryptAcquireCertificatePrivateKey(c, flags, nil, &key.handle, &spec, &ours)
-	switch {
-	case errors.Is(err, syscall.Errno(windows.CRYPT_E_NO_KEY_PROPERTY)):
-		return nil, fmt.Errorf("%w: the store holds the certificate alone", certtoken.ErrNoPrivateKey)
-	case err != nil:
-		return nil, fmt.Errorf(
-			"%w that this account may use: opening it through CNG: %w",
-			certtoken.ErrNoPrivateKey,
-			err,
-		)
-	}
-	if ours {
-		runtime.AddCleanup(key, func(handle windows.Handle) { ncryptFreeObject.Call(uintptr(handle)) }, key.handle)
-	}
-	return key, nil
-}
-
-// sign calls NCryptSignHash twice: for the length, and for the signature.
-func (k *cngKey) sign(digest []byte, p padding) ([]byte, error) {
-	if err := ncryptSignHash.Find(); err != nil {
-		return nil, err
-	}
-	size, err := k.call(digest, p, nil)
-	if err != nil {
-		return nil, err
-	}
-	if size == 0 {
-		return nil, errors.New("NCryptSignHash: a signature of no length")
-	}
-	signature := make([]byte, size)
-	if size, err = k.call(digest, p, signature); err != nil {
-		return nil, err
-	}
-	return signature[:size], nil
-}
-
-func (k *cngKey) call(digest []byte, p padding, out []byte) (uint32, error) {
-	var info unsafe.Pointer
-	if p.flag == padPSS {
-		info = unsafe.Pointer(p.pss())
-	} else {
-		info = unsafe.Pointer(p.pkcs1())
-	}
-	var size uint32
-	status, _, _ := ncryptSignHash.Call(
-		uintptr(k.handle),
-		uintptr(info),
-		uintptr(unsafe.Pointer(unsafe.SliceData(digest))), uintptr(len(digest)),
-		uintptr(unsafe.Pointer(unsafe.SliceData(out))), uintptr(len(out)),
-		uintptr(unsafe.Pointer(&size)),
-		uintptr(p.flag|k.flags),
-	)
-	runtime.KeepAlive(p.algorithm)
-	runtime.KeepAlive(k)
-	return size, statusError(uint32(status))
-}
-
-// statusError is the error for a SECURITY_STATUS.
-func statusError(status uint32) error {
-	switch windows.Handle(status) {
-	case 0:
-		return nil
-	case windows.NTE_NOT_SUPPORTED, windows.NTE_BAD_ALGID, windows.NTE_BAD_FLAGS:
-		return fmt.Errorf("%w: NCryptSignHash: %w", errors.ErrUnsupported, syscall.Errno(status))
-	}
-	return fmt.Errorf("NCryptSignHash: %w", syscall.Errno(status))
 }
