@@ -17,10 +17,10 @@ import (
 )
 
 // Neither the store nor an error shows the password of the connection string,
-// nor an entry's name and value, whether nobody answers or the password is
+// nor an entry's name and value, whether no server answers or the password is
 // refused.
 func TestStoreShowsNoSecret(t *testing.T) {
-	t.Run("nobody answers", func(t *testing.T) { showsNoSecret(t, "127.0.0.1:1") })
+	t.Run("no server answers", func(t *testing.T) { showsNoSecret(t, "127.0.0.1:1") })
 	redistest.Each(t, func(t *testing.T, program string) {
 		server := redistest.Start(t, program)
 		require.NoError(t, server.Client().Do(t.Context(), "ACL", "SETUSER", "replica", "on", ">the-right-one").Err())
@@ -52,7 +52,8 @@ func showsNoSecret(t *testing.T, addr string) {
 		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "value", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "value", v)
 	}
-	for _, err := range []error{getErr, lockErr, store.Set(t.Context(), name, []byte(value), time.Second), store.Delete(t.Context(), name)} {
+	for _, err := range []error{getErr, lockErr, store.Set(t.Context(), name, []byte(value), time.Second),
+		store.Delete(t.Context(), name)} {
 		require.Error(t, err)
 		print(err)
 		print(holder{store, err})

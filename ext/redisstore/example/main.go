@@ -1,6 +1,6 @@
 // Command example is one replica of a service. Start as many as you like: as
 // long as they have the same Redis and the same STORE_SECRET, they share one
-// token, and whoever comes first asks for it.
+// token, and the first of them asks for it.
 //
 //	export STORE_SECRET=$(openssl rand -hex 32)
 //	go run github.com/certtoken/certtoken/ext/redisstore/example@latest -redis localhost:6379 \
@@ -38,7 +38,7 @@ type replica struct {
 func main() {
 	tenant := flag.String("tenant", "", "Entra tenant, GUID or domain")
 	clientID := flag.String("client-id", "", "application (client) id")
-	cert := flag.String("cert", "", "PFX or PEM file; its password, if any, is in CERT_PASSWORD")
+	cert := flag.String("cert", "", "PFX or PEM file; its password, if any, is in AZURE_CLIENT_CERTIFICATE_PASSWORD")
 	scope := flag.String("scope", "https://graph.microsoft.com/.default", "scope to ask for")
 	addrs := flag.String("redis", "localhost:6379", "address of Redis; several of a cluster with commas")
 	flag.Parse()
@@ -53,7 +53,7 @@ func main() {
 	err = run(ctx, os.Stdout, replica{
 		authority: certtoken.Entra(*tenant),
 		clientID:  *clientID,
-		source:    certtoken.CertFile(*cert, certtoken.WithPassword(os.Getenv("CERT_PASSWORD"))),
+		source:    certtoken.CertFile(*cert, certtoken.WithPassword(os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD"))),
 		scope:     *scope,
 		redis:     strings.Split(*addrs, ","),
 		secret:    secret,

@@ -81,7 +81,7 @@ func dataDir(t testing.TB) string {
 	return dir
 }
 
-// freePort is a port that nobody listens on now.
+// freePort is a port on which no program listens now.
 func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
