@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-const scopeName = "github.com/certtoken/certtoken/ext/otel"
+const scopeName = "github.com/certtoken/certtoken/ext/certtokenotel"
 
 // Option changes what [Hooks] does.
 type Option func(*config)
@@ -80,7 +80,10 @@ func Hooks(opts ...Option) (certtoken.Hooks, error) {
 			s.end(ctx, e)
 		},
 		RenewalFailed:     m.renewalFailed,
+		RequestAbandoned:  m.requestAbandoned,
+		RequestReturned:   m.requestReturned,
 		CertificateLoaded: m.certificateLoaded,
 		StoreFailed:       m.storeFailed,
+		SessionUnsaved:    m.sessionUnsaved,
 	}, nil
 }

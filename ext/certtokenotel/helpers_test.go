@@ -11,7 +11,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
-	certtokenotel "github.com/certtoken/certtoken/ext/otel"
+	"github.com/certtoken/certtoken/ext/certtokenotel"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"

@@ -19,7 +19,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
-	certtokenotel "github.com/certtoken/certtoken/ext/otel"
+	"github.com/certtoken/certtoken/ext/certtokenotel"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
@@ -61,7 +61,7 @@ func TestInstruments(t *testing.T) {
 	units := make(map[string]string)
 	rm := w.collect()
 	require.Len(t, rm.ScopeMetrics, 1)
-	assert.Equal(t, "github.com/certtoken/certtoken/ext/otel", rm.ScopeMetrics[0].Scope.Name)
+	assert.Equal(t, "github.com/certtoken/certtoken/ext/certtokenotel", rm.ScopeMetrics[0].Scope.Name)
 	assert.Equal(t, semconv.SchemaURL, rm.ScopeMetrics[0].Scope.SchemaURL)
 	for _, m := range rm.ScopeMetrics[0].Metrics {
 		assert.NotEmpty(t, m.Description)
@@ -409,6 +409,25 @@ func (failingMeter) Int64Counter(name string, _ ...apimetric.Int64CounterOption)
 	return noop.Int64Counter{}, errors.New("no " + name)
 }
 
+// A session whose refresh token isn't saved is counted.
+func TestUnsavedSessions(t *testing.T) {
+	const callback = "https://app.example/callback"
+	w := watch(t, nil)
+	scopes := []string{"https://graph.microsoft.com/User.Read", "offline_access"}
+	code := w.endpoint.AuthorizationCode(certtokentest.CodeRequest{
+		ClientID: clientID, User: "ada@contoso.com", RedirectURI: callback, Scopes: scopes,
+	})
+	token, err := w.Acquire(t.Context(), certtoken.Request{
+		Scopes: scopes, Grant: certtoken.AuthorizationCode(code, callback, ""),
+	})
+	require.NoError(t, err)
+	session := w.Session(token.RefreshToken(), func(context.Context, string) error { return errors.New("disk full") })
+	_, err = session.Token(t.Context(), scopes[0])
+	require.NoError(t, err)
+	// It is tried again, so there may be more by now.
+	assert.GreaterOrEqual(t, w.series()["certtoken.session.save.failures{error.type=_OTHER}"], 1.)
+}
+
 func TestProviderErrorsAreReported(t *testing.T) {
 	_, err := certtokenotel.Hooks(certtokenotel.WithMeterProvider(failingMeters{}))
 	require.Error(t, err)
@@ -429,4 +448,31 @@ func TestGlobalProviders(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1., w.series()[misses])
 	assert.Len(t, w.spans.Ended(), 1)
+}
+
+// A request that was given up is counted by the part of the program that hangs, and hangs
+// until that part returns.
+func TestAbandonedRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		endpoint := certtokentest.New()
+		hangs := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			<-release
+			return endpoint.RoundTripper().RoundTrip(r)
+		})
+		w := watch(t, endpoint, certtoken.WithHTTPClient(&http.Client{Transport: hangs}))
+		_, err := w.Token(t.Context(), scope)
+		require.Error(t, err)
+		synctest.Wait() // the hook may be called after the caller was answered
+		const abandoned = "certtoken.request.abandoned{certtoken.part=the HTTP transport}"
+		all := w.series()
+		assert.EqualValues(t, 1, all[abandoned])
+		assert.EqualValues(t, 1, all["certtoken.request.hanging{}"])
+		close(release)
+		synctest.Wait()
+		all = w.series()
+		assert.EqualValues(t, 1, all[abandoned])
+		assert.EqualValues(t, 0, all["certtoken.request.hanging{}"])
+		require.NoError(t, w.Close())
+	})
 }

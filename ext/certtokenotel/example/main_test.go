@@ -31,7 +31,8 @@ func TestExample(t *testing.T) {
 	cert := certtokentest.NewCertificate(t)
 	endpoint.Register("client-id", cert.Leaf)
 	var out buffer
-	require.NoError(t, run(t.Context(), &out, endpoint.Authority(), "client-id", cert, "https://graph.microsoft.com/.default",
+	require.NoError(t, run(t.Context(), &out, endpoint.Authority(), "client-id", cert,
+		"https://graph.microsoft.com/.default",
 		certtoken.WithHTTPClient(endpoint.Client())))
 	for _, want := range []string{
 		`"nightly report"`, `"acquire token"`,

@@ -2,6 +2,8 @@ package certtokenotel_test
 
 import (
 	"context"
+	"fmt"
+	"net/url"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -9,7 +11,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
-	certtokenotel "github.com/certtoken/certtoken/ext/otel"
+	"github.com/certtoken/certtoken/ext/certtokenotel"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/codes"
@@ -38,6 +40,29 @@ func TestSpan(t *testing.T) {
 		"certtoken.correlation_id":     sent.Header.Get("client-request-id"),
 		"certtoken.certificate.sha256": thumbprint(sent.Certificate),
 	}, attrs(span))
+}
+
+// Agents and the names of parameters are on spans, and in no metric.
+func TestSpanOfAnAgent(t *testing.T) {
+	const agent, value = "aaaaaaaa-0000-4000-8000-000000000001", "the value of a parameter"
+	w := watch(t, nil)
+	w.endpoint.RegisterAgent(certtokentest.Agent{
+		ID: agent, Blueprint: clientID, Tenant: certtokentest.DefaultTenant,
+	})
+	_, err := w.Acquire(t.Context(), certtoken.Request{
+		Scopes: []string{scope}, Agent: agent, Parameters: url.Values{"purpose": {value}, "audit": {value}},
+	})
+	require.NoError(t, err)
+	require.Len(t, w.spans.Ended(), 2, "the leg's and the token's")
+	assert.Equal(t, `["fmi_path"]`, attrs(w.spans.Ended()[0])["certtoken.parameters"])
+	of := attrs(w.spans.Ended()[1])
+	assert.Equal(t, agent, of["certtoken.agent"])
+	assert.Equal(t, `["audit","purpose"]`, of["certtoken.parameters"])
+	assert.NotContains(t, fmt.Sprint(of), value)
+	for name := range w.series() {
+		assert.NotContains(t, name, "agent")
+		assert.NotContains(t, name, "purpose")
+	}
 }
 
 func TestSpanOfEachAttempt(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 const (
 	resultKey      = attribute.Key("certtoken.cache.result")
+	partKey        = attribute.Key("certtoken.part")
 	certificateKey = attribute.Key("certtoken.certificate.sha256")
 )
 
@@ -32,7 +33,10 @@ type metrics struct {
 	misses    []metric.AddOption
 	durations metric.Float64Histogram
 	renewals  metric.Int64Counter
+	abandoned metric.Int64Counter
+	hanging   metric.Int64UpDownCounter
 	stores    metric.Int64Counter
+	unsaved   metric.Int64Counter
 
 	outcomes    outcomes
 	cert        atomic.Pointer[certificate] // the one that signed last
@@ -49,21 +53,22 @@ func newMetrics(meter metric.Meter, attrs []attribute.KeyValue) (*metrics, error
 	m := &metrics{attrs: attrs, outcomes: outcomes{attrs: attrs}, uncollected: new(atomic.Pointer[metrics])}
 	m.hits = []metric.AddOption{m.with(resultKey.String("hit"))}
 	m.misses = []metric.AddOption{m.with(resultKey.String("miss"))}
-	var errs [5]error
+	var errs [8]error
 	m.lookups, errs[0] = meter.Int64Counter("certtoken.cache.lookups",
 		metric.WithUnit("{lookup}"), metric.WithDescription("Tokens that callers asked for."))
 	m.durations, errs[1] = meter.Float64Histogram("certtoken.request.duration",
 		metric.WithUnit("s"), metric.WithDescription("Duration of HTTP requests to the token endpoint."),
 		metric.WithExplicitBucketBoundaries(seconds...))
-	m.renewals, errs[2] = meter.Int64Counter(
-		"certtoken.renewal.failures",
-		metric.WithUnit(
-			"{failure}",
-		),
-		metric.WithDescription("Renewals that failed behind callers who have a valid token."),
-	)
+	m.renewals, errs[2] = meter.Int64Counter("certtoken.renewal.failures", metric.WithUnit("{failure}"),
+		metric.WithDescription("Renewals that failed behind callers who have a valid token."))
+	m.abandoned, errs[5] = meter.Int64Counter("certtoken.request.abandoned", metric.WithUnit("{request}"),
+		metric.WithDescription("Token requests that were given up because a part of the program hung."))
+	m.hanging, errs[6] = meter.Int64UpDownCounter("certtoken.request.hanging", metric.WithUnit("{request}"),
+		metric.WithDescription("Token requests that were given up and whose part of the program hangs still."))
 	m.stores, errs[3] = meter.Int64Counter("certtoken.store.failures",
 		metric.WithUnit("{failure}"), metric.WithDescription("Failures of the store that processes share."))
+	m.unsaved, errs[7] = meter.Int64Counter("certtoken.session.save.failures", metric.WithUnit("{failure}"),
+		metric.WithDescription("Refresh tokens of sessions that the program could not save."))
 	errs[4] = m.observeCertificate(meter)
 	return m, errors.Join(errs[:]...)
 }
@@ -113,6 +118,15 @@ func (m *metrics) miss(certtoken.Event) {
 	m.lookups.Add(context.Background(), 1, m.misses...)
 }
 
+func (m *metrics) requestAbandoned(e certtoken.Event) {
+	m.abandoned.Add(context.Background(), 1, m.with(partKey.String(e.Part)))
+	m.hanging.Add(context.Background(), 1, m.with())
+}
+
+func (m *metrics) requestReturned(certtoken.Event) {
+	m.hanging.Add(context.Background(), -1, m.with())
+}
+
 func (m *metrics) requestEnd(ctx context.Context, e certtoken.Event) {
 	m.durations.Record(ctx, e.Elapsed.Seconds(), m.outcomes.of(e.Err, true))
 }
@@ -125,12 +139,16 @@ func (m *metrics) storeFailed(e certtoken.Event) {
 	m.stores.Add(context.Background(), 1, m.outcomes.of(e.Err, false))
 }
 
+func (m *metrics) sessionUnsaved(e certtoken.Event) {
+	m.unsaved.Add(context.Background(), 1, m.outcomes.of(e.Err, false))
+}
+
 func (m *metrics) certificateLoaded(e certtoken.Event) {
 	m.cert.Store(&certificate{
 		notAfter: e.NotAfter,
 		options:  []metric.ObserveOption{m.with(certificateKey.String(e.Thumbprint))},
 	})
-	// While nobody collects metrics, which is so until the program sets the global
+	// While metrics are not collected, which is so until the program sets the global
 	// provider, no collection would let go of them again.
 	if m.lookups.Enabled(context.Background()) {
 		m.uncollected.Store(m)

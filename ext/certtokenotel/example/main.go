@@ -2,7 +2,7 @@
 // OpenTelemetry heard of it. A real program has exporters of its own, such as
 // OTLP's, in place of the two here.
 //
-//	go run github.com/certtoken/certtoken/ext/otel/example@latest \
+//	go run github.com/certtoken/certtoken/ext/certtokenotel/example@latest \
 //		-tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
 package main
 
@@ -16,7 +16,7 @@ import (
 	"os/signal"
 
 	"github.com/certtoken/certtoken"
-	certtokenotel "github.com/certtoken/certtoken/ext/otel"
+	"github.com/certtoken/certtoken/ext/certtokenotel"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
@@ -28,13 +28,13 @@ import (
 func main() {
 	tenant := flag.String("tenant", "", "Entra tenant, GUID or domain")
 	clientID := flag.String("client-id", "", "application (client) id")
-	cert := flag.String("cert", "", "PFX or PEM file; its password, if any, is in CERT_PASSWORD")
+	cert := flag.String("cert", "", "PFX or PEM file; its password, if any, is in AZURE_CLIENT_CERTIFICATE_PASSWORD")
 	scope := flag.String("scope", "https://graph.microsoft.com/.default", "scope to ask for")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	source := certtoken.CertFile(*cert, certtoken.WithPassword(os.Getenv("CERT_PASSWORD")))
+	source := certtoken.CertFile(*cert, certtoken.WithPassword(os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD")))
 	if err := run(ctx, os.Stdout, certtoken.Entra(*tenant), *clientID, source, *scope); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
 		os.Exit(1)

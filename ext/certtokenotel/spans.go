@@ -14,6 +14,8 @@ import (
 const (
 	scopesKey      = attribute.Key("certtoken.scopes")
 	tenantKey      = attribute.Key("certtoken.tenant")
+	agentKey       = attribute.Key("certtoken.agent")
+	parametersKey  = attribute.Key("certtoken.parameters")
 	correlationKey = attribute.Key("certtoken.correlation_id")
 )
 
@@ -36,6 +38,12 @@ func (s *spans) start(ctx context.Context, e certtoken.Event) context.Context {
 	)
 	if e.Tenant != "" {
 		attrs = append(attrs, tenantKey.String(e.Tenant))
+	}
+	if e.Agent != "" {
+		attrs = append(attrs, agentKey.String(e.Agent))
+	}
+	if len(e.Parameters) > 0 {
+		attrs = append(attrs, parametersKey.StringSlice(e.Parameters)) // names: values may be anything, and many
 	}
 	if e.Attempt > 1 {
 		attrs = append(attrs, semconv.HTTPRequestResendCount(e.Attempt-1))
