@@ -1,4 +1,4 @@
-module github.com/certtoken/certtoken/ext/grpc
+module github.com/certtoken/certtoken/ext/certtokengrpc
 
 go 1.26.0
 

@@ -1,10 +1,10 @@
-module github.com/certtoken/certtoken/ext/grpc/example
+module github.com/certtoken/certtoken/ext/certtokengrpc/example
 
 go 1.26.0
 
 require (
 	github.com/certtoken/certtoken v0.0.0
-	github.com/certtoken/certtoken/ext/grpc v0.0.0
+	github.com/certtoken/certtoken/ext/certtokengrpc v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 	google.golang.org/grpc v1.85.0
@@ -24,4 +24,4 @@ require (
 
 replace github.com/certtoken/certtoken => ../../..
 
-replace github.com/certtoken/certtoken/ext/grpc => ../
+replace github.com/certtoken/certtoken/ext/certtokengrpc => ../

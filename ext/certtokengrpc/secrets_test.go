@@ -13,7 +13,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
-	certtokengrpc "github.com/certtoken/certtoken/ext/grpc"
+	"github.com/certtoken/certtoken/ext/certtokengrpc"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -29,7 +29,8 @@ type holder[T any] struct {
 // printed is a value in every way that a program might print it.
 func printed[T any](v T) string {
 	var out strings.Builder
-	for _, wrap := range []any{v, &v, holder[T]{v, v}, &holder[T]{v, v}, holder[any]{v, v}, []T{v}, map[string]T{"k": v}} {
+	for _, wrap := range []any{v, &v, holder[T]{v, v}, &holder[T]{v, v}, holder[any]{v, v}, []T{v},
+		map[string]T{"k": v}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 			fmt.Fprintf(&out, verb+"\n", wrap)
 		}

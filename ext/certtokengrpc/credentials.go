@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,10 @@ func (c *Credentials) GetRequestMetadata(ctx context.Context, _ ...string) (map[
 	token, err := c.token(ctx)
 	if err != nil {
 		return nil, &tokenError{code: codeOf(ctx, err), err: err}
+	}
+	if strings.EqualFold(token.Type(), "DPoP") {
+		return nil, status.Error(codes.Unauthenticated, "certtokengrpc: a DPoP token is of no use without a proof "+
+			"for each call, and gRPC has no place for one: give New a client without WithDPoP")
 	}
 	noteSent(ctx, c, token)
 	return map[string]string{"authorization": token.Type() + " " + token.AccessToken()}, nil

@@ -9,7 +9,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
-	certtokengrpc "github.com/certtoken/certtoken/ext/grpc"
+	"github.com/certtoken/certtoken/ext/certtokengrpc"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -61,7 +61,7 @@ func TestRefusedCallIsMadeAgainByPolicy(t *testing.T) {
 			)
 			require.NoError(t, call(t.Context(), api))
 			w.endpoint.RevokeAll()
-			succeeds(t, name, func() error { return call(t.Context(), api) }) // nobody notices
+			succeeds(t, name, func() error { return call(t.Context(), api) }) // the caller doesn't notice
 			assert.Equal(t, 2, w.endpoint.Count())
 		})
 	}
@@ -203,7 +203,7 @@ func TestContextEndsWhileOthersRenew(t *testing.T) {
 	})
 }
 
-// Whoever renews may leave: the token comes all the same.
+// The call that renews a token may end: the token comes all the same.
 func TestContextOfTheRenewingCallEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAlone(t)

@@ -1,6 +1,6 @@
 // Command example asks a gRPC server for its health, with a token.
 //
-//	go run github.com/certtoken/certtoken/ext/grpc/example@latest \
+//	go run github.com/certtoken/certtoken/ext/certtokengrpc/example@latest \
 //		-addr billing.example.com:443 -scope api://billing/.default \
 //		-tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
 package main
@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
-	certtokengrpc "github.com/certtoken/certtoken/ext/grpc"
+	"github.com/certtoken/certtoken/ext/certtokengrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -26,14 +26,14 @@ func main() {
 	addr := flag.String("addr", "", "gRPC server, host:port")
 	tenant := flag.String("tenant", "", "Entra tenant, GUID or domain")
 	clientID := flag.String("client-id", "", "application (client) id")
-	cert := flag.String("cert", "", "PFX or PEM file; its password, if any, is in CERT_PASSWORD")
+	cert := flag.String("cert", "", "PFX or PEM file; its password, if any, is in AZURE_CLIENT_CERTIFICATE_PASSWORD")
 	scope := flag.String("scope", "", "scope of the server, {resource}/.default")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	client, err := certtoken.NewClient(certtoken.Entra(*tenant), *clientID,
-		certtoken.CertFile(*cert, certtoken.WithPassword(os.Getenv("CERT_PASSWORD"))))
+		certtoken.CertFile(*cert, certtoken.WithPassword(os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD"))))
 	if err == nil {
 		defer client.Close()
 		err = run(ctx, os.Stdout, client, *scope, *addr, nil)

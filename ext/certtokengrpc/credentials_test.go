@@ -9,7 +9,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
-	certtokengrpc "github.com/certtoken/certtoken/ext/grpc"
+	"github.com/certtoken/certtoken/ext/certtokengrpc"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -127,7 +127,7 @@ func secure(ctx context.Context) context.Context {
 
 func TestTheCallsContextCounts(t *testing.T) {
 	w := newWorld(t)
-	w.endpoint.FailAlways(certtokentest.Fault{Delay: 5 * time.Second})
+	w.endpoint.FailAlways(certtokentest.Fault{Delay: time.Minute})
 	api := w.dial()
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -136,7 +136,7 @@ func TestTheCallsContextCounts(t *testing.T) {
 	ctx, cancel = context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
 	assert.Equal(t, codes.Canceled, status.Code(check(ctx, api)))
-	assert.Less(t, time.Since(started), 3*time.Second)
+	assert.Less(t, time.Since(started), 30*time.Second)
 }
 
 func TestStatusOfFailures(t *testing.T) {
@@ -190,4 +190,21 @@ func TestStatusOfFailures(t *testing.T) {
 		assert.Equal(t, codes.Unavailable, status.Code(err))
 		assert.ErrorIs(t, err, down)
 	})
+}
+
+// A DPoP token would be refused without a proof, so it isn't sent.
+func TestTokensThatWantAProofAreNotSent(t *testing.T) {
+	endpoint := certtokentest.New(certtokentest.WithIssuer(""), certtokentest.WithDPoP(certtokentest.DPoPRules{}))
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	endpoint.Register(clientID, cert.Leaf)
+	client, err := certtoken.NewClient(endpoint.Authority(certtoken.WithDPoP()), clientID, cert,
+		certtoken.WithHTTPClient(endpoint.Client()))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	w := newWorld(t)
+	w.creds = certtokengrpc.New(client, "read")
+	err = check(t.Context(), w.dial())
+	assert.Equal(t, codes.Unauthenticated, status.Code(err))
+	assert.ErrorContains(t, err, "without WithDPoP")
+	assert.Empty(t, w.tokensSeen())
 }

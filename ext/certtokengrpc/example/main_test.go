@@ -26,7 +26,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestExample(t *testing.T) {
 	endpoint, cert := certtokentest.New(), certtokentest.NewCertificate(t)
 	endpoint.Register("client-id", cert.Leaf)
-	client, err := certtoken.NewClient(endpoint.Authority(), "client-id", cert, certtoken.WithHTTPClient(endpoint.Client()))
+	client, err := certtoken.NewClient(endpoint.Authority(), "client-id", cert,
+		certtoken.WithHTTPClient(endpoint.Client()))
 	require.NoError(t, err)
 	defer client.Close()
 
@@ -36,7 +37,9 @@ func TestExample(t *testing.T) {
 		grpc.Creds(credentials.NewServerTLSFromCert(&tls.Certificate{
 			Certificate: [][]byte{cert.Leaf.Raw}, PrivateKey: cert.Signer,
 		})),
-		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		grpc.UnaryInterceptor(func(
+			ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler,
+		) (any, error) {
 			calls++
 			md, _ := metadata.FromIncomingContext(ctx)
 			if calls == 1 || md.Get("authorization")[0] != "Bearer "+endpoint.LastRequest().AccessToken {
@@ -52,7 +55,7 @@ func TestExample(t *testing.T) {
 	defer func() { server.Stop(); <-done }()
 
 	var out bytes.Buffer
-	config := &tls.Config{InsecureSkipVerify: true} // the certificate names nobody
+	config := &tls.Config{InsecureSkipVerify: true} // the certificate has no name
 	require.NoError(t, run(t.Context(), &out, client, "api://billing/.default", l.Addr().String(), config))
 	assert.Equal(t, l.Addr().String()+" is SERVING\n", out.String())
 	assert.Equal(t, 2, calls)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
-	certtokengrpc "github.com/certtoken/certtoken/ext/grpc"
+	"github.com/certtoken/certtoken/ext/certtokengrpc"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
