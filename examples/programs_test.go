@@ -12,7 +12,8 @@ import (
 
 func TestPrograms(t *testing.T) {
 	for program, want := range map[string][]string{
-		"./quickstart":   {"public.cer", "private.pfx", "exchanged for a token", "from the cache", "200 OK", "certificate in, token out"},
+		"./quickstart": {"public.cer", "private.pfx", "exchanged for a token", "from the cache", "200 OK",
+			"certificate in, token out"},
 		"./customsource": {"there is a token: certtoken.Token(Bearer"},
 	} {
 		t.Run(program, func(t *testing.T) {

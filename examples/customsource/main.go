@@ -22,6 +22,7 @@ import (
 	"os"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 	"github.com/certtoken/certtoken/certtokentest"
 )
 
@@ -47,10 +48,15 @@ func run(ctx context.Context) error {
 	server.Register("my-service", cert.Leaf)
 
 	// From here on it is what a program with such a key would write.
-	signer := &remoteSigner{public: cert.Leaf.PublicKey, url: service.URL, http: service.Client()}
-	source := certtoken.CertSourceFunc(func(context.Context) (*certtoken.Certificate, error) {
-		return certtoken.NewCertificate(signer, cert.Leaf, nil)
-	})
+	remote := &remoteKey{url: service.URL, http: service.Client()}
+	signer, err := certsource.NewSigner("the signing service", cert.Leaf.PublicKey, remote.sign)
+	if err != nil {
+		return err
+	}
+	source, err := certtoken.NewCertificate(signer, cert.Leaf, nil)
+	if err != nil {
+		return err
+	}
 	client, err := certtoken.NewClient(server.Authority(), "my-service", source, certtoken.WithHTTPClient(server.Client()))
 	if err != nil {
 		return err
@@ -64,40 +70,30 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// remoteSigner signs by asking the service. It is a crypto.Signer, and as a
-// certtoken.ContextSigner its work ends with the token request.
-type remoteSigner struct {
-	public crypto.PublicKey
-	url    string
-	http   *http.Client
+// remoteKey is a key that the service holds.
+type remoteKey struct {
+	url  string
+	http *http.Client
 }
-
-var _ certtoken.ContextSigner = (*remoteSigner)(nil)
 
 // signRequest is what the service is asked for.
 type signRequest struct {
-	Digest []byte      `json:"digest"`
-	Hash   crypto.Hash `json:"hash"`
-	PSS    bool        `json:"pss"`
+	Algorithm certtoken.Algorithm `json:"algorithm"`
+	Digest    []byte              `json:"digest"`
 }
 
-func (s *remoteSigner) Public() crypto.PublicKey { return s.public }
-
-func (s *remoteSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	return s.SignContext(context.Background(), digest, opts)
-}
-
-func (s *remoteSigner) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	_, pss := opts.(*rsa.PSSOptions)
-	body, err := json.Marshal(signRequest{Digest: digest, Hash: opts.HashFunc(), PSS: pss})
+// sign asks the service. Its work ends with the token request, and the signature that it
+// returns is checked before it is used.
+func (k *remoteKey) sign(ctx context.Context, r certsource.SignRequest) ([]byte, error) {
+	body, err := json.Marshal(signRequest{r.Algorithm, r.Digest})
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, k.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	resp, err := s.http.Do(req)
+	resp, err := k.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -107,24 +103,30 @@ func (s *remoteSigner) SignContext(ctx context.Context, digest []byte, opts cryp
 	case err != nil:
 		return nil, err
 	case resp.StatusCode == http.StatusNotImplemented:
-		return nil, fmt.Errorf("the signing service can't do this: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("it can't do %s: %w", r.Algorithm, errors.ErrUnsupported)
 	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("the signing service answered %s", resp.Status)
+		return nil, fmt.Errorf("it answered %s", resp.Status)
 	}
 	return signature, nil
 }
 
-// signingService stands for the HSM, agent or vault.
+// signingService stands for the HSM, agent or vault. Its key is RSA, and signs by two
+// algorithms.
 func signingService(key crypto.Signer) http.Handler {
+	algorithms := map[certtoken.Algorithm]crypto.SignerOpts{
+		certtoken.RS256: crypto.SHA256,
+		certtoken.PS256: &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256},
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var req signRequest
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&req); err != nil {
 			http.Error(w, "bad request", http.StatusBadRequest)
 			return
 		}
-		var opts crypto.SignerOpts = req.Hash
-		if req.PSS {
-			opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: req.Hash}
+		opts, ok := algorithms[req.Algorithm]
+		if !ok {
+			http.Error(w, "no such algorithm", http.StatusNotImplemented)
+			return
 		}
 		signature, err := key.Sign(rand.Reader, req.Digest, opts)
 		if err != nil {

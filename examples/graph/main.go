@@ -1,7 +1,8 @@
 // Command graph lists the users of a tenant through Microsoft Graph with plain
 // net/http: the transport puts the token on each request.
 //
-//	TENANT=contoso.onmicrosoft.com CLIENT_ID=… CERT=private.pfx CERT_PASSWORD=… go run ./examples/graph
+//	TENANT=contoso.onmicrosoft.com CLIENT_ID=… CERT=private.pfx \
+//	AZURE_CLIENT_CERTIFICATE_PASSWORD=… go run ./examples/graph
 //
 // The app registration needs the application permission User.Read.All.
 package main
@@ -34,7 +35,7 @@ func run(ctx context.Context) error {
 	client, err := certtoken.NewClient(
 		certtoken.Entra(os.Getenv("TENANT")),
 		os.Getenv("CLIENT_ID"),
-		certtoken.CertFile(os.Getenv("CERT"), certtoken.WithPassword(os.Getenv("CERT_PASSWORD"))),
+		certtoken.CertFile(os.Getenv("CERT"), certtoken.WithPassword(os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD"))),
 		certtoken.WithCapabilities("cp1"), // the transport answers claims challenges
 		certtoken.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, nil))),
 	)

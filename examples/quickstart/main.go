@@ -6,7 +6,8 @@
 // from it. With -tenant, -client-id and -cert the same steps run against
 // Microsoft Entra ID:
 //
-//	QUICKSTART_PASSWORD=… go run ./examples/quickstart -tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
+//	AZURE_CLIENT_CERTIFICATE_PASSWORD=… go run ./examples/quickstart \
+//	  -tenant contoso.onmicrosoft.com -client-id … -cert private.pfx
 package main
 
 import (
@@ -79,7 +80,7 @@ func run(ctx context.Context, args []string) error {
 
 // envPassword holds the password of -cert. It isn't a flag: every process on the
 // machine could read it there.
-const envPassword = "QUICKSTART_PASSWORD"
+const envPassword = "AZURE_CLIENT_CERTIFICATE_PASSWORD"
 
 // usageError is a mistake in the arguments.
 type usageError string
@@ -207,7 +208,8 @@ func story(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("4. A signed assertion was exchanged for a token, in %v:\n", time.Since(started).Round(100*time.Microsecond))
+	fmt.Printf("4. A signed assertion was exchanged for a token, in %v:\n",
+		time.Since(started).Round(100*time.Microsecond))
 	fmt.Printf("     %s token of %d bytes for %v, until %s, renewed from %s\n", token.Type(), len(token.AccessToken()),
 		token.Scopes(), token.ExpiresAt().Format(time.TimeOnly), token.RenewAt().Format(time.TimeOnly))
 
@@ -248,7 +250,7 @@ func call(ctx context.Context, client *certtoken.Client, s settings) (status, bo
 			Client:  client,
 			Base:    base,
 			Request: certtoken.Request{Scopes: []string{s.scope}},
-			Hosts:   []string{target.Host}, // nobody else is given the token
+			Hosts:   []string{target.Host}, // no other host is given the token
 		},
 		Timeout: 30 * time.Second,
 	}

@@ -27,7 +27,8 @@ func TestParse(t *testing.T) {
 		says string
 	}{
 		{[]string{"private.pfx"}, "no other arguments"},
-		{[]string{"-tenant", "contoso.com", "-client-id", "id", "-cert", "private.pfx", "secret"}, "no other arguments"},
+		{[]string{"-tenant", "contoso.com", "-client-id", "id", "-cert", "private.pfx", "secret"},
+			"no other arguments"},
 		{[]string{"-tenant", "contoso.com", "-client-id", "id"}, "-cert is missing"},
 		{[]string{"-tenant", "contoso.com", "-cert", "private.pfx"}, "-client-id is missing"},
 		{[]string{"-client-id", "id", "-cert", "private.pfx"}, "-tenant is missing"},
@@ -51,8 +52,8 @@ func TestPasswordErrors(t *testing.T) {
 	require.NoError(t, err)
 	args := []string{"-tenant", "contoso.com", "-client-id", "id", "-cert", filepath.Join(dir, "private.pfx")}
 	for password, says := range map[string]string{
-		"":      ": set QUICKSTART_PASSWORD",
-		"wrong": ": it came from QUICKSTART_PASSWORD",
+		"":      ": set AZURE_CLIENT_CERTIFICATE_PASSWORD",
+		"wrong": ": it came from AZURE_CLIENT_CERTIFICATE_PASSWORD",
 	} {
 		t.Setenv(envPassword, password)
 		err := run(t.Context(), args)

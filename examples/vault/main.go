@@ -15,10 +15,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 )
 
 func main() {
@@ -29,10 +29,14 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	source := &vaultSource{
+	secret := &vaultSecret{
 		url:   os.Getenv("VAULT_ADDR") + "/v1/" + os.Getenv("VAULT_PATH"),
 		token: func() string { return os.Getenv("VAULT_TOKEN") },
 		http:  &http.Client{Timeout: 10 * time.Second},
+	}
+	source, err := secret.source()
+	if err != nil {
+		return err
 	}
 	client, err := certtoken.NewClient(certtoken.Entra(os.Getenv("TENANT")), os.Getenv("CLIENT_ID"), source)
 	if err != nil {
@@ -47,50 +51,20 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// keepFor is how long a pair is used before the vault is asked again.
-const keepFor = 5 * time.Minute
-
-// vaultSource is a certtoken.CertSource, and a Reloader: a certificate that the
-// token endpoint refused is fetched anew at once.
-type vaultSource struct {
+// vaultSecret is where in the vault the pair is.
+type vaultSecret struct {
 	url   string
 	token func() string
 	http  *http.Client
-
-	mu      sync.Mutex // guards what follows, and is never held while the vault is asked
-	cert    *certtoken.Certificate
-	fetched time.Time
 }
 
-var _ certtoken.Reloader = (*vaultSource)(nil)
-
-func (s *vaultSource) Certificate(ctx context.Context) (*certtoken.Certificate, error) {
-	s.mu.Lock()
-	cert, fresh := s.cert, time.Since(s.fetched) < keepFor
-	s.mu.Unlock()
-	if fresh {
-		return cert, nil
-	}
-	if err := s.Reload(ctx, cert); err != nil && cert == nil {
-		return nil, err // with a last good pair, an outage of the vault is survived
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cert, nil
+// source fetches the pair when it is first asked, every 5 minutes, and when the token
+// endpoint refuses the certificate. The last good pair survives an outage of the vault.
+func (s *vaultSecret) source() (*certsource.Source, error) {
+	return certsource.New("the vault", s.fetch, certsource.WithRefreshInterval(5*time.Minute))
 }
 
-func (s *vaultSource) Reload(ctx context.Context, _ *certtoken.Certificate) error {
-	cert, err := s.fetch(ctx)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cert, s.fetched = cert, time.Now()
-	return nil
-}
-
-func (s *vaultSource) fetch(ctx context.Context) (*certtoken.Certificate, error) {
+func (s *vaultSecret) fetch(ctx context.Context, _ *certtoken.Certificate) (*certtoken.Certificate, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return nil, err
