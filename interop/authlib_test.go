@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -52,6 +53,7 @@ func authlibServer(t *testing.T) *judge {
 		issuer:       ready.Issuer,
 		tokenURL:     ready.TokenURL,
 		http:         tlsCert.client(t),
+		ownPaths:     true,
 		endpointOnly: true,
 		needsKeyID:   true,
 		algorithms: []certtoken.Algorithm{
@@ -67,6 +69,16 @@ func authlibServer(t *testing.T) *judge {
 			var done struct{ Registered string }
 			server.ask(t, map[string]any{"id": r.id, "lifetime": r.lifetime.Seconds(), "jwks": r.jwks()}, &done)
 			require.Equal(t, r.id, done.Registered)
+		},
+		curves: []certtoken.Algorithm{
+			certtoken.ES256, certtoken.ES384, certtoken.ES512, certtoken.EdDSA,
+		},
+		registerSet: func(t *testing.T, r keySet) error {
+			t.Helper()
+			var done struct{ Registered string }
+			server.ask(t, map[string]any{"id": r.id, "jwks": json.RawMessage(r.set)}, &done)
+			require.Equal(t, r.id, done.Registered)
+			return nil
 		},
 	}
 }

@@ -35,7 +35,7 @@ func TestRotation(t *testing.T) {
 			old, renewed := newCertificate(t, "old"), newCertificate(t, "renewed")
 			id := "rotation-" + rand.Text()
 			register := func(certs ...*certtoken.Certificate) {
-				r := registration{id: id, algorithm: best}
+				r := registration{id: id, algorithm: j.best()}
 				for _, c := range certs {
 					r.keys = append(r.keys, keyOf(c))
 				}
@@ -53,7 +53,7 @@ func TestRotation(t *testing.T) {
 			write(old)
 			// With several keys registered, fosite finds the right one by kid only.
 			following := func(file *certtoken.FileSource) *certtoken.Client {
-				client, err := certtoken.NewClient(j.authority(best, certtoken.WithKeyIDFunc(keyID)), id,
+				client, err := certtoken.NewClient(j.authority(j.best(), certtoken.WithKeyIDFunc(keyID)), id,
 					file, certtoken.WithHTTPClient(j.http))
 				require.NoError(t, err)
 				t.Cleanup(func() { assert.NoError(t, client.Close()) })
@@ -75,7 +75,11 @@ func TestRotation(t *testing.T) {
 			err = fresh()
 			var te *certtoken.TokenError
 			require.ErrorAs(t, err, &te)
-			require.Contains(t, []string{"invalid_client", "invalid_request"}, te.Code)
+			if j.silent {
+				require.Equal(t, http.StatusForbidden, te.StatusCode)
+			} else {
+				require.Contains(t, []string{"invalid_client", "invalid_request"}, te.Code)
+			}
 			require.Equal(t, thumbprint(renewed), te.Thumbprint)
 			if te.Code == "invalid_client" {
 				require.NoError(t, anew(goesBack), "the pair before, which the server knows, signs")
@@ -114,10 +118,10 @@ func TestLostAnswer(t *testing.T) {
 			t.Parallel()
 			cert := newCertificate(t, "client")
 			id := "lost-" + rand.Text()
-			j.register(t, registration{id: id, algorithm: best, keys: []key{keyOf(cert)}})
+			j.register(t, registration{id: id, algorithm: j.best(), keys: []key{keyOf(cert)}})
 			lossy := &lossyTransport{next: j.http.Transport}
 			lossy.left.Store(2)
-			client, err := certtoken.NewClient(j.authority(best), id, cert,
+			client, err := certtoken.NewClient(j.authority(j.best()), id, cert,
 				certtoken.WithHTTPClient(&http.Client{Transport: lossy}))
 			require.NoError(t, err)
 			defer client.Close()
@@ -151,50 +155,76 @@ func (l *lossyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// TestRenewal calls for longer than tokens live: nobody ever waits again after
-// the first token, and the server is asked once in a token's life.
+// TestRenewal calls for longer than tokens live: no caller waits again after
+// the first token, and the server is asked once in a token's life. On a busy machine a
+// server can take longer for an answer than a token of a few seconds has left when it is
+// renewed; then tokens that live longer are asked for.
 func TestRenewal(t *testing.T) {
-	const (
-		lifetime = 4 * time.Second
-		duration = 9 * time.Second
-		callers  = 8
-	)
 	for _, j := range judges(t) {
+		if j.oneLifetime {
+			continue
+		}
 		t.Run(j.name, func(t *testing.T) {
 			t.Parallel()
-			cert := newCertificate(t, "client")
-			id := "short-" + rand.Text()
-			j.register(t, registration{id: id, algorithm: best, lifetime: lifetime, keys: []key{keyOf(cert)}})
-			var misses, requests, failed atomic.Int64
-			client, err := certtoken.NewClient(j.authority(best), id, cert, certtoken.WithHTTPClient(j.http),
-				certtoken.WithHooks(certtoken.Hooks{
-					Miss:       func(certtoken.Event) { misses.Add(1) },
-					RequestEnd: func(context.Context, certtoken.Event) { requests.Add(1) },
-				}))
-			require.NoError(t, err)
-			defer client.Close()
-			_, err = client.Token(t.Context(), scope)
-			require.NoError(t, err)
-
-			var wg sync.WaitGroup
-			end := time.Now().Add(duration)
-			for range callers {
-				wg.Go(func() {
-					for time.Now().Before(end) {
-						token, err := client.Token(t.Context(), scope)
-						if err != nil || !time.Now().Before(token.ExpiresAt()) {
-							failed.Add(1)
-						}
-						time.Sleep(20 * time.Millisecond)
-					}
-				})
+			var seen *renewals
+			for _, lifetime := range []time.Duration{4 * time.Second, 12 * time.Second, 36 * time.Second} {
+				seen = watchRenewals(t, j, lifetime)
+				// It is renewed at 75 % ± 10 % of its life, so that a fifth of it is left at least.
+				if seen.slowest < lifetime/5 {
+					break
+				}
 			}
-			wg.Wait()
-			require.Zero(t, failed.Load())
-			require.EqualValues(t, 1, misses.Load(), "only the first caller waits")
-			// Renewed at 75 % ± 10 % of 4 s: from 2.7 s to 3.3 s.
-			require.GreaterOrEqual(t, requests.Load(), int64(3))
-			require.LessOrEqual(t, requests.Load(), int64(5))
+			require.Zero(t, seen.failed.Load())
+			require.EqualValues(t, 1, seen.misses.Load(), "only the first caller waits")
+			// In 2.25 lives: at the start, and after each 68 % to 83 % of one.
+			require.GreaterOrEqual(t, seen.requests.Load(), int64(3))
+			require.LessOrEqual(t, seen.requests.Load(), int64(5))
 		})
 	}
+}
+
+// renewals are what a client's callers and hooks saw.
+type renewals struct {
+	misses, requests, failed atomic.Int64
+	slowest                  time.Duration // of the requests
+}
+
+// watchRenewals has callers ask for a token for a little longer than it lives twice.
+func watchRenewals(t *testing.T, j *judge, lifetime time.Duration) (seen *renewals) {
+	const callers = 8
+	cert := newCertificate(t, "client")
+	id := "short-" + rand.Text()
+	j.register(t, registration{id: id, algorithm: j.best(), lifetime: lifetime, keys: []key{keyOf(cert)}})
+	seen = new(renewals)
+	var mu sync.Mutex // guards slowest
+	client, err := certtoken.NewClient(j.authority(j.best()), id, cert, certtoken.WithHTTPClient(j.http),
+		certtoken.WithHooks(certtoken.Hooks{
+			Miss: func(certtoken.Event) { seen.misses.Add(1) },
+			RequestEnd: func(_ context.Context, e certtoken.Event) {
+				seen.requests.Add(1)
+				mu.Lock()
+				defer mu.Unlock()
+				seen.slowest = max(seen.slowest, e.Elapsed)
+			},
+		}))
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = client.Token(t.Context(), scope)
+	require.NoError(t, err)
+
+	var wg sync.WaitGroup
+	end := time.Now().Add(lifetime * 9 / 4)
+	for range callers {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				token, err := client.Token(t.Context(), scope)
+				if err != nil || !time.Now().Before(token.ExpiresAt()) {
+					seen.failed.Add(1)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+	return seen
 }

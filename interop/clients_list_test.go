@@ -1,7 +1,10 @@
 package interop
 
+import "testing"
+
 const (
 	modMSAL       = "github.com/AzureAD/microsoft-authentication-library-for-go"
+	modZitadel    = "github.com/zitadel/oidc/v3"
 	modAzidentity = "github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
@@ -50,6 +53,15 @@ var libraries = []library{
 		start:   azidentityGo,
 		variant: byAddress,
 		setup:   setup{Alg: "PS256", Header: "x5t#S256", Known: true},
+	},
+	{
+		name:    "zitadel/oidc",
+		version: requiredVersion(modZitadel),
+		start:   zitadelRP,
+		variant: byIssuer,
+		generic: true,
+		fresh:   true,
+		setup:   setup{Alg: "RS256", Header: "kid"},
 	},
 	{
 		name:    "@azure/msal-node",
@@ -136,6 +148,127 @@ var libraries = []library{
 		generic: true,
 		fresh:   true,
 		setup:   setup{Alg: "RS256"},
+	},
+	{
+		name:    "MSAL for Python",
+		version: pypiVersion("msal"),
+		start:   newPython("python3_msal.py"),
+		variant: asIs,
+		setup:   setup{Alg: "PS256", Header: "x5t#S256", Chain: true},
+	},
+	{
+		name:    "MSAL for Python",
+		version: pypiVersion("msal"),
+		start:   newPython("python3_msal.py"),
+		variant: byAddress,
+		setup:   setup{Alg: "RS256", Header: "x5t", Known: true},
+	},
+	{
+		name:    "azure-identity for Python",
+		version: pypiVersion("azure-identity"),
+		start:   newPython("azure_identity.py"),
+		variant: asIs,
+		setup:   setup{Alg: "RS256", Header: "x5t"},
+	},
+	{
+		name:    "azure-identity for Python",
+		version: pypiVersion("azure-identity"),
+		start:   newPython("azure_identity.py"),
+		variant: byAddress,
+		setup:   setup{Alg: "RS256", Header: "x5t", Known: true, Chain: true},
+	},
+	{
+		name:    "MSAL4J",
+		version: mavenVersion("msal4j"),
+		start:   java("Msal4j"),
+		variant: asIs,
+		setup:   setup{Alg: "RS256"},
+	},
+	{
+		name:    "MSAL4J",
+		version: mavenVersion("msal4j"),
+		start:   java("Msal4j"),
+		variant: byAddress,
+		setup:   setup{Alg: "RS256", Known: true, Chain: true},
+		loses:   true,
+	},
+	{
+		name:    "azure-identity for Java",
+		version: mavenVersion("azure-identity"),
+		start:   java("AzureIdentity"),
+		simple:  true,
+		variant: asIs,
+		setup:   setup{Alg: "RS256"},
+	},
+	{
+		name:    "azure-identity for Java",
+		version: mavenVersion("azure-identity"),
+		start:   java("AzureIdentity"),
+		simple:  true,
+		variant: byAddress,
+		setup:   setup{Alg: "RS256", Known: true, Chain: true},
+		loses:   true,
+	},
+	{
+		name:    "Nimbus OAuth 2.0 SDK",
+		version: mavenVersion("oauth2-oidc-sdk"),
+		start:   java("Nimbus"),
+		variant: byIssuer,
+		generic: true,
+		fresh:   true,
+		setup:   setup{Alg: "PS256", Header: "x5t#S256"},
+	},
+	{
+		name:    "Spring Security",
+		version: mavenVersion("spring-security-oauth2-client"),
+		start:   java("Spring"),
+		variant: byIssuer,
+		generic: true,
+		simple:  true,
+		setup:   setup{Alg: "RS256"},
+	},
+	{
+		name:    "libapache2-mod-auth-openidc",
+		version: debianVersion,
+		start:   modAuthOpenIDC,
+		variant: byIssuer,
+		generic: true,
+		fresh:   true,
+		signsIn: true,
+		setup:   setup{Alg: "RS256", Header: "kid"},
+	},
+	{
+		name:    "ruby-rack-oauth2",
+		version: debianVersion,
+		start:   ruby("rack/oauth2", "rack_oauth2.rb"),
+		variant: byIssuer,
+		generic: true,
+		fresh:   true,
+		setup:   setup{Alg: "RS256"},
+	},
+	{
+		name:    "kubelogin",
+		version: func(*testing.T) string { return kubeloginVersion },
+		start:   newKubelogin,
+		variant: asIs,
+		fresh:   true,
+		setup:   setup{Alg: "PS256", Header: "x5t#S256", Chain: true},
+	},
+	{
+		name:    "kubelogin",
+		version: func(*testing.T) string { return kubeloginVersion },
+		start:   newKubelogin,
+		variant: byAddress,
+		fresh:   true,
+		setup:   setup{Alg: "PS256", Header: "x5t#S256", Chain: true, Known: true},
+	},
+	{
+		name:    "az",
+		version: debianVersion,
+		start:   newAz,
+		variant: asIs,
+		simple:  true,
+		setup:   setup{Alg: "RS256", Header: "x5t"},
 	},
 	{
 		name:    "curl and openssl",

@@ -31,8 +31,8 @@ type inFolder struct {
 	stderr *bytes.Buffer
 }
 
-// startClient runs a program that finds the server under every name. It ends
-// with the test.
+// startClient runs a program that finds the server under every name, as its half of
+// the conversation sees to that.
 func (s *stage) startClient(name string, args ...string) user {
 	s.Helper()
 	cmd := exec.Command(name, args...)
@@ -40,6 +40,12 @@ func (s *stage) startClient(name string, args ...string) user {
 	ca := s.caFile()
 	cmd.Env = append(os.Environ(), "REACH="+strings.TrimPrefix(s.server.URL(), "https://"),
 		"NODE_EXTRA_CA_CERTS="+ca, "REQUESTS_CA_BUNDLE="+ca, "PYTHONDONTWRITEBYTECODE=1", "no_proxy=*")
+	return s.converse(cmd)
+}
+
+// converse starts a program that answers jobs. It ends with the test.
+func (s *stage) converse(cmd *exec.Cmd) user {
+	s.Helper()
 	in, err := cmd.StdinPipe()
 	require.NoError(s, err)
 	out, err := cmd.StdoutPipe()
@@ -65,9 +71,11 @@ func (s *stage) startClient(name string, args ...string) user {
 }
 
 func (s *stage) caFile() string {
-	file := filepath.Join(s.TempDir(), "ca.pem")
-	require.NoError(s, os.WriteFile(file, s.server.CAPEM(), 0o600))
-	return file
+	if s.ca == "" {
+		s.ca = filepath.Join(s.TempDir(), "ca.pem")
+		require.NoError(s, os.WriteFile(s.ca, s.server.CAPEM(), 0o600))
+	}
+	return s.ca
 }
 
 func (p *inFolder) setup(t *testing.T, s setup) {

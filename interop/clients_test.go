@@ -19,7 +19,7 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 )
 
-// library is a client that nobody here wrote, as one of certtokentest's servers
+// library is a client that other people wrote, as one of certtokentest's servers
 // sees it.
 type library struct {
 	name    string
@@ -29,6 +29,9 @@ type library struct {
 	generic bool              // the server is none of Entra ID's
 	start   func(*stage) user // may skip the test
 	fresh   bool              // it has no cache
+	signsIn bool              // it does nothing but sign users in
+	simple  bool              // it can't be told of a claims challenge
+	loses   bool              // it has a cache, and doesn't find its token there
 }
 
 // setup is what a client is told about itself.
@@ -47,6 +50,7 @@ type setup struct {
 	SHA256    string `json:"sha256"`
 	X5T       string `json:"x5t"`
 	X5TS256   string `json:"x5tS256"`
+	KeyID     string `json:"kid"` // that the server knows the key by
 
 	certificate *certtoken.Certificate
 }
@@ -58,6 +62,7 @@ type job struct {
 	Claims      string `json:"claims,omitempty"`
 	Assertion   string `json:"assertion,omitempty"`
 	RedirectURI string `json:"redirectURI,omitempty"`
+	URL         string `json:"url,omitempty"` // of an API
 }
 
 // result is what came of it.
@@ -79,6 +84,9 @@ type stage struct {
 	library *library
 	server  *certtokentest.Server
 	user    user
+	ca      string               // the file with the server's CA; "": not written yet
+	proxy   *certtokentest.Proxy // for programs in a network of their own; nil: not needed yet
+	ways    string               // by which they reach it and the server
 }
 
 const (
@@ -106,7 +114,8 @@ func (s *stage) userScope() string {
 // another one, or with the same.
 func (s *stage) newClient(id, registered, own string) {
 	cert := newCertificate(s.T, own)
-	s.server.Register(id, newCertificate(s.T, registered).Leaf)
+	known := newCertificate(s.T, registered)
+	s.server.Register(id, known.Leaf)
 	set := s.library.setup
 	set.Op, set.ClientID, set.Entra = "setup", id, !s.library.generic
 	switch {
@@ -117,10 +126,11 @@ func (s *stage) newClient(id, registered, own string) {
 	default:
 		set.Authority = "https://login.microsoftonline.com/" + clientTenant
 	}
-	set.certificate = cert
-	key, err := x509.MarshalPKCS8PrivateKey(cert.Signer)
-	require.NoError(s, err)
-	set.Key = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	set.certificate, set.KeyID = cert, "key-of-"+id
+	if set.Header == "kid" {
+		s.server.RegisterKeyID(id, set.KeyID, known.Leaf)
+	}
+	set.Key = string(privatePEM(s.T, cert))
 	set.Cert = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Leaf.Raw}))
 	one, two := sha1.Sum(cert.Leaf.Raw), sha256.Sum256(cert.Leaf.Raw)
 	set.SHA1, set.SHA256 = hex.EncodeToString(one[:]), hex.EncodeToString(two[:])
@@ -128,11 +138,20 @@ func (s *stage) newClient(id, registered, own string) {
 	s.user.setup(s.T, set)
 }
 
+// privatePEM is a certificate's key.
+func privatePEM(t *testing.T, cert *certtoken.Certificate) []byte {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(cert.Signer)
+	require.NoError(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+}
+
 // TestClients lets clients of other people get tokens from certtokentest over
 // TLS. README.md holds what each got.
 func TestClients(t *testing.T) {
+	t.Parallel()
 	rows := make([]string, len(libraries))
-	places := make(chan struct{}, 3) // more programs at once would wait for the processor
+	places := make(chan struct{}, 4) // more programs at once would wait for the processor
 	t.Run("client", func(t *testing.T) {
 		for i := range libraries {
 			l := &libraries[i]
@@ -154,7 +173,8 @@ func TestClients(t *testing.T) {
 	}
 	var table strings.Builder
 	table.WriteString(
-		"| client | as | asks for | token | again | wrong key | throttled for 3 s | claims | on behalf of | code | refresh |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+		"| client | as | asks for | token | again | wrong key | throttled for 3 s | claims | on behalf of | code | " +
+			"refresh |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
 	)
 	for _, row := range rows {
 		table.WriteString(row)
@@ -183,9 +203,21 @@ func (s *stage) row() string {
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
+// first is what the client is asked for where any token will do.
+func (s *stage) first() job {
+	if s.library.signsIn {
+		return job{Op: "code", Scope: s.userScope(), RedirectURI: redirectURI}
+	}
+	return job{Op: "token", Scope: s.scope()}
+}
+
 func (s *stage) token() string {
 	s.newClient("app", "client", "client")
-	return s.granted(job{Op: "token", Scope: s.scope()})
+	cell := s.granted(s.first())
+	if s.library.signsIn {
+		return "–"
+	}
+	return cell
 }
 
 // granted wants the job's token to be the server's last.
@@ -213,6 +245,9 @@ func (s *stage) asked() string {
 			words = append(words, "`"+name+"`")
 		}
 	}
+	if s.library.generic {
+		words = append(words, s.audienceOf(first.AssertionClaims["aud"]))
+	}
 	if s.library.setup.Alg != "" {
 		require.Equal(s, s.library.setup.Alg, alg)
 	}
@@ -222,12 +257,28 @@ func (s *stage) asked() string {
 	return strings.Join(words, ", ")
 }
 
+// audienceOf names what an assertion is for.
+func (s *stage) audienceOf(aud any) string {
+	if list, ok := aud.([]any); ok {
+		require.Equal(s, []any{s.server.Issuer()}, list)
+		return "`aud`: a list of the issuer"
+	}
+	if aud == s.server.Issuer() {
+		return "`aud`: the issuer"
+	}
+	require.Equal(s, s.server.TokenURL(), aud)
+	return "`aud`: the token URL"
+}
+
 // again asks twice: from the client's cache, where it has one.
 func (s *stage) again() string {
+	if s.library.signsIn {
+		return "–"
+	}
 	before := s.server.Count()
 	require.Empty(s, s.user.do(s.T, job{Op: "token", Scope: s.scope()}).Error)
 	asked := s.server.Count() - before
-	if s.library.fresh {
+	if s.library.fresh || s.library.loses {
 		require.Equal(s, 1, asked)
 		return "asks again"
 	}
@@ -239,7 +290,7 @@ func (s *stage) again() string {
 // hold what the server said.
 func (s *stage) wrongKey() string {
 	s.newClient("stranger", "other", "client")
-	r := s.user.do(s.T, job{Op: "token", Scope: s.scope()})
+	r := s.user.do(s.T, s.first())
 	last := s.server.LastRequest()
 	require.Empty(s, r.Token)
 	require.Equal(s, 700027, last.Code)
@@ -256,7 +307,7 @@ func (s *stage) throttled() string {
 	s.newClient("throttled", "client", "client")
 	s.server.Fail(certtokentest.Throttle(3 * time.Second))
 	before, began := s.server.Count(), time.Now()
-	r := s.user.do(s.T, job{Op: "token", Scope: s.scope()})
+	r := s.user.do(s.T, s.first())
 	asked := s.server.Count() - before
 	if r.Error == "" {
 		require.NotEmpty(s, r.Token)
@@ -267,7 +318,7 @@ func (s *stage) throttled() string {
 		return "asks at once, ✓"
 	}
 	require.Equal(s, 1, asked)
-	r = s.user.do(s.T, job{Op: "token", Scope: s.scope()})
+	r = s.user.do(s.T, s.first())
 	if s.server.Count() == before+asked {
 		require.NotEmpty(s, r.Error)
 		return "error, kept"
@@ -278,7 +329,7 @@ func (s *stage) throttled() string {
 
 // claims come from a resource's challenge, and go past the cache.
 func (s *stage) claims() string {
-	if s.library.fresh { // it sends what it is told to
+	if s.library.fresh || s.library.simple { // the first kind sends what it is told to
 		return "–"
 	}
 	s.newClient("claims", "client", "client")
@@ -317,6 +368,11 @@ func (s *stage) code() string {
 func (s *stage) refresh() string {
 	if s.server.LastRequest().Form.Get("grant_type") != "authorization_code" {
 		return "–"
+	}
+	if s.library.loses { // it asks at the address without the port
+		r := s.user.do(s.T, job{Op: "refresh", Scope: s.userScope()})
+		require.Contains(s, r.Error, "AADSTS700023")
+		return "asks elsewhere"
 	}
 	cell := s.granted(job{Op: "refresh", Scope: s.userScope()})
 	require.Equal(

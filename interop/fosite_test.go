@@ -3,15 +3,18 @@ package interop
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v3"
+	"github.com/hashicorp/go-retryablehttp"
 	"github.com/ory/fosite"
 	"github.com/ory/fosite/compose"
 	"github.com/ory/fosite/storage"
+	"github.com/stretchr/testify/require"
 
 	"github.com/certtoken/certtoken"
 )
@@ -20,6 +23,9 @@ import (
 func fositeServer(t *testing.T) *judge {
 	t.Helper()
 	var store *fositeStore
+	own := newTLSCertificate(t)
+	fetcher := retryablehttp.NewClient()
+	fetcher.HTTPClient, fetcher.Logger = own.client(t), nil
 	url, client := serve(t, func(url string) http.Handler {
 		secret := make([]byte, 32)
 		rand.Read(secret)
@@ -29,6 +35,7 @@ func fositeServer(t *testing.T) *judge {
 			ScopeStrategy: fosite.ExactScopeStrategy,
 			// Without this, what is wrong with an assertion stays on the server.
 			SendDebugMessagesToClients: true,
+			JWKSFetcherStrategy:        fosite.NewDefaultJWKSFetcherStrategy(fosite.JWKSFetcherWithHTTPClient(fetcher)),
 		}
 		store = &fositeStore{MemoryStore: storage.NewMemoryStore()}
 		provider := compose.Compose(
@@ -62,6 +69,7 @@ func fositeServer(t *testing.T) *judge {
 		issuer:       url,
 		tokenURL:     url + "/token",
 		http:         client,
+		ownPaths:     true,
 		endpointOnly: true,
 		algorithms: []certtoken.Algorithm{
 			certtoken.RS256,
@@ -72,6 +80,17 @@ func fositeServer(t *testing.T) *judge {
 			certtoken.PS512,
 		},
 		register: func(_ *testing.T, r registration) { store.register(r) },
+		curves:   []certtoken.Algorithm{certtoken.ES256, certtoken.ES384, certtoken.ES512},
+		registerSet: func(t *testing.T, r keySet) error {
+			t.Helper()
+			client := &fosite.DefaultOpenIDConnectClient{JSONWebKeysURI: r.url}
+			if r.url == "" {
+				require.NoError(t, json.Unmarshal(r.set, &client.JSONWebKeys))
+			}
+			store.add(r.id, r.algorithm, 0, client)
+			return nil
+		},
+		publish: own.serve,
 	}
 }
 
@@ -87,21 +106,26 @@ func (s *fositeStore) register(r registration) {
 	for _, k := range r.keys {
 		keys.Keys = append(keys.Keys, jose.JSONWebKey{Key: k.public(), KeyID: k.id, Use: "sig"})
 	}
+	s.add(r.id, r.algorithm, r.lifetime, &fosite.DefaultOpenIDConnectClient{JSONWebKeys: keys})
+}
+
+// add adds a client that has its keys already.
+func (s *fositeStore) add(
+	id string,
+	alg certtoken.Algorithm,
+	lifetime time.Duration,
+	client *fosite.DefaultOpenIDConnectClient,
+) {
+	client.DefaultClient = &fosite.DefaultClient{
+		ID:         id,
+		GrantTypes: []string{"client_credentials"},
+		Scopes:     []string{scope, otherScope},
+	}
+	client.TokenEndpointAuthMethod = "private_key_jwt"
+	client.TokenEndpointAuthSigningAlgorithm = string(alg)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Clients[r.id] = &fositeClient{
-		DefaultOpenIDConnectClient: &fosite.DefaultOpenIDConnectClient{
-			DefaultClient: &fosite.DefaultClient{
-				ID:         r.id,
-				GrantTypes: []string{"client_credentials"},
-				Scopes:     []string{scope, otherScope},
-			},
-			JSONWebKeys:                       keys,
-			TokenEndpointAuthMethod:           "private_key_jwt",
-			TokenEndpointAuthSigningAlgorithm: string(r.algorithm),
-		},
-		lifetime: r.lifetime,
-	}
+	s.Clients[id] = &fositeClient{DefaultOpenIDConnectClient: client, lifetime: lifetime}
 }
 
 func (s *fositeStore) GetClient(ctx context.Context, id string) (fosite.Client, error) {

@@ -110,7 +110,7 @@ func (h *held) stop() {
 	}
 }
 
-// freePort is one that nobody listens on now.
+// freePort is one on which no program listens now.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

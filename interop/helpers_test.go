@@ -4,16 +4,19 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"flag"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -26,32 +29,43 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if ways := os.Getenv(wayOut); ways != "" {
+		os.Exit(leadOut(ways, os.Args[1:]))
+	}
 	flag.Parse()
 	if err := flag.Set("test.parallel", "16"); err != nil { // most of the time is spent waiting
 		panic(err)
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // zitadel/oidc logs every refusal
-	goleak.VerifyTestMain(endsServers{m})
+	goleak.VerifyTestMain(endsServers{m},
+		// fosite's cache of JWK Sets, which nothing closes.
+		goleak.IgnoreTopFunction("github.com/dgraph-io/ristretto.(*Cache[...]).processItems"),
+		goleak.IgnoreTopFunction("github.com/dgraph-io/ristretto.(*defaultPolicy[...]).processItems"))
 }
 
 // endsServers ends what all tests share, before goroutines are counted.
 type endsServers struct{ *testing.M }
 
 func (m endsServers) Run() int {
-	defer stopKeycloak()
-	return m.M.Run()
+	code := m.M.Run()
+	for _, s := range shared {
+		if said := s.stop(); code != 0 && said != "" {
+			fmt.Fprintf(os.Stderr, "%s wrote:\n%s\n", s, said)
+		}
+	}
+	return code
 }
 
 // newCertificate makes a certificate once for each name: its key is what takes
 // time.
-func newCertificate(t *testing.T, name string) *certtoken.Certificate {
+func newCertificate(t *testing.T, name string, opts ...certtokentest.CertOption) *certtoken.Certificate {
 	t.Helper()
 	certificates.Lock()
 	defer certificates.Unlock()
 	if c := certificates.byName[name]; c != nil {
 		return c
 	}
-	c, err := certtokentest.MakeCertificate(certtokentest.WithSubject(name))
+	c, err := certtokentest.MakeCertificate(append(opts, certtokentest.WithSubject(name))...)
 	require.NoError(t, err)
 	certificates.byName[name] = c
 	return c
@@ -70,8 +84,16 @@ type tlsCertificate struct {
 
 func newTLSCertificate(t *testing.T) tlsCertificate {
 	t.Helper()
-	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := makeTLSCertificate()
 	require.NoError(t, err)
+	return c
+}
+
+func makeTLSCertificate() (c tlsCertificate, err error) {
+	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return c, err
+	}
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "interop"},
@@ -82,18 +104,24 @@ func newTLSCertificate(t *testing.T) tlsCertificate {
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, priv.Public(), priv)
-	require.NoError(t, err)
+	if err != nil {
+		return c, err
+	}
 	leaf, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
+	if err != nil {
+		return c, err
+	}
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(priv)
-	require.NoError(t, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tlsCertificate{
+	if err != nil {
+		return c, err
+	}
+	c = tlsCertificate{
 		certPEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
 		keyPEM:  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
-		pool:    pool,
+		pool:    x509.NewCertPool(),
 	}
+	c.pool.AddCert(leaf)
+	return c, nil
 }
 
 // client trusts the certificate. Its connections end with the test.
@@ -101,6 +129,18 @@ func (c tlsCertificate) client(t *testing.T) *http.Client {
 	transport := trusting(c.pool)
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+}
+
+// serve serves h, to clients that trust the certificate, until the test ends.
+func (c tlsCertificate) serve(t *testing.T, h http.Handler) (url string) {
+	t.Helper()
+	own, err := tls.X509KeyPair([]byte(c.certPEM), []byte(c.keyPEM))
+	require.NoError(t, err)
+	srv := httptest.NewUnstartedServer(h)
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{own}}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv.URL
 }
 
 func trusting(pool *x509.CertPool) *http.Transport {
@@ -115,4 +155,19 @@ func serve(t *testing.T, handler func(url string) http.Handler) (url string, cli
 	t.Cleanup(srv.Close)
 	h = handler(srv.URL)
 	return srv.URL, srv.Client()
+}
+
+// rsaKeyPEM is a new key as PEM, for servers to sign by.
+func rsaKeyPEM() (private, public string, err error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return "", "", err
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", "", err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})), err
 }

@@ -1,13 +1,13 @@
 package interop
 
 import (
-	"crypto/tls"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,7 +35,7 @@ func TestKeycloakWithNothingSet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			hc := k.tls.client(t)
 			k.register(t, "default-"+name, "client-jwt", attributes)
-			discovered, err := certtoken.Discover(t.Context(), k.issuer(), hc)
+			discovered, err := certtoken.Discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(hc))
 			require.NoError(t, err)
 			for how, authority := range map[string]certtoken.Authority{
 				"Issuer": certtoken.Issuer(k.issuer(), k.tokenURL()), "Discover": discovered,
@@ -188,7 +188,8 @@ func TestKeycloakTLSClientAuth(t *testing.T) {
 			attributes["tls.client.certificate.bound.access.tokens"] = "true"
 			k.register(t, id, c.authenticator, attributes)
 			hc := k.tls.client(t)
-			authority, err := certtoken.Discover(t.Context(), k.issuer(), hc, c.opts...)
+			authority, err := certtoken.Discover(t.Context(), k.issuer(),
+				append(c.opts, certtoken.WithDiscoveryClient(hc))...)
 			require.NoError(t, err)
 			client, err := certtoken.NewClient(authority, id, c.cert, certtoken.WithHTTPClient(hc))
 			require.NoError(t, err)
@@ -239,11 +240,74 @@ func TestKeycloakRotatesRefreshTokens(t *testing.T) {
 	assert.NotContains(t, err.Error(), first)
 }
 
+// A Session follows that rotation: each token of it comes by the refresh token before, and
+// what it hands over to be kept is the next one.
+func TestKeycloakSession(t *testing.T) {
+	k := startedKeycloak(t)
+	cert := newCertificate(t, "client")
+	k.register(t, "session", "client-jwt", map[string]string{"jwt.credential.certificate": derBase64(cert)})
+	first := k.signIn(t, "session", cert)
+	hc := k.tls.client(t)
+	authority, err := certtoken.Discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(hc))
+	require.NoError(t, err)
+	client, err := certtoken.NewClient(authority, "session", cert, certtoken.WithHTTPClient(hc))
+	require.NoError(t, err)
+	defer client.Close()
+
+	kept := []string{first}
+	session := client.Session(first, func(_ context.Context, token string) error {
+		kept = append(kept, token)
+		return nil
+	})
+	for range 3 {
+		time.Sleep(pause) // Keycloak tells tokens of the same second not apart
+		token, err := session.Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
+		require.NoError(t, err)
+		assert.Equal(t, []string{scope}, token.Scopes())
+		assert.Equal(t, session.RefreshToken(), kept[len(kept)-1])
+	}
+	require.Len(t, kept, 4)
+	assert.Len(t, slices.Compact(slices.Sorted(slices.Values(kept))), 4, "each is another one")
+
+	keep := func(context.Context, string) error { return nil }
+	restarted := client.Session(kept[3], keep)
+	_, err = restarted.Acquire(t.Context(), certtoken.Request{Scopes: []string{otherScope}, Fresh: true})
+	require.NoError(t, err)
+	_, err = client.Session(kept[1], keep).Acquire(t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
+	var te *certtoken.TokenError
+	require.ErrorAs(t, err, &te)
+	assert.Equal(t, "invalid_grant", te.Code)
+	assert.NotContains(t, err.Error(), kept[1])
+}
+
+// Discover finds what it needs at both well-known addresses: that of RFC 8414, which has the
+// realm's path behind it, and that of OpenID Connect.
+func TestKeycloakMetadata(t *testing.T) {
+	k := startedKeycloak(t)
+	hc := k.tls.client(t)
+	asked := &askedPaths{next: hc.Transport}
+	_, err := certtoken.Discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(&http.Client{Transport: asked}))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/.well-known/oauth-authorization-server/realms/" + keycloakRealm}, asked.paths)
+}
+
+// askedPaths notes the paths of requests.
+type askedPaths struct {
+	next  http.RoundTripper
+	paths []string
+}
+
+func (a *askedPaths) RoundTrip(req *http.Request) (*http.Response, error) {
+	a.paths = append(a.paths, req.URL.Path)
+	return a.next.RoundTrip(req)
+}
+
 // signIn gives a refresh token of the user.
 func (k *keycloak) signIn(t *testing.T, id string, cert *certtoken.Certificate) string {
 	t.Helper()
 	assertion, err := certtoken.Assertion{
-		ClientID: id, Audience: k.issuer(), Algorithm: certtoken.RS256, Lifetime: time.Minute, Backdate: 30 * time.Second,
+		ClientID: id, Audience: k.issuer(), Algorithm: certtoken.RS256, Lifetime: time.Minute,
+		Backdate: 30 * time.Second,
 	}.Sign(t.Context(), cert)
 	require.NoError(t, err)
 	resp, err := k.http.PostForm(k.tokenURL(), url.Values{
@@ -265,14 +329,8 @@ func (k *keycloak) signIn(t *testing.T, id string, cert *certtoken.Certificate) 
 // servedJSON is the address of a document, on a server that Keycloak trusts.
 func (k *keycloak) servedJSON(t *testing.T, document func() []byte) string {
 	t.Helper()
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return k.tls.serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(document())
 	}))
-	own, err := tls.X509KeyPair([]byte(k.tls.certPEM), []byte(k.tls.keyPEM))
-	require.NoError(t, err)
-	srv.TLS = &tls.Config{Certificates: []tls.Certificate{own}}
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	return srv.URL
 }

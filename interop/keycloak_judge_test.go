@@ -36,14 +36,59 @@ func keycloakJudges(t *testing.T) []*judge {
 		}
 	})
 	certificate.oneKey = true
+	certificate.registerBound = k.registersBound(func(_ *testing.T, cert *certtoken.Certificate) map[string]string {
+		return map[string]string{"jwt.credential.certificate": derBase64(cert)}
+	})
 	jwks := k.judge(t, func(r registration) map[string]string {
 		set, err := json.Marshal(r.jwks())
 		require.NoError(t, err)
 		return map[string]string{"use.jwks.string": "true", "jwks.string": string(set)}
 	})
 	jwks.name += ", JWKS"
-	jwks.needsKeyID = true // but for RS256
+	jwks.needsKeyID, jwks.needsFor = true, "another algorithm than RS256"
+	jwks.registerCertificate = func(t *testing.T, id string, cert *certtoken.Certificate) {
+		t.Helper()
+		k.register(t, id, "client-jwt", map[string]string{"jwt.credential.certificate": derBase64(cert)})
+	}
+	jwks.registerSet = func(t *testing.T, r keySet) error {
+		t.Helper()
+		attributes := map[string]string{"use.jwks.string": "true", "jwks.string": string(r.set)}
+		if r.url != "" {
+			attributes = map[string]string{"use.jwks.url": "true", "jwks.url": r.url}
+		}
+		k.register(t, r.id, "client-jwt", attributes)
+		return nil
+	}
+	jwks.curves = []certtoken.Algorithm{
+		certtoken.ES256, certtoken.ES384, certtoken.ES512, certtoken.EdDSA,
+	}
+	jwks.publish = k.tls.serve
+	jwks.registerBound = k.registersBound(func(t *testing.T, cert *certtoken.Certificate) map[string]string {
+		return map[string]string{"use.jwks.string": "true", "jwks.string": string(printedWithCertificate(t, cert))}
+	})
 	return []*judge{certificate, jwks}
+}
+
+// registersBound registers clients with a binding. The function tells Keycloak by what
+// attributes it knows the key of an assertion.
+func (k *keycloak) registersBound(
+	known func(*testing.T, *certtoken.Certificate) map[string]string,
+) func(*testing.T, binding, string, *certtoken.Certificate) bool {
+	return func(t *testing.T, b binding, id string, cert *certtoken.Certificate) bool {
+		t.Helper()
+		attributes, authenticator := known(t, cert), "client-jwt"
+		if b == boundToKey {
+			attributes["dpop.bound.access.tokens"] = "true"
+		} else {
+			attributes["tls.client.certificate.bound.access.tokens"] = "true"
+		}
+		if b == byCA || b == bySelf {
+			attributes["x509.subjectdn"] = "CN=" + cert.Leaf.Subject.CommonName
+			authenticator = "client-x509"
+		}
+		k.register(t, id, authenticator, attributes)
+		return true
+	}
 }
 
 func (k *keycloak) judge(t *testing.T, credentials func(registration) map[string]string) *judge {

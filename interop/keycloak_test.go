@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/certtoken/certtoken"
-	"github.com/certtoken/certtoken/certtokentest"
 )
 
 const (
@@ -52,11 +51,28 @@ type keycloak struct {
 }
 
 // theKeycloak is started by the first test that needs it, and ended by TestMain.
-var theKeycloak = struct {
-	sync.Once
+var theKeycloak = new(sharedKeycloak)
+
+type sharedKeycloak struct {
+	once sync.Once
 	*keycloak
 	err error
-}{}
+}
+
+func (s *sharedKeycloak) String() string { return "Keycloak" }
+
+func (s *sharedKeycloak) start() error {
+	s.once.Do(func() { s.keycloak, s.err = startKeycloak() })
+	return s.err
+}
+
+func (s *sharedKeycloak) stop() (said string) {
+	if s.keycloak == nil {
+		return ""
+	}
+	s.keycloak.stop()
+	return ""
+}
 
 // lacksKeycloak returns what is missing for Keycloak. The first call fetches and
 // compiles it.
@@ -72,27 +88,18 @@ var installedKeycloak = sync.OnceValues(builtKeycloak)
 func startedKeycloak(t *testing.T) *keycloak {
 	t.Helper()
 	lacks(t, lacksKeycloak(), "Keycloak can't be asked")
-	theKeycloak.Do(func() { theKeycloak.keycloak, theKeycloak.err = startKeycloak(t) })
-	require.NoError(t, theKeycloak.err)
+	require.NoError(t, theKeycloak.start())
 	return theKeycloak.keycloak
 }
 
-// stopKeycloak ends the server, if there is one.
-func stopKeycloak() {
-	if k := theKeycloak.keycloak; k != nil {
-		k.stop()
-	}
-}
-
-func startKeycloak(t *testing.T) (*keycloak, error) {
-	t.Helper()
+func startKeycloak() (*keycloak, error) {
 	program, err := installedKeycloak()
 	if err != nil {
 		return nil, err
 	}
 	var failure error
 	for range 3 { // another process may take the port
-		k, err := runKeycloak(t, program)
+		k, err := runKeycloak(program)
 		if err == nil {
 			return k, nil
 		}
@@ -104,8 +111,7 @@ func startKeycloak(t *testing.T) (*keycloak, error) {
 	return nil, failure
 }
 
-func runKeycloak(t *testing.T, program string) (*keycloak, error) {
-	t.Helper()
+func runKeycloak(program string) (*keycloak, error) {
 	folder, err := os.MkdirTemp("", "certtoken-keycloak-*")
 	if err != nil {
 		return nil, err
@@ -114,12 +120,16 @@ func runKeycloak(t *testing.T, program string) (*keycloak, error) {
 	if err != nil {
 		return nil, err
 	}
+	tlsCert, err := makeTLSCertificate()
+	if err != nil {
+		return nil, err
+	}
 	k := &keycloak{
-		url: "https://127.0.0.1:" + port, tls: newTLSCertificate(t), secret: rand.Text(),
+		url: "https://127.0.0.1:" + port, tls: tlsCert, secret: rand.Text(),
 		folder: folder, places: make(chan struct{}, keycloakAtOnce),
 	}
 	k.http = &http.Client{Transport: trusting(k.tls.pool), Timeout: time.Minute}
-	k.ca, err = certtokentest.MakeCertificate(certtokentest.AsCA(), certtokentest.WithSubject("interop CA"))
+	k.ca, err = clientCA()
 	if err != nil {
 		return nil, err
 	}
@@ -141,12 +151,16 @@ func (k *keycloak) run(program, port string) (err error) {
 		err = errors.Join(err, os.WriteFile(path, []byte(content), 0o600))
 		return path
 	}
+	trusted, err := trustedClients()
+	if err != nil {
+		return err
+	}
 	command := []string{
 		"sh", filepath.Join(program, "bin", "kc.sh"), "start", "--optimized",
 		"--http-host=127.0.0.1", "--https-port=" + port, "--hostname=" + k.url, "--cache=local",
 		"--https-certificate-file=" + file("server.pem", k.tls.certPEM),
 		"--https-certificate-key-file=" + file("server.key", k.tls.keyPEM),
-		"--truststore-paths=" + file("client-ca.pem", pemOf(k.ca)) + "," + file("own.pem", k.tls.certPEM),
+		"--truststore-paths=" + file("clients.pem", trusted) + "," + file("own.pem", k.tls.certPEM),
 	}
 	if err != nil {
 		return err

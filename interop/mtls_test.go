@@ -25,8 +25,7 @@ func TestCertificateBoundTokens(t *testing.T) {
 		missing(t, err)
 		t.Skipf("oidc-provider can't be asked: %v", err)
 	}
-	nodePackages.Do(func() { nodePackagesErr = installNodePackages() })
-	require.NoError(t, nodePackagesErr)
+	require.NoError(t, nodeServers())
 	ca, err := certtokentest.MakeCertificate(certtokentest.AsCA(), certtokentest.WithSubject("interop CA"))
 	require.NoError(t, err)
 	issue := func(subject string, opts ...certtokentest.CertOption) *certtoken.Certificate {
@@ -123,7 +122,8 @@ func TestCertificateBoundTokens(t *testing.T) {
 			var done struct{ Registered string }
 			server.ask(t, c.register, &done)
 			require.Equal(t, id, done.Registered)
-			authority, err := certtoken.Discover(t.Context(), ready.Issuer, hc, c.opts...)
+			authority, err := certtoken.Discover(t.Context(), ready.Issuer,
+				append(c.opts, certtoken.WithDiscoveryClient(hc))...)
 			require.NoError(t, err)
 			client, err := certtoken.NewClient(authority, id, c.cert, certtoken.WithHTTPClient(hc))
 			require.NoError(t, err)

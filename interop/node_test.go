@@ -1,45 +1,27 @@
 package interop
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/tls"
 	"encoding/json"
-	"io"
+	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/certtoken/certtoken"
 )
 
-const (
-	nodeAnswer = 30 * time.Second // to one question; the first includes its start
-	nodeStop   = 5 * time.Second
-)
-
-// program is a server of the folder server under way.
-type program struct {
-	name string
-	in   io.Writer
-	out  *bufio.Scanner
-	kill func()
-	mu   sync.Mutex // one question at a time
-}
-
 // oidcProvider starts npm's oidc-provider, in its FAPI 2.0 profile or with
 // everything that it has. It ends with the test.
 func oidcProvider(t *testing.T, profile string) *judge {
 	t.Helper()
-	nodePackages.Do(func() { nodePackagesErr = installNodePackages() })
-	require.NoError(t, nodePackagesErr)
+	require.NoError(t, nodeServers())
 	tlsCert := newTLSCertificate(t)
 	server := startNode(t)
 
@@ -47,9 +29,15 @@ func oidcProvider(t *testing.T, profile string) *judge {
 		Issuer   string `json:"issuer"`
 		TokenURL string `json:"tokenURL"`
 	}
-	server.ask(t, map[string]string{"profile": profile, "key": tlsCert.keyPEM, "cert": tlsCert.certPEM}, &ready)
+	config := map[string]string{"profile": profile, "key": tlsCert.keyPEM, "cert": tlsCert.certPEM}
+	if profile == "plain" {
+		trusted, err := trustedClients()
+		require.NoError(t, err)
+		config["ca"] = trusted
+	}
+	server.ask(t, config, &ready)
 	j := &judge{
-		name:     "oidc-provider " + providerVersion(t),
+		name:     "oidc-provider " + serverVersion(t, "oidc-provider"),
 		issuer:   ready.Issuer,
 		tokenURL: ready.TokenURL,
 		http:     tlsCert.client(t),
@@ -67,10 +55,46 @@ func oidcProvider(t *testing.T, profile string) *judge {
 			server.ask(t, map[string]any{"id": r.id, "lifetime": r.lifetime.Seconds(), "jwks": r.jwks()}, &done)
 			require.Equal(t, r.id, done.Registered)
 		},
+		curves: []certtoken.Algorithm{
+			certtoken.ES256, certtoken.ES384, certtoken.ES512, certtoken.EdDSA, certtoken.Ed25519,
+		},
+		registerSet: func(t *testing.T, r keySet) error {
+			t.Helper()
+			var done struct{ Registered string }
+			question := map[string]any{"id": r.id}
+			if r.url != "" {
+				question["jwksURI"] = r.url
+			} else {
+				question["jwks"] = json.RawMessage(r.set)
+			}
+			server.ask(t, question, &done)
+			require.Equal(t, r.id, done.Registered)
+			return nil
+		},
+		publish: tlsCert.serve,
+	}
+	j.registerBound = func(t *testing.T, b binding, id string, cert *certtoken.Certificate) bool {
+		t.Helper()
+		client := map[string]any{"id": id, "jwks": json.RawMessage(printedWithCertificate(t, cert)),
+			"dpop":  b == boundToKey,
+			"bound": b != boundToKey,
+		}
+		switch b {
+		case byCA:
+			client = map[string]any{"id": id, "method": "tls_client_auth", "subject": boundSubject, "bound": true}
+		case bySelf:
+			client["method"] = "self_signed_tls_client_auth"
+		}
+		var done struct{ Registered string }
+		server.ask(t, client, &done)
+		require.Equal(t, id, done.Registered)
+		return true
 	}
 	if profile == "fapi" {
 		j.name += ", FAPI 2.0"
+		j.fapiOnly = true
 		j.algorithms = []certtoken.Algorithm{certtoken.PS256}
+		j.curves = []certtoken.Algorithm{certtoken.ES256, certtoken.EdDSA, certtoken.Ed25519}
 		own := newCertificate(t, "tls client")
 		j.http.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{{
 			Certificate: [][]byte{own.Leaf.Raw}, PrivateKey: own.Signer, Leaf: own.Leaf,
@@ -90,104 +114,63 @@ func lacksNode() error {
 	return nil
 }
 
-var (
-	nodePackages    sync.Once // fetched once
-	nodePackagesErr error
-)
-
-func installNodePackages() error {
-	if lockedProvider("package-lock.json") == lockedProvider(filepath.Join("node_modules", ".package-lock.json")) {
+// nodeServers has npm install what the servers of the folder server need, once.
+var nodeServers = sync.OnceValue(func() error {
+	if err := lacksNode(); err != nil {
+		return err
+	}
+	installed := lockedPackages(filepath.Join("node_modules", ".package-lock.json"))
+	if maps.Equal(lockedPackages("package-lock.json"), installed) {
 		return nil
 	}
 	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
 	cmd.Dir = "server"
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return &installError{err: err, output: string(out)}
+		return fmt.Errorf("npm ci: %w\n%s", err, out)
 	}
 	return nil
-}
+})
 
-type installError struct {
-	err    error
-	output string
-}
-
-func (e *installError) Error() string { return "npm ci: " + e.err.Error() + "\n" + e.output }
-func (e *installError) Unwrap() error { return e.err }
-
-// lockedProvider is oidc-provider's version in a lock file of the folder server; npm
-// leaves one beside what it has installed. "" is none.
-func lockedProvider(file string) string {
+// lockedPackages are the versions of the packages in a lock file of the folder server; npm
+// leaves one beside what it has installed. Without the file there are none.
+func lockedPackages(file string) map[string]string {
 	data, err := os.ReadFile(filepath.Join("server", file))
 	if err != nil {
-		return ""
+		return nil
 	}
 	var lock struct {
-		Packages map[string]struct{ Version string }
+		Packages map[string]struct {
+			Version  string
+			Optional bool
+		}
 	}
 	if json.Unmarshal(data, &lock) != nil {
-		return ""
+		return nil
 	}
-	return lock.Packages["node_modules/oidc-provider"].Version
+	versions := make(map[string]string)
+	for name, p := range lock.Packages {
+		if name != "" && !p.Optional { // not the folder itself, nor what is for some systems only
+			versions[name] = p.Version
+		}
+	}
+	return versions
 }
 
-// providerVersion is that of the lock file, which is what runs.
-func providerVersion(t *testing.T) string {
+// serverVersion is that of the lock file, which is what runs.
+func serverVersion(t *testing.T, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("server", "package-lock.json"))
 	require.NoError(t, err)
 	var lock struct {
-		Packages map[string]struct {
-			Version  string
-			Resolved string
-		}
+		Packages map[string]struct{ Version, Resolved string }
 	}
 	require.NoError(t, json.Unmarshal(data, &lock))
 	for name, p := range lock.Packages {
 		require.Empty(t, p.Resolved, "%s: the lock file must hold no download addresses", name)
 	}
-	return lock.Packages["node_modules/oidc-provider"].Version
+	return lock.Packages["node_modules/"+name].Version
 }
 
 func startNode(t *testing.T) *program {
 	return startProgram(t, "oidc-provider", "node", "provider.mjs")
-}
-
-// startProgram starts one that is asked through its standard input and answers
-// on its standard output. It ends with the test.
-func startProgram(t *testing.T, name string, command ...string) *program {
-	t.Helper()
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Dir = "server"
-	in, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	require.NoError(t, cmd.Start())
-	s := &program{name: name, in: in, out: bufio.NewScanner(out), kill: func() { _ = cmd.Process.Kill() }}
-	t.Cleanup(func() {
-		_ = in.Close() // the server's signal to end
-		defer time.AfterFunc(nodeStop, s.kill).Stop()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s wrote to stderr:\n%s", name, strings.TrimSpace(stderr.String()))
-		}
-	})
-	return s
-}
-
-// ask sends one line and reads one.
-func (s *program) ask(t *testing.T, question, answer any) {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer time.AfterFunc(nodeAnswer, s.kill).Stop()
-	line, err := json.Marshal(question)
-	require.NoError(t, err)
-	_, err = s.in.Write(append(line, '\n'))
-	require.NoError(t, err, "%s has ended", s.name)
-	require.True(t, s.out.Scan(), "%s has ended: %v", s.name, s.out.Err())
-	require.NoError(t, json.Unmarshal(s.out.Bytes(), answer))
 }

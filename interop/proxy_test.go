@@ -32,7 +32,8 @@ func startTinyproxy(t *testing.T, lines ...string) (address *url.URL, log string
 	filter := filepath.Join(folder, "filter")
 	require.NoError(t, os.WriteFile(filter, []byte("allowed\\.example\n"), 0o600))
 	conf := append([]string{
-		"Port " + port, "Listen 127.0.0.1", "Timeout 30", "MaxClients 20", "LogLevel Connect", fmt.Sprintf("LogFile %q", log),
+		"Port " + port, "Listen 127.0.0.1", "Timeout 30", "MaxClients 20", "LogLevel Connect",
+		fmt.Sprintf("LogFile %q", log),
 	}, lines...)
 	file := filepath.Join(folder, "tinyproxy.conf")
 	require.NoError(t, os.WriteFile(file, []byte(
@@ -41,7 +42,7 @@ func startTinyproxy(t *testing.T, lines ...string) (address *url.URL, log string
 	return &url.URL{Scheme: "http", Host: "127.0.0.1:" + port}, log
 }
 
-// refusals are configurations of tinyproxy that connect nobody to a host of example.com
+// refusals are configurations of tinyproxy that refuse every connection to a host of example.com
 // or to a port of this machine, and what it says then.
 var refusals = map[string]struct {
 	lines  []string

@@ -3,7 +3,9 @@ package interop
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -22,7 +24,9 @@ const zitadelLifetime = time.Hour
 // zitadelServer is an authorization server of zitadel/oidc's op package.
 func zitadelServer(t *testing.T) *judge {
 	t.Helper()
-	server := &zitadel{clients: make(map[string]registration)}
+	server := &zitadel{clients: make(map[string]registration), sets: make(map[string]keySet)}
+	own := newTLSCertificate(t)
+	server.http = own.client(t)
 	url, client := serve(t, func(url string) http.Handler {
 		server.verifier = op.NewJWTProfileVerifier(server, url, time.Hour, 0)
 		return op.RegisterServer(server, op.Endpoints{Token: op.NewEndpoint("/token")})
@@ -34,9 +38,13 @@ func zitadelServer(t *testing.T) *judge {
 		http:     client,
 		// Those of its verifier, for which it has no setting.
 		algorithms:    []certtoken.Algorithm{certtoken.RS256, certtoken.PS256},
+		curves:        []certtoken.Algorithm{certtoken.ES256},
 		needsKeyID:    true,
+		ownPaths:      true,
 		allowsReplays: true,
 		register:      func(_ *testing.T, r registration) { server.register(r) },
+		registerSet:   func(_ *testing.T, r keySet) error { server.registerSet(r); return nil },
+		publish:       own.serve,
 	}
 }
 
@@ -46,9 +54,11 @@ func zitadelServer(t *testing.T) *judge {
 type zitadel struct {
 	op.UnimplementedServer
 	verifier *op.JWTProfileVerifier
+	http     *http.Client
 
 	mu      sync.Mutex
 	clients map[string]registration
+	sets    map[string]keySet // of clients that are known by one
 }
 
 func (z *zitadel) register(r registration) {
@@ -57,14 +67,52 @@ func (z *zitadel) register(r registration) {
 	z.clients[r.id] = r
 }
 
-// GetKeyByIDAndClientID implements op.JWTProfileKeyStorage.
-func (z *zitadel) GetKeyByIDAndClientID(_ context.Context, keyID, clientID string) (*jose.JSONWebKey, error) {
+func (z *zitadel) registerSet(r keySet) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	for _, k := range z.clients[clientID].keys {
+	z.clients[r.id] = registration{id: r.id}
+	z.sets[r.id] = r
+}
+
+// GetKeyByIDAndClientID implements op.JWTProfileKeyStorage.
+func (z *zitadel) GetKeyByIDAndClientID(ctx context.Context, keyID, clientID string) (*jose.JSONWebKey, error) {
+	z.mu.Lock()
+	keys, set := z.clients[clientID].keys, z.sets[clientID]
+	z.mu.Unlock()
+	for _, k := range keys {
 		if k.id == keyID {
 			return &jose.JSONWebKey{Key: k.public(), KeyID: k.id, Use: "sig"}, nil
 		}
+	}
+	if set.id != "" {
+		return z.keyOfSet(ctx, set, keyID)
+	}
+	return nil, errors.New("key not found")
+}
+
+// keyOfSet reads a set by go-jose, as zitadel/oidc does everywhere.
+func (z *zitadel) keyOfSet(ctx context.Context, set keySet, keyID string) (*jose.JSONWebKey, error) {
+	data := set.set
+	if set.url != "" {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, set.url, nil)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := z.http.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		if data, err = io.ReadAll(resp.Body); err != nil {
+			return nil, err
+		}
+	}
+	var keys jose.JSONWebKeySet
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return nil, err
+	}
+	if found := keys.Key(keyID); len(found) == 1 {
+		return &found[0], nil
 	}
 	return nil, errors.New("key not found")
 }

@@ -6,9 +6,10 @@ import sys
 
 from urllib3.util import connection
 
-_host, _port = os.environ["REACH"].split(":")
-_connect = connection.create_connection
-connection.create_connection = lambda address, *args, **kwargs: _connect((_host, int(_port)), *args, **kwargs)
+if "REACH" in os.environ:
+    _host, _port = os.environ["REACH"].split(":")
+    _connect = connection.create_connection
+    connection.create_connection = lambda address, *args, **kwargs: _connect((_host, int(_port)), *args, **kwargs)
 
 
 class Refused(Exception):

@@ -34,6 +34,17 @@ await serve(async (s) => {
       refreshToken = tokens.refresh_token;
       return tokens.access_token;
     },
+    // dpop gets a token with a proof, and calls the API with it. Both may ask for a nonce.
+    dpop: async ({ scope, url }) => {
+      const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'));
+      const tokens = await client.clientCredentialsGrant(config, { scope }, { DPoP });
+      if (tokens.token_type !== 'dpop') throw new Error(`the token is ${tokens.token_type}`);
+      const response = await client.fetchProtectedResource(
+        config, tokens.access_token, new URL(url), 'GET', undefined, undefined, { DPoP },
+      );
+      if (response.status !== 200) throw new Error(`the API answered ${response.status}`);
+      return tokens.access_token;
+    },
     refresh: async () => (await client.refreshTokenGrant(config, refreshToken)).access_token,
   };
 });

@@ -11,7 +11,8 @@ def setup(s):
         client_capabilities=["cp1"],
         client_credential={
             "private_key": s["key"],
-            "thumbprint": s["sha1"],
+            # Without the thumbprint, newer versions take SHA-256's of the certificate.
+            **({"thumbprint": s["sha1"]} if s["header"] == "x5t" else {}),
             **({"public_certificate": s["cert"]} if s["chain"] else {}),
         },
     )

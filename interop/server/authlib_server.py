@@ -13,14 +13,21 @@ import sys
 import tempfile
 import threading
 
+import authlib
 from authlib.integrations.flask_oauth2 import AuthorizationServer
-from authlib.jose import JsonWebKey
 from authlib.oauth2.rfc6749 import ClientMixin, grants
 from authlib.oauth2.rfc6749.errors import InvalidClientError
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from flask import Flask
 from werkzeug.serving import make_server
+
+# Since 1.7, keys are joserfc's and the server names the audiences that it is known by.
+NEW = tuple(int(n) for n in authlib.__version__.split(".")[:2]) >= (1, 7)
+if NEW:
+    from joserfc.jwk import KeySet
+else:
+    from authlib.jose import JsonWebKey
 
 SCOPES = ["read", "write", "admin"]
 LIFETIME = 3600
@@ -34,7 +41,8 @@ class Client(ClientMixin):
     def __init__(self, message):
         self.client_id = message["id"]
         self.lifetime = int(message.get("lifetime") or LIFETIME)
-        self.keys = JsonWebKey.import_key_set(message["jwks"])
+        jwks = message["jwks"]
+        self.keys = KeySet.import_key_set(jwks) if NEW else JsonWebKey.import_key_set(jwks)
 
     def get_client_id(self):
         return self.client_id
@@ -61,11 +69,30 @@ class Assertion(JWTBearerClientAssertion):
             self.used.add((claims["sub"], jti))
         return not seen
 
-    def resolve_client_public_key(self, client, headers):
-        try:
-            return client.keys.find_by_kid(headers.get("kid"))
-        except ValueError:  # there is none
-            raise InvalidClientError() from None
+    if NEW:
+        issuer = ""
+
+        def get_audiences(self):
+            return [self.issuer + "/token", self.issuer]
+
+        def resolve_client_public_key(self, client):
+            return client.keys
+
+    else:
+
+        def resolve_client_public_key(self, client, headers):
+            try:
+                return client.keys.find_by_kid(headers.get("kid"))
+            except ValueError:  # there is none
+                raise InvalidClientError() from None
+
+
+def assertion(issuer):
+    if not NEW:
+        return Assertion(issuer + "/token")
+    made = Assertion()
+    made.issuer = issuer
+    return made
 
 
 class ClientCredentials(grants.ClientCredentialsGrant):
@@ -79,11 +106,11 @@ class Tokens(BearerTokenGenerator):
         return super().__call__(grant_type, client, user, scope, client.lifetime, include_refresh_token)
 
 
-def application(token_url):
+def application(issuer):
     app = Flask(__name__)
     app.config["OAUTH2_SCOPES_SUPPORTED"] = SCOPES
     server = AuthorizationServer(app, query_client=clients.get, save_token=lambda token, request: None)
-    server.register_client_auth_method(JWTBearerClientAssertion.CLIENT_AUTH_METHOD, Assertion(token_url))
+    server.register_client_auth_method(JWTBearerClientAssertion.CLIENT_AUTH_METHOD, assertion(issuer))
     server.register_grant(ClientCredentials)
     server.register_token_generator("default", Tokens(lambda **_: os.urandom(16).hex()))
     app.add_url_rule("/token", "token", server.create_token_response, methods=["POST"])
@@ -100,7 +127,7 @@ def start(message):
                 f.write(message[name])
         server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=tuple(files))
         issuer = f"https://127.0.0.1:{server.port}"
-        server.app = application(issuer + "/token")
+        server.app = application(issuer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return {"issuer": issuer, "tokenURL": issuer + "/token"}
 
@@ -111,8 +138,11 @@ def main():
     for line in sys.stdin:
         message = json.loads(line)
         if running:
-            clients[message["id"]] = Client(message)
-            answer = {"registered": message["id"]}
+            try:
+                clients[message["id"]] = Client(message)
+                answer = {"registered": message["id"]}
+            except Exception as err:  # keys that it can't read
+                answer = {"error": str(err)}
         else:
             answer, running = start(message), True
         print(json.dumps(answer), flush=True)

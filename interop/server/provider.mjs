@@ -5,8 +5,8 @@
 // later one registers a client or replaces one; every line is answered by one.
 // When standard input ends, so does the server: it can't outlive its test.
 
-import { generateKeyPairSync } from 'node:crypto';
-import { createServer } from 'node:https';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer, get } from 'node:https';
 import { createInterface } from 'node:readline';
 import { Provider, errors } from 'oidc-provider';
 
@@ -49,18 +49,26 @@ function signingKey() {
   return { ...privateKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig', kid: 'server' };
 }
 
-// plain takes everything that oidc-provider can.
-const plain = {
-  enabledJWA: { clientAuthSigningAlgValues: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] },
-  features: {},
-};
+// fetchTrusting is fetch with one more trusted certificate, for which Node.js has no option.
+function fetchTrusting(ca, url, { headers }) {
+  return new Promise((resolve, reject) => {
+    get(url, { ca, headers }, async (message) => {
+      try {
+        const body = Buffer.concat(await message.toArray());
+        resolve(new Response(body, { status: message.statusCode, headers: message.headers }));
+      } catch (err) {
+        reject(err);
+      }
+    }).on('error', reject);
+  });
+}
 
 // fapi is the FAPI 2.0 security profile. Section 5.3.2.1 leaves one audience, the
-// issuer as one string, and section 5.4.1 leaves PS256 of the RSA algorithms;
+// issuer as one string, and section 5.4.1 leaves PS256, ES256 and Ed25519;
 // oidc-provider's switch knows the flows of the profile and leaves these two
 // to its configuration. Tokens are bound to the certificate of the TLS connection.
 const fapi = {
-  enabledJWA: { clientAuthSigningAlgValues: ['PS256'] },
+  enabledJWA: { clientAuthSigningAlgValues: ['PS256', 'ES256', 'EdDSA', 'Ed25519'] },
   features: {
     fapi: { enabled: true, profile: '2.0' },
     mTLS: {
@@ -95,15 +103,36 @@ const mtls = {
   },
 };
 
-const profiles = { plain, fapi, mtls };
+// plain takes everything that oidc-provider can.
+const plain = {
+  ...mtls,
+  enabledJWA: { clientAuthSigningAlgValues: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512',
+    'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] },
+  features: { ...mtls.features, dPoP: { enabled: true } },
+};
 
-function configuration(profile, lifetimes) {
+// dpop binds tokens to the key of a DPoP proof (RFC 9449), and wants a nonce in it.
+const dpop = {
+  features: {
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
+  },
+};
+
+const profiles = {
+  plain, fapi, mtls, dpop,
+};
+
+// bindsToTLS reports whether all tokens are bound to the certificate of the connection.
+const bindsToTLS = (profile) => profile === 'fapi' || profile === 'mtls';
+
+function configuration(profile, lifetimes, ca) {
   const own = profiles[profile];
   return {
     adapter: Store,
     cookies: { keys: ['no browser comes here'] },
     clientAuthMethods: ['private_key_jwt'],
     ...own,
+    fetch: (url, options) => fetchTrusting(ca, url, options), // a jwks_uri, which the test serves
     jwks: { keys: [signingKey()] },
     scopes: ['read', 'write', 'admin'],
     ttl: { ClientCredentials: (ctx, token, client) => lifetimes.get(client.clientId) ?? 3600 },
@@ -114,28 +143,28 @@ function configuration(profile, lifetimes) {
       resourceIndicators: {
         enabled: true,
         defaultResource: () => resource,
-        getResourceServerInfo: () => ({
-          scope: 'read write admin',
-          accessTokenFormat: 'jwt',
-        }),
+        getResourceServerInfo: (ctx, indicator) => {
+          if (indicator.includes('forbidden')) throw new errors.InvalidTarget();
+          return { scope: 'read write admin', accessTokenFormat: 'jwt' };
+        },
       },
     },
   };
 }
 
 async function start({ key, cert, ca, profile }) {
-  const server = createServer({ key, cert, ca, requestCert: profile !== 'plain', rejectUnauthorized: false });
+  const server = createServer({ key, cert, ca, requestCert: profile !== 'dpop', rejectUnauthorized: false });
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const { port } = server.address();
   const issuer = `https://127.0.0.1:${port}`;
   const lifetimes = new Map();
-  const provider = new Provider(issuer, configuration(profile, lifetimes));
+  const provider = new Provider(issuer, configuration(profile, lifetimes, cert));
   server.on('request', provider.callback());
   return { port, issuer, tokenURL: `${issuer}/token`, lifetimes };
 }
 
 function register(server, profile, {
-  id, lifetime, jwks, method, subject,
+  id, lifetime, jwks, jwksURI, method, subject, bound, dpop,
 }) {
   if (lifetime) server.lifetimes.set(id, lifetime);
   clients.set(id, {
@@ -146,8 +175,10 @@ function register(server, profile, {
     scope: 'read write',
     token_endpoint_auth_method: method ?? 'private_key_jwt',
     tls_client_auth_subject_dn: subject,
-    tls_client_certificate_bound_access_tokens: profile === 'plain' ? undefined : true,
+    tls_client_certificate_bound_access_tokens: bound || bindsToTLS(profile) || undefined,
+    dpop_bound_access_tokens: dpop || profile === 'dpop' || undefined,
     jwks,
+    jwks_uri: jwksURI,
   });
 }
 
