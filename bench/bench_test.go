@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certtokentest"
 )
 
 // The benchmarks are the command's subjects, one by one, for a profile or a
@@ -132,4 +138,45 @@ func TestMedian(t *testing.T) {
 	require.InDelta(t, 2, samples{3, 1, 2}.median(), 0)
 	require.InDelta(t, 2.5, samples{4, 1, 2, 3}.median(), 0)
 	require.InDelta(t, 2, samples{2, 4, 8}.over(samples{1, 2, 4}), 0)
+}
+
+// What DPoP adds to a request: a proof, which is one signature with P-256, and nothing where
+// the client has no key for proofs.
+func BenchmarkProof(b *testing.B) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(b, err)
+	digest := sha256.Sum256([]byte("a proof"))
+	both(b, "P-256 signature alone", func(int) { _, _ = ecdsa.SignASN1(rand.Reader, key, digest[:]) })
+	for name, opts := range map[string][]certtoken.AuthorityOption{
+		"DPoP": {certtoken.WithDPoP()}, "Bearer": nil,
+	} {
+		srv := certtokentest.New(certtokentest.WithIssuer(""), certtokentest.WithDPoP(certtokentest.DPoPRules{}))
+		cert := certtokentest.NewCertificate(b, certtokentest.WithSharedKey())
+		srv.Register("app", cert.Leaf)
+		client, err := certtoken.NewClient(srv.Authority(opts...), "app", cert, certtoken.WithHTTPClient(srv.Client()))
+		require.NoError(b, err)
+		b.Cleanup(func() { _ = client.Close() })
+		token, err := client.Token(b.Context(), "read")
+		require.NoError(b, err)
+		ctx := b.Context()
+		both(b, name+" hit", func(int) { _, _ = client.Token(ctx, "read") })
+		hc := &http.Client{Transport: client.Transport(nothing{}, "read")}
+		both(b, name+" request", func(int) {
+			resp, err := hc.Get("https://api.example/things")
+			if err == nil {
+				resp.Body.Close()
+			}
+		})
+		if len(opts) > 0 {
+			both(b, "Client.Proof",
+				func(int) { _, _ = client.Proof(token, http.MethodGet, "https://api.example/things") })
+		}
+	}
+}
+
+// nothing answers every request at once.
+type nothing struct{}
+
+func (nothing) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 }

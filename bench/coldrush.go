@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type coldRush struct {
 // sight is what the endpoint saw.
 type sight struct {
 	Requests  int64 // for a token
+	Others    int64 // for anything else
 	Opened    int64 // connections
 	AtOnce    int64 // connections at the peak
 	Handshake int64 // connections that ended in their handshake
@@ -57,6 +59,7 @@ type outcome struct {
 	Errors map[string]int // an example of each kind
 	Last   time.Duration  // until the last call had returned
 	Sign   time.Duration  // one signature, all cores busy with others
+	Peak   int64          // memory of the callers' process at its most, in bytes; 0: unknown
 }
 
 // rushTask says what a caller's process has to do.
@@ -66,38 +69,100 @@ type rushTask struct {
 	Host    string
 }
 
+// peersRush is the largest rush for the others: with 10,000 keys most of their calls fail,
+// after minutes.
+const peersRush = 10_000
+
 // rushLibraries are those that take part.
 var rushLibraries = []string{nameOurs, nameLimited, nameMSAL, nameOAuth2}
 
-// measureColdRush lets each library through, at each size and over both protocols.
-func measureColdRush(cfg settings, progress func(string)) ([]coldRush, error) {
+// rushRow is a library, a number of keys and a protocol.
+type rushRow struct {
+	library string
+	keys    int
+	http2   bool
+}
+
+// manyKeys is where most calls of the others fail, after minutes.
+const manyKeys = 10_000
+
+// rushRows are the rows in the order of the tables: those of ours and the small ones of
+// the others, or the large ones of the others, which are measured last.
+func rushRows(cfg settings, largeOfOthers bool) (rows []rushRow) {
+	for _, keys := range cfg.rushes {
+		for _, http2 := range []bool{false, true} {
+			for _, library := range rushLibraries {
+				isOurs := library == nameOurs || library == nameLimited
+				if keys > peersRush && library != nameOurs || largeOfOthers == (isOurs || keys < manyKeys) {
+					continue
+				}
+				rows = append(rows, rushRow{library, keys, http2})
+			}
+		}
+	}
+	return rows
+}
+
+// rushLimit is when a row is ended.
+const rushLimit = 4 * time.Minute
+
+// takes is about how long a row takes, with a millisecond for a signature, or with calls
+// that fail after half a minute.
+func (r rushRow) takes() time.Duration {
+	if r.keys >= manyKeys && r.library != nameOurs && r.library != nameLimited {
+		return time.Minute
+	}
+	return time.Duration(r.keys) * time.Millisecond
+}
+
+// measureColdRush lets libraries through, one after the other.
+func measureColdRush(cfg settings, progress func(string), rows []rushRow) ([]coldRush, error) {
 	dir, err := os.MkdirTemp("", "certtoken-bench")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	var results []coldRush
-	for _, keys := range cfg.rushes {
-		for _, http2 := range []bool{false, true} {
-			for _, library := range rushLibraries {
-				progress(fmt.Sprintf("a rush on %d cold keys, %s, %s", keys, protocol(http2), library))
-				r, err := rushOnce(library, keys, http2, filepath.Join(dir, "roots.pem"))
-				if err != nil {
-					return nil, fmt.Errorf("%s: %w", library, err)
-				}
-				results = append(results, r)
-			}
+	for _, row := range rows {
+		what := fmt.Sprintf("a rush on %d cold keys, %s, %s", row.keys, protocol(row.http2), row.library)
+		if !cfg.budget.allows(what, row.takes()) {
+			continue
+		}
+		progress(what)
+		r, err := rushOnce(row, cfg.budget.left(rushLimit), filepath.Join(dir, "roots.pem"))
+		switch {
+		case errors.Is(err, errTooLong):
+			cfg.budget.omit(fmt.Sprintf("%s: %v", what, err))
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", row.library, err)
+		default:
+			results = append(results, r)
 		}
 	}
 	return results, nil
 }
 
+// errTooLong ends a row that isn't through when its time is over.
+var errTooLong = errors.New("ended, because it took too long")
+
+// byTable sorts rows as the tables have them.
+func byTable(a, b coldRush) int {
+	order := func(r coldRush) int {
+		at := r.keys*2*len(rushLibraries) + slices.Index(rushLibraries, r.library)
+		if r.http2 {
+			at += len(rushLibraries)
+		}
+		return at
+	}
+	return order(a) - order(b)
+}
+
 // rushOnce has a new endpoint and a new process of callers. The callers' process trusts
 // the endpoint through SSL_CERT_FILE, so that each library uses the connections that it
 // uses by default.
-func rushOnce(library string, keys int, http2 bool, roots string) (coldRush, error) {
-	r := coldRush{library: library, http2: http2, keys: keys}
-	server, err := startChild("endpoint", http2)
+func rushOnce(row rushRow, limit time.Duration, roots string) (coldRush, error) {
+	r := coldRush{library: row.library, http2: row.http2, keys: row.keys}
+	server, err := startChild("endpoint", row.http2)
 	if err != nil {
 		return r, err
 	}
@@ -107,21 +172,31 @@ func rushOnce(library string, keys int, http2 bool, roots string) (coldRush, err
 	}
 	err = os.WriteFile(roots, []byte(at.Certificate), 0o600)
 	if err == nil {
-		err = callersOnce(&r, at.Host, roots)
+		err = callersOnce(&r, limit, at.Host, roots)
 	}
 	if err := errors.Join(err, server.end(&r.sight)); err != nil {
 		return r, err
 	}
-	r.signatures = r.outcome.Sign * time.Duration(keys) / time.Duration(runtime.GOMAXPROCS(0))
+	r.signatures = r.outcome.Sign * time.Duration(row.keys) / time.Duration(runtime.GOMAXPROCS(0))
 	return r, nil
 }
 
-func callersOnce(r *coldRush, host, roots string) error {
+func callersOnce(r *coldRush, limit time.Duration, host, roots string) error {
 	callers, err := startChild("caller", rushTask{Library: r.library, Keys: r.keys, Host: host}, "SSL_CERT_FILE="+roots)
 	if err != nil {
 		return err
 	}
-	return callers.end(&r.outcome)
+	var late atomic.Bool
+	timer := time.AfterFunc(limit, func() {
+		late.Store(true)
+		_ = callers.cmd.Process.Kill() // an error means that it has ended
+	})
+	defer timer.Stop()
+	err = callers.end(&r.outcome)
+	if late.Load() {
+		return errTooLong
+	}
+	return err
 }
 
 // serveRush is the endpoint's process. It ends with its input.
@@ -168,6 +243,7 @@ func serveRush(in *json.Decoder, out *json.Encoder) error {
 type watcher struct {
 	grants   *endpoint
 	requests atomic.Int64
+	others   atomic.Int64
 
 	mu     sync.Mutex        // guards the rest
 	open   map[net.Conn]bool // whether a request came on it
@@ -177,6 +253,7 @@ type watcher struct {
 func (w *watcher) ServeHTTP(resp http.ResponseWriter, req *http.Request) {
 	body := ""
 	if req.Method == http.MethodGet {
+		w.others.Add(1)
 		body = discovery(req.Host, req.URL.Path)
 	} else {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -209,7 +286,7 @@ func (w *watcher) sight() sight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.counts
-	s.Requests = w.requests.Load()
+	s.Requests, s.Others = w.requests.Load(), w.others.Load()
 	return s
 }
 
@@ -240,7 +317,7 @@ func callRush(in *json.Decoder, out *json.Encoder) error {
 		}
 		return err
 	})
-	result.Failed, result.Last = all.failed, all.wall
+	result.Failed, result.Last, result.Peak = all.failed, all.wall, peakMemory()
 	return out.Encode(result)
 }
 

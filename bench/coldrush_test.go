@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 // request for each, over the protocol that was asked for.
 func TestColdRush(t *testing.T) {
 	const keys = 40
-	all, err := measureColdRush(settings{rushes: []int{keys}}, func(string) {})
+	cfg := settings{rushes: []int{keys}}
+	all, err := measureColdRush(cfg, func(string) {}, rushRows(cfg, false))
 	require.NoError(t, err)
 	require.Len(t, all, 2*len(rushLibraries))
 	for _, r := range all {
@@ -41,7 +42,7 @@ func TestColdRush(t *testing.T) {
 // Where nobody answers, the calls fail, and the table says of what.
 func TestColdRushFails(t *testing.T) {
 	r := coldRush{library: nameOAuth2, keys: 3}
-	require.NoError(t, callersOnce(&r, "127.0.0.1:1", os.DevNull))
+	require.NoError(t, callersOnce(&r, time.Minute, "127.0.0.1:1", os.DevNull))
 	assert.Equal(t, 3, r.outcome.Failed)
 	assert.Equal(t, map[string]int{"connection refused": 3}, r.outcome.Errors)
 	r.signatures = time.Second

@@ -13,7 +13,10 @@ const inFlight = 32
 
 // coldRushChecks hold our own rows against what is promised of a rush.
 func coldRushChecks(all []coldRush) []check {
-	failed, most, slowest, requests := 0, int64(0), 0.0, int64(0)
+	if len(all) == 0 {
+		return nil
+	}
+	failed, most, slowest, requests, memory := 0, int64(0), 0.0, int64(0), 0.0
 	for _, r := range all {
 		if r.library != nameOurs && r.library != nameLimited {
 			continue
@@ -24,28 +27,39 @@ func coldRushChecks(all []coldRush) []check {
 		}
 		slowest = max(slowest, r.outcome.Last.Seconds()/r.signatures.Seconds())
 		requests = max(requests, r.sight.Requests-int64(r.keys))
+		if r.keys >= peersRush {
+			memory = max(memory, float64(r.outcome.Peak)/float64(r.keys))
+		}
 	}
-	return []check{
+	list := []check{
 		atMost("rush on many cold keys, with either of our transports: failed calls", float64(failed), 0, ""),
 		atMost("the same, our own connections: at once", float64(most), inFlight, ""),
 		atMost("the same, with either: requests beyond one for each key", float64(requests), 0, ""),
 		atMost("the same: the last call : the signatures alone (about that)", slowest, 2, " ×"),
 	}
+	if memory > 0 {
+		list = append(list, atMost("the same, 10,000 keys or more: memory of the callers' process for each of them, with its "+
+			"goroutine", memory, 32<<10, unitBytes))
+	}
+	return list
 }
 
 // coldRushTables are a table for each size and protocol.
 func coldRushTables(line func(string, ...any), all []coldRush) {
+	if len(all) == 0 {
+		return
+	}
 	line("## A rush on many cold keys")
 	for i, r := range all {
 		if i == 0 || all[i-1].keys != r.keys || all[i-1].http2 != r.http2 {
 			line("")
 			line("| %s cold keys at once, %s | failed | connections opened | at once | requests | last call | "+
-				"the signatures alone |", thousands(int64(r.keys)), protocol(r.http2))
-			line("|---|---|---|---|---|---|---|")
+				"the signatures alone | memory of the callers |", thousands(int64(r.keys)), protocol(r.http2))
+			line("|---|---|---|---|---|---|---|---|")
 		}
-		line("| %s | %s | %s | %s | %s | %s | %s |", label(r.library), thousands(int64(r.outcome.Failed)),
+		line("| %s | %s | %s | %s | %s | %s | %s | %.0f MB |", label(r.library), thousands(int64(r.outcome.Failed)),
 			thousands(r.sight.Opened), thousands(r.sight.AtOnce), thousands(r.sight.Requests),
-			duration(r.outcome.Last), duration(r.signatures))
+			duration(r.outcome.Last), duration(r.signatures), float64(r.outcome.Peak)/1e6)
 	}
 	line("")
 	line("Each row is a token endpoint in a process of its own (TLS on loopback) and a process of " +

@@ -19,6 +19,7 @@ const tokenSize = 1536
 type endpoint struct {
 	expiresIn int
 	refreshIn int // 0: not sent
+	size      int // of each token in bytes; 0: tokenSize
 
 	delay    atomic.Int64 // of each answer, a time.Duration
 	dead     atomic.Bool  // refuses connections
@@ -60,7 +61,12 @@ func (e *endpoint) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // token is a grant of a token that no other grant has.
 func (e *endpoint) token() string {
-	token := fmt.Sprintf("%016x", e.serial.Add(1)) + padding
+	token := fmt.Sprintf("%016x", e.serial.Add(1))
+	if e.size > 0 {
+		token += strings.Repeat("x", e.size-len(token))
+	} else {
+		token += padding
+	}
 	refresh := ""
 	if e.refreshIn > 0 {
 		refresh = fmt.Sprintf(`,"refresh_in":%d`, e.refreshIn)

@@ -15,20 +15,24 @@ import (
 type cached struct {
 	library string
 	size    int
+	fill    float64 // nanoseconds for each of the last fillSpan tokens, if there were more
 	op      func(i int)
 }
 
 // filled acquires tokens for all scopes and returns the operation that hits one
 // of them.
 func filled(library string, get acquire, scopes []string) (cached, error) {
-	ctx := context.Background()
-	for _, scope := range scopes {
+	ctx, n := context.Background(), len(scopes)
+	var last time.Time
+	for i, scope := range scopes {
+		if i == n-fillSpan {
+			last = time.Now()
+		}
 		if err := get(ctx, scope); err != nil {
 			return cached{}, fmt.Errorf("%s: %w", library, err)
 		}
 	}
-	n := len(scopes)
-	return cached{library: library, size: n, op: func(i int) {
+	return cached{library: library, size: n, fill: float64(time.Since(last)) / fillSpan, op: func(i int) {
 		if get(ctx, scopes[spread(i, n)]) != nil {
 			panic(library + ": a cached token is gone")
 		}
@@ -118,7 +122,8 @@ type hitResults struct {
 	bySize   map[int]map[string]samples // serial, any of n tokens
 	bySizePl map[int]map[string]samples
 	allocs   map[string]float64
-	routines int // goroutines that a client with cached tokens holds
+	fills    []filling // of the others: it takes so long that it isn't done a second time
+	routines int       // goroutines that a client with cached tokens holds
 }
 
 // Further subjects of the comparison with one token.
@@ -171,6 +176,7 @@ func measureHits(cfg settings, id identity, progress func(string)) (hitResults, 
 					return r, err
 				}
 				caches = append(caches, c)
+				r.noteFill(c)
 			}
 		}
 		subjects := make([]subject, 0, len(caches))
@@ -200,4 +206,18 @@ func measureHits(cfg settings, id identity, progress func(string)) (hitResults, 
 		}
 	}
 	return r, nil
+}
+
+// noteFill keeps what one more token costs in a full cache.
+func (r *hitResults) noteFill(c cached) {
+	if c.size <= fillSpan {
+		return
+	}
+	for _, f := range r.fills {
+		if f.library == c.library {
+			f.at[c.size] = samples{c.fill}
+			return
+		}
+	}
+	r.fills = append(r.fills, filling{c.library, map[int]samples{c.size: {c.fill}}})
 }

@@ -15,14 +15,24 @@ type subject struct {
 
 // settings say how much time a run takes.
 type settings struct {
-	rounds int           // of which the median counts
-	piece  time.Duration // of one measurement: shorter than a time slice of a busy machine
-	pieces int           // of a round, of which the fastest counts
-	least  int           // operations of a measurement, where they differ
-	sizes  []int         // of a cache
-	peers  int           // the largest cache for the peers, whose filling is quadratic
-	window time.Duration // of looking at callers while a renewal is under way
-	rushes []int         // keys of a rush on cold keys
+	rounds   int           // of which the median counts
+	piece    time.Duration // of one measurement: shorter than a time slice of a busy machine
+	pieces   int           // of a round, of which the fastest counts
+	least    int           // operations of a measurement, where they differ
+	sizes    []int         // of a cache
+	peers    int           // the largest cache for the peers, whose filling is quadratic
+	window   time.Duration // of looking at callers while a renewal is under way
+	rushes   []int         // keys of a rush on cold keys
+	renewals int           // tokens that are due together
+	starts   int           // of a program
+	scales   []int         // tenants, users, agents and so on in a cache
+	agents   int           // in MSAL's cache, whose filling is quadratic
+	huge     int           // users with very large tokens
+	fleet    fleetTime
+	budget   budget
+
+	threads   bool         // an operation works in other goroutines too, whose time counts
+	disturbed *disturbance // takes what others had of the processor; nil: it isn't measured
 }
 
 var (
@@ -30,13 +40,17 @@ var (
 		rounds: 6, piece: 1500 * time.Microsecond, pieces: 24,
 		sizes: []int{1, 10, 100, 1_000, 10_000, 100_000}, peers: 10_000,
 		window: 3500 * time.Millisecond,
-		rushes: []int{2_500, 10_000},
+		rushes: []int{2_500, 10_000, 25_000},
+		scales: []int{10_000, 100_000, 1_000_000}, starts: 40, renewals: 100_000, agents: 2_000, huge: 10_000,
+		fleet: fleetTime{processes: 50, all: 90 * time.Second, outage: 30 * time.Second},
 	}
 	quick = settings{
 		rounds: 3, piece: 1500 * time.Microsecond, pieces: 8,
 		sizes: []int{1, 10, 100, 1_000, 10_000}, peers: 1_000,
 		window: 2500 * time.Millisecond,
 		rushes: []int{500},
+		scales: []int{10_000}, starts: 7, renewals: 10_000, agents: 300, huge: 2_000,
+		fleet: fleetTime{processes: 4, all: 12 * time.Second, outage: 3 * time.Second},
 	}
 )
 
@@ -65,21 +79,37 @@ func (s samples) over(other samples) float64 {
 	return ratios.median()
 }
 
-// compare measures subjects in turns, so that they share the machine's moods.
+// compare measures subjects in turns, so that they share the machine's moods. The turns
+// are shorter than a time slice of a busy machine, and of each round the fastest counts.
+// What is measured serially is the thread's time on the processor, where the system tells
+// it: what others take of the machine is left out.
 func compare(cfg settings, parallel int, subjects ...subject) map[string]samples {
 	result := make(map[string]samples, len(subjects))
 	runs := make([]stretch, len(subjects))
+	if parallel == 1 {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	for i, s := range subjects {
-		runs[i] = stretch{op: s.op, parallel: parallel}
+		// Each begins elsewhere, so that none finds in the processor's caches what another
+		// has just brought there.
+		runs[i] = stretch{op: s.op, parallel: parallel, next: i << 24, threads: cfg.threads, disturbed: cfg.disturbed}
 		runs[i].calibrate(cfg)
 	}
 	for range cfg.rounds {
-		for i, s := range subjects {
-			best := runs[i].run()
-			for range runs[i].pieces - 1 {
-				best = min(best, runs[i].run())
+		best := make(samples, len(subjects))
+		for piece := range cfg.pieces {
+			for i := range subjects {
+				if piece >= runs[i].pieces {
+					continue
+				}
+				if took := runs[i].run(); piece == 0 || took < best[i] {
+					best[i] = took
+				}
 			}
-			result[s.name] = append(result[s.name], best)
+		}
+		for i, s := range subjects {
+			result[s.name] = append(result[s.name], best[i])
 		}
 	}
 	return result
@@ -93,6 +123,9 @@ type stretch struct {
 	n        int // operations of each of them in a run
 	pieces   int // runs in a round
 	next     int
+	threads  bool // all threads' time counts
+
+	disturbed *disturbance
 }
 
 // fewest is how many runs a round has even if they are long.
@@ -112,16 +145,25 @@ func (s *stretch) calibrate(cfg settings) {
 	}
 }
 
-// run returns the wall time for one operation, in nanoseconds.
+// run returns the time for one operation, in nanoseconds: on the processor if it is
+// serial, else by the clock.
 func (s *stretch) run() float64 {
 	first := s.next
 	s.next += s.n * s.parallel
 	start := time.Now()
 	if s.parallel == 1 {
+		before, known := s.time()
 		for i := first; i < s.next; i++ {
 			s.op(i)
 		}
-		return float64(time.Since(start)) / float64(s.n)
+		wall, took := time.Since(start), time.Duration(0)
+		if after, _ := s.time(); known {
+			took = after - before
+		} else {
+			took = wall
+		}
+		s.disturbed.note(wall, took)
+		return float64(took) / float64(s.n)
 	}
 	var wg sync.WaitGroup
 	for p := range s.parallel {
@@ -133,6 +175,14 @@ func (s *stretch) run() float64 {
 	}
 	wg.Wait()
 	return float64(time.Since(start)) / float64(s.n*s.parallel)
+}
+
+// time is that on the processor, of this thread or of all.
+func (s *stretch) time() (t time.Duration, known bool) {
+	if s.threads {
+		return processTime(), true
+	}
+	return threadTime()
 }
 
 // spread picks one of n for the i-th operation, in no order that a cache of the

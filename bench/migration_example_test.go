@@ -17,7 +17,7 @@ import (
 )
 
 func Example_fromMSAL() {
-	ctx, password := context.Background(), os.Getenv("PFX_PASSWORD")
+	ctx, password := context.Background(), os.Getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD")
 	before := func(req *http.Request) error {
 		data, err := os.ReadFile("private.pem")
 		if err != nil {
@@ -31,7 +31,8 @@ func Example_fromMSAL() {
 		if err != nil {
 			return err
 		}
-		app, err := confidential.New("https://login.microsoftonline.com/contoso.onmicrosoft.com", "client-id", credential)
+		app, err := confidential.New("https://login.microsoftonline.com/contoso.onmicrosoft.com", "client-id",
+			credential)
 		if err != nil {
 			return err
 		}
@@ -55,8 +56,7 @@ func Example_fromMSAL() {
 		if err != nil {
 			return err
 		}
-		req.Header.Set("Authorization", token.Type()+" "+token.AccessToken())
-		return nil
+		return token.SetAuthHeader(req) // https only
 	}
 	_, _ = before, after
 }

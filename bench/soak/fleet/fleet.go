@@ -21,6 +21,8 @@ const (
 	reportEvery = 10 * time.Second
 	ledgerEvery = 250 * time.Millisecond
 	readings    = 60 // of what a worker uses
+
+	usualStrangers = 200 * time.Millisecond
 )
 
 // config is what a run is told.
@@ -31,6 +33,9 @@ type config struct {
 	faults   float64
 	calm     bool
 	alone    bool
+	life     time.Duration // of a token; 0: the usual one
+	strange  time.Duration // between scopes that a worker asks for once; 0: it asks for none
+	outage   time.Duration // of Redis; 0: other trouble is made
 	out      io.Writer
 }
 
@@ -46,6 +51,7 @@ type fleet struct {
 	ledger   *ledger
 	started  time.Time
 
+	outage    outage
 	troubles  tally
 	corrupted atomic.Int64
 	broken    atomic.Int64 // messages of workers that say so
@@ -60,6 +66,9 @@ func run(ctx context.Context, cfg config) (err error) {
 	if cfg.workers < 2 {
 		return errors.New("a fleet has 2 workers or more")
 	}
+	if cfg.life > 0 {
+		load.Lifetime = cfg.life
+	}
 	f := &fleet{cfg: cfg, ledger: newLedger()}
 	defer func() { err = errors.Join(err, f.end()) }()
 	if err := f.start(); err != nil {
@@ -69,6 +78,7 @@ func run(ctx context.Context, cfg config) (err error) {
 	defer cancel()
 	problem := f.work(working)
 	took := time.Since(f.started)
+	f.endOutage(context.WithoutCancel(ctx))
 	f.crew.stop()
 	f.server.Close() // waits for what a worker asked for last
 	f.ledger.read(f.server.Requests())
@@ -95,7 +105,7 @@ func (f *fleet) start() error {
 	f.server, err = certtokentest.Start(
 		certtokentest.WithIssuer(""),
 		certtokentest.WithTokenLifetime(load.Lifetime),
-		certtokentest.WithRefreshIn(load.RefreshIn),
+		certtokentest.WithRefreshIn(load.RefreshIn()),
 		certtokentest.WithRequestLimit(ledgerRequests),
 		certtokentest.WithOpaqueTokens())
 	if err != nil {
@@ -114,6 +124,7 @@ func (f *fleet) start() error {
 	common := settings{
 		Issuer: f.server.Issuer(), TokenURL: f.server.TokenURL(), CA: f.server.CAPEM(), Cert: cert,
 		Redis: f.redis.addr, Secret: secret, Callers: f.cfg.callers, Report: f.cfg.duration / readings,
+		Life: load.Lifetime, Strangers: f.cfg.strange,
 	}
 	if f.cfg.alone {
 		common.Redis = ""
@@ -164,7 +175,10 @@ func (f *fleet) work(ctx context.Context) error {
 		})
 	}
 	task("rotation", func() error { return f.rotation.Run(ctx, rotateEvery) })
-	if !f.cfg.calm {
+	switch {
+	case f.cfg.outage > 0:
+		task("outage", func() error { return f.loseRedis(ctx) })
+	case !f.cfg.calm:
 		task("trouble", func() error { return f.makeTrouble(ctx) })
 	}
 	wg.Go(func() {

@@ -50,7 +50,8 @@ func TestFleet(t *testing.T) {
 	var out strings.Builder
 	require.NoError(
 		t,
-		run(t.Context(), config{duration: 8 * time.Second, workers: 3, callers: 8, faults: 0.25, out: &out}),
+		run(t.Context(), config{duration: 8 * time.Second, workers: 3, callers: 8, faults: 0.25,
+			strange: usualStrangers, out: &out}),
 	)
 	assert.Regexp(t, `\| calls \| [1-9]`, out.String())
 	assert.Regexp(t, `get [1-9]`, out.String(), "commands of Redis")
@@ -63,7 +64,8 @@ func TestTroubles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds: not with -short")
 	}
-	f := &fleet{cfg: config{duration: time.Minute, workers: 2, callers: 4, out: io.Discard}, ledger: newLedger()}
+	f := &fleet{cfg: config{duration: time.Minute, workers: 2, callers: 4, strange: usualStrangers, out: io.Discard},
+		ledger: newLedger()}
 	defer func() { assert.NoError(t, f.end()) }()
 	require.NoError(t, f.start())
 	require.Eventually(t, func() bool { return f.server.CountGranted() > 40 }, 40*time.Second, 10*time.Millisecond)
@@ -78,6 +80,25 @@ func TestTroubles(t *testing.T) {
 	f.crew.stop()
 	assert.NoError(t, f.crew.fates())
 	assert.Zero(t, f.broken.Load())
+}
+
+// Redis may be gone for long: processes get tokens of their own meanwhile, and share again
+// when it is back.
+func TestOutage(t *testing.T) {
+	needsRedis(t)
+	if testing.Short() {
+		t.Skip("takes a quarter of a minute: not with -short")
+	}
+	var out strings.Builder
+	// A store that failed is left alone for 5 s, so the rest of the run is longer.
+	cfg := config{duration: 14 * time.Second, workers: 3, callers: 4, outage: time.Second, out: &out}
+	require.NoError(t, run(t.Context(), cfg))
+	assert.Regexp(t, `\| trouble \| Redis gone 1 \|`, out.String())
+	assert.Regexp(t, `\| before Redis was gone \| [1-9].* [1-9]\d* kB to Redis`, out.String())
+	// Whether a token is due in that second is a matter of chance.
+	assert.Regexp(t, `\| while Redis was gone, [12] s \| \d+ requests`, out.String())
+	assert.Regexp(t, `\| after that \| [1-9].* [1-9]\d* kB to Redis`, out.String())
+	assert.Regexp(t, `first token of a process, after its start \| half within [1-9]`, out.String())
 }
 
 // Whatever way a run ends, nothing that it started is left.
@@ -161,7 +182,7 @@ func TestLedger(t *testing.T) {
 		{"never issued", given("x", scope, load.Lifetime), "hasn't issued"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, early := range []bool{true, false} { // whoever speaks first
+			for _, early := range []bool{true, false} { // which of the two speaks first
 				l := newLedger()
 				requests := []certtokentest.Request{
 					issued("a", scope, nil),

@@ -4,6 +4,7 @@
 //
 //	go run ./bench/soak/fleet                 # a minute
 //	go run ./bench/soak/fleet -duration 10m
+//	go run ./bench/soak/fleet -duration 4m -workers 50 -callers 1 -faults 0 -life 1m -strangers 0 -outage 1m
 //
 // It needs redis-server or valkey-server, which it starts by itself, as it does
 // the token endpoint and the workers; all of them are on loopback and end with
@@ -37,7 +38,10 @@ func main() {
 	flag.IntVar(&cfg.workers, "workers", 4, "processes, 2 or more")
 	flag.IntVar(&cfg.callers, "callers", 16, "goroutines of each that ask for tokens")
 	flag.Float64Var(&cfg.faults, "faults", 0.25, "part of the token requests that fail")
+	flag.DurationVar(&cfg.life, "life", 0, "of a token (default 10s)")
+	flag.DurationVar(&cfg.strange, "strangers", usualStrangers, "between scopes that a worker asks for once, 0 for none")
 	flag.BoolVar(&cfg.calm, "calm", false, "leave Redis, the endpoint as a whole and the workers alone")
+	flag.DurationVar(&cfg.outage, "outage", 0, "in place of all other trouble, have Redis gone for so long, once")
 	flag.BoolVar(&cfg.alone, "alone", false, "share nothing, to compare")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

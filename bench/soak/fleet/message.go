@@ -24,6 +24,9 @@ type settings struct {
 	Secret   []byte        `json:"secret"`
 	Callers  int           `json:"callers"`
 	Report   time.Duration `json:"report"` // between two figures
+
+	Life      time.Duration `json:"life"`      // of a token
+	Strangers time.Duration `json:"strangers"` // between scopes that are asked for once; 0: none
 }
 
 // message is a line that a worker writes.
@@ -57,6 +60,7 @@ type figures struct {
 	Events  map[string]int64 `json:"events"` // of the client's hooks
 	Redis   map[string]int64 `json:"redis"`  // commands
 	Usage   load.Usage       `json:"usage"`
+	First   time.Duration    `json:"first"` // from the process's start to its first token
 
 	Last bool `json:"last"` // the client is closed
 	Left int  `json:"left"` // goroutines, more than before it was made

@@ -22,6 +22,8 @@ type result struct {
 
 	calls, failed, without, expired, missed int64
 	waits, others                           load.Histogram
+	firsts                                  []time.Duration // tokens of the workers, after their start
+	outage                                  outage
 	events, commands, troubles              map[string]int64
 	broken                                  int64 // failed or expired, as the workers told at once
 	first                                   string
@@ -44,7 +46,7 @@ func (f *fleet) result(took time.Duration) *result {
 		events: make(map[string]int64), commands: make(map[string]int64), troubles: f.troubles.all(),
 		broken: f.broken.Load(), corrupted: f.corrupted.Load(), rotations: f.rotation.Count(),
 		requests: f.server.Count(), granted: f.server.CountGranted(), faults: int(f.faults.Count()),
-		own: load.ReadUsage(),
+		own: load.ReadUsage(), outage: f.outage,
 	}
 	if first := f.first.Load(); first != nil {
 		r.first = *first
@@ -71,6 +73,9 @@ func (r *result) add(f *figures) {
 	r.missed += f.Missed
 	r.waits.Merge(f.Waits)
 	r.others.Merge(f.Others)
+	if f.First > 0 {
+		r.firsts = append(r.firsts, f.First)
+	}
 	for name, n := range f.Events {
 		r.events[name] += n
 	}
@@ -82,7 +87,7 @@ func (r *result) add(f *figures) {
 // needed is how many tokens one process alone needs in that time for the scopes
 // that are asked for all the time, while nothing fails.
 func (r *result) needed() float64 {
-	return load.Scopes * (1 + r.took.Seconds()/load.RefreshIn.Seconds())
+	return load.Scopes * (1 + r.took.Seconds()/load.RefreshIn().Seconds())
 }
 
 // times is how often more were granted.
@@ -135,7 +140,7 @@ func (r *result) verdict() error {
 		r.waits.At(0.999),
 	)
 	check(
-		r.cfg.alone || r.saved() > minSaved,
+		r.cfg.alone || r.cfg.outage > 0 || r.saved() > minSaved,
 		"the fleet hardly shares: %.2f times the tokens of one process",
 		r.times(),
 	)
@@ -196,6 +201,18 @@ func (r *result) print(w io.Writer) {
 		r.times(),
 		r.cfg.workers,
 	)
+	if n := len(r.firsts); n > 0 {
+		slices.Sort(r.firsts)
+		row("first token of a process, after its start", "half within %v, the last after %v",
+			round(r.firsts[n/2]), round(r.firsts[n-1]))
+	}
+	if r.cfg.outage > 0 {
+		row("before Redis was gone", "%v", r.outage.before)
+		row(fmt.Sprintf("while Redis was gone, %.0f s", r.outage.length.Seconds()), "%v", r.outage.during)
+		row("after that", "%v", r.outage.after)
+	} else {
+		row("traffic", "%v", r.outage.before)
+	}
 	row("Redis commands", "%s", list(r.commands))
 	row("keys in Redis at the end", "%d, of which %d without an end", r.keys, r.endless)
 	row("trouble", "%s", list(r.troubles))

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/certtoken/certtoken"
@@ -28,8 +29,7 @@ const workerEnv = "CERTTOKEN_FLEET_WORKER"
 
 const (
 	clientID  = "soak"
-	callPause = 5 * time.Millisecond   // of one caller
-	strangers = 200 * time.Millisecond // between scopes that are asked for once
+	callPause = 5 * time.Millisecond // of one caller
 )
 
 func isWorker() bool { return os.Getenv(workerEnv) != "" }
@@ -54,13 +54,14 @@ func work(in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal(line, &cfg); err != nil {
 		return err
 	}
+	load.Lifetime = cfg.Life
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		defer cancel()
 		_, _ = io.Copy(io.Discard, input)
 	}()
-	w := &worker{speaker: speaker{out: out}, cfg: cfg}
+	w := &worker{speaker: speaker{out: out}, cfg: cfg, started: time.Now()}
 	if err := w.run(ctx); err != nil {
 		return err
 	}
@@ -77,6 +78,9 @@ type worker struct {
 	callers load.Callers
 	events  tally
 	redis   tally
+
+	started time.Time
+	first   atomic.Int64 // token, a time.Duration after that
 }
 
 func (w *worker) run(ctx context.Context) error {
@@ -105,8 +109,9 @@ func (w *worker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.callers.Client, w.callers.Pause, w.callers.Strangers, w.callers.Stranger = client, callPause, strangers, w.cfg.Name+"-"
+	w.callers.Client, w.callers.Pause, w.callers.Strangers, w.callers.Stranger = client, callPause, w.cfg.Strangers, w.cfg.Name+"-"
 	w.callers.Handed = func(h load.Handed) {
+		w.first.CompareAndSwap(0, int64(time.Since(w.started)))
 		w.say(message{Handed: &handed{Scope: h.Scope, Sum: sumOf(h.Access), Expires: h.Expires}})
 	}
 	w.callers.Broken = func(err error) { w.say(message{Broken: err.Error()}) }
@@ -160,6 +165,7 @@ func (w *worker) figures() *figures {
 		Calls: c.Calls.Load(), Failed: c.Failed.Load(), Without: c.Without.Load(), Expired: c.Expired.Load(), Missed: c.Missed.Load(),
 		Waits: &c.Waits, Others: &c.Others,
 		Events: w.events.all(), Redis: w.redis.all(), Usage: load.ReadUsage(),
+		First: time.Duration(w.first.Load()),
 	}
 }
 

@@ -12,11 +12,12 @@ import (
 	"github.com/certtoken/certtoken"
 )
 
-// What a token's life is in every soak: short, so that there is a lot to renew.
-const (
-	Lifetime  = 10 * time.Second
-	RefreshIn = 4 * time.Second
-)
+// Lifetime is that of the tokens: short, so that there is a lot to renew. A program that
+// wants another sets it before anything else.
+var Lifetime = 10 * time.Second
+
+// RefreshIn is when they are due for renewal.
+func RefreshIn() time.Duration { return Lifetime * 2 / 5 }
 
 const (
 	scopes   = 40                     // asked for all the time
@@ -43,7 +44,7 @@ func (h *Handed) validAt(now time.Time) bool {
 type Callers struct {
 	Client    *certtoken.Client
 	Pause     time.Duration      // between two calls of one caller
-	Strangers time.Duration      // between scopes that are asked for once
+	Strangers time.Duration      // between scopes that are asked for once; 0: there are none
 	Stranger  string             // in their names, for a client that shares its endpoint with others
 	Handed    func(Handed)       // every new token; may be nil
 	Broken    func(reason error) // at once, for every call that is counted in Failed or Expired; may be nil
@@ -76,7 +77,9 @@ func (c *Callers) Run(ctx context.Context, callers int) {
 	for i := range callers {
 		wg.Go(func() { c.ask(ctx, i) })
 	}
-	wg.Go(func() { c.askOnce(ctx) })
+	if c.Strangers > 0 {
+		wg.Go(func() { c.askOnce(ctx) })
+	}
 	wg.Wait()
 }
 

@@ -41,7 +41,7 @@ func NewFaults(server *certtokentest.Server, part float64) *Faults {
 	return f
 }
 
-// SetDown has every request refused by 503, or ends that.
+// SetDown(true) refuses every request by 503, SetDown(false) ends that.
 func (f *Faults) SetDown(down bool) { f.down.Store(down) }
 
 // Count is the number of requests that something went wrong with.
