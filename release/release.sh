@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 repository=$PWD
-unpublished='^(bench|interop|release)$'
+unpublished='^(bench|interop|release|examples/kms)$'
 
 fail() { echo "release: $*" >&2; exit 1; }
 
@@ -29,9 +29,13 @@ exists() { git rev-parse --quiet --verify "$1" >/dev/null; }
 
 [ -z "$(git status --porcelain --untracked-files=no)" ] ||
 	fail "there are changes that aren't committed: they would not be in the release"
-git show "$commit:CHANGELOG.md" | grep -qE "^## \[${version#v}\] - [0-9]{4}-[0-9]{2}-[0-9]{2}\$" ||
+# These aren't pipes: grep -q ends at the first match, so that git show may fail to write the
+# rest, and with it the pipe, although the line is there.
+changelog=$(git show "$commit:CHANGELOG.md")
+client=$(git show "$commit:client.go")
+grep -qE "^## \[${version#v}\] - [0-9]{4}-[0-9]{2}-[0-9]{2}\$" <<<"$changelog" ||
 	fail "CHANGELOG.md has no heading '## [${version#v}] - YYYY-MM-DD'"
-git show "$commit:client.go" | grep -qxF "const version = \"${version#v}\"" ||
+grep -qxF "const version = \"${version#v}\"" <<<"$client" ||
 	fail "client.go, which names the version to token endpoints, has another one"
 author=$(git config user.name) && email=$(git config user.email) || fail "git doesn't know your user.name and user.email"
 ! exists "refs/heads/$branch" || fail "the branch $branch is there already"

@@ -20,13 +20,13 @@ func submodules(t *testing.T, root string) []string {
 	var dirs []string
 	for file := range strings.FieldsSeq(output(t, root, nil, "git", "ls-files", "*/go.mod")) {
 		switch dir := filepath.ToSlash(filepath.Dir(file)); dir {
-		case "bench", "interop", "release":
+		case "bench", "interop", "release", "examples/kms":
 		default:
 			dirs = append(dirs, dir)
 		}
 	}
 	require.Contains(t, dirs, "cmd/certtoken")
-	require.Contains(t, dirs, "ext/otel/example")
+	require.Contains(t, dirs, "ext/certtokenotel/example")
 	return dirs
 }
 
@@ -107,6 +107,24 @@ func TestRelease(t *testing.T) {
 			`\tmod\t`+module+`/cmd/certtoken\t`+version+`\th1:`,
 			output(t, dir, nil, "go", "version", "-m", "certtoken"),
 		)
+	})
+	t.Run("it is packed", func(t *testing.T) {
+		packages, dir := filepath.Join(t.TempDir(), "packages"), t.TempDir()
+		output(t, ".", nil, "go", "build", "-o", packages, "./packages")
+		output(t, root, user, packages, "-version", version, "-targets", "linux/arm64", dir)
+		archive := filepath.Join(dir, "certtoken_"+version[1:]+"_linux_arm64.tar.gz")
+		output(t, dir, nil, "tar", "--strip-components=1", "-xzf", archive)
+		assert.Regexp(
+			t,
+			`\tmod\t`+module+`/cmd/certtoken\t`+version+`\th1:`,
+			output(t, dir, nil, "go", "version", "-m", "certtoken"),
+			"the command is the one that the module proxy has",
+		)
+		assert.Contains(t, output(t, dir, nil, "cat", "man/man1/certtoken.1"), `"certtoken `+version+`"`)
+		assert.FileExists(t, filepath.Join(dir, "certtoken_"+version[1:]+"_arm64.deb"))
+		_, stderr, err := try(t, root, user, packages, "-version", "v0.1.0", t.TempDir())
+		assert.Error(t, err)
+		assert.Contains(t, stderr, "the checkout is not v0.1.0")
 	})
 	t.Run("a program builds", func(t *testing.T) {
 		dir := program(t, "ext/redisstore")
@@ -204,14 +222,20 @@ func TestReleaseRefuses(t *testing.T) {
 	}
 }
 
-// Two folders, two build caches and two module caches give the same bytes.
+// Two folders, two build caches and two module caches give the same bytes. The second
+// build cache is this test's own. It stays for the next run, because nearly all that is
+// compiled is the standard library.
 func TestReproducible(t *testing.T) {
 	t.Parallel()
 	need(t, "git", "bash")
+	caches, err := os.UserCacheDir()
+	require.NoError(t, err)
+	second := filepath.Join(caches, "certtoken-release-test")
+	require.NotEqual(t, goEnv(t, "GOCACHE"), second)
 	var sums []string
 	for _, env := range [][]string{
 		nil,
-		append(emptyCache(t), "GOCACHE="+t.TempDir(), "GOAMD64=v3", "GOFLAGS=-ldflags=-s", "CGO_ENABLED=1"),
+		append(emptyCache(t), "GOCACHE="+second, "GOAMD64=v3", "GOFLAGS=-ldflags=-s", "CGO_ENABLED=1"),
 	} {
 		root, dir := copyOf(t), t.TempDir()
 		output(t, root, env, "release/build.sh", dir)

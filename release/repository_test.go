@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/certtoken/certtoken/release/internal/checkout"
 )
 
 const module = "github.com/certtoken/certtoken"
@@ -35,41 +35,20 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
-// copyOf makes a repository of the files as they are now, with one commit, so
-// that what isn't committed yet is tested too.
+// copyOf makes a repository of the files as they are now.
 func copyOf(t *testing.T) string {
 	t.Helper()
 	if _, err := os.Stat("../.git"); err != nil && os.Getenv("CI") != "true" {
 		t.Skip("not in a clone")
 	}
 	root := filepath.Join(t.TempDir(), "repository")
-	for name := range strings.SplitSeq(output(t, "..", nil, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"), "\x00") {
-		copyFile(t, filepath.Join("..", name), filepath.Join(root, name))
-	}
-	output(t, root, nil, "git", "init", "--quiet", "--initial-branch=main")
-	output(t, root, nil, "git", "config", "user.name", "Release Test")
-	output(t, root, nil, "git", "config", "user.email", "release@example.com")
-	commit(t, root)
+	require.NoError(t, checkout.Copy("..", root))
 	return root
-}
-
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	info, err := os.Stat(from)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir() {
-		return // removed and not committed, or the list's end
-	}
-	require.NoError(t, err)
-	data, err := os.ReadFile(from)
-	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
-	require.NoError(t, os.WriteFile(to, data, info.Mode().Perm()))
 }
 
 func commit(t *testing.T, root string) {
 	t.Helper()
-	output(t, root, nil, "git", "add", "--all")
-	output(t, root, nil, "git", "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", "test")
+	require.NoError(t, checkout.Commit(root))
 }
 
 // edit replaces text in a file that has it.

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certtoken/certtoken/release/internal/licence"
 )
 
 // own is one of the workspace's modules.
@@ -52,7 +54,7 @@ const prefix = "github.com/certtoken/certtoken"
 // extensions.
 func (m own) published() bool {
 	name := m.Name()
-	return name == "root" || strings.HasPrefix(name, "ext/") || strings.HasPrefix(name, "cmd/")
+	return name == "root" || name == "agent" || strings.HasPrefix(name, "ext/") || strings.HasPrefix(name, "cmd/")
 }
 
 // systems are those that the modules are built for.
@@ -87,7 +89,7 @@ func workspace(root string) ([]own, error) {
 }
 
 // builtBy holds the modules that the module's packages need on any system,
-// without the tests. Nobody builds those that aren't published.
+// without the tests. A module that isn't published is built by its own tests only.
 func builtBy(m own) (map[string]bool, error) {
 	built := map[string]bool{}
 	if !m.published() {
@@ -127,7 +129,7 @@ func dependencies(modules []own) (map[string]dependency, error) {
 	var failed []error
 	for _, d := range downloads {
 		id := d.Path + "@" + d.Version
-		licence, err := licenceOf(d.Dir)
+		granted, err := licence.Of(d.Dir)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", id, err))
 			continue
@@ -140,7 +142,7 @@ func dependencies(modules []own) (map[string]dependency, error) {
 		if err := json.Unmarshal(data, &info); err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
-		found[id] = dependency{d.Path, d.Version, licence, info.Time.Format(time.DateOnly)}
+		found[id] = dependency{d.Path, d.Version, granted, info.Time.Format(time.DateOnly)}
 	}
 	return found, errors.Join(failed...)
 }

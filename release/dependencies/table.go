@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/certtoken/certtoken/release/internal/licence"
 )
 
 // inventory is all that the document says.
@@ -22,20 +24,20 @@ type inventory struct {
 func (inv inventory) mistakes() []string {
 	var wrong []string
 	for _, m := range inv.modules {
-		list := inTests
+		list := licence.InTests
 		if m.published() {
-			list = shipped
+			list = licence.Shipped
 		}
 		for _, r := range m.Requires {
-			if licence := inv.deps[r.id()].Licence; !allowed(licence, list) {
-				wrong = append(wrong, fmt.Sprintf("%s requires %s, whose licence is %q", m.Name(), r.id(), licence))
+			if granted := inv.deps[r.id()].Licence; !licence.Allowed(granted, list) {
+				wrong = append(wrong, fmt.Sprintf("%s requires %s, whose licence is %q", m.Name(), r.id(), granted))
 			}
 		}
 	}
 	for folder, count := range inv.npm {
-		for licence := range count {
-			if !allowed(licence, inTests) {
-				wrong = append(wrong, fmt.Sprintf("%s has a package whose licence is %q", folder, licence))
+		for granted := range count {
+			if !licence.Allowed(granted, licence.InTests) {
+				wrong = append(wrong, fmt.Sprintf("%s has a package whose licence is %q", folder, granted))
 			}
 		}
 	}
@@ -55,7 +57,7 @@ The newest releases are what the module proxy had on %s.
 
 | dependency | version | of | licence | newest release | required by |
 |---|---|---|---|---|---|
-`, strings.Join(shipped, ", "), inv.asked)
+`, strings.Join(licence.Shipped, ", "), inv.asked)
 	users := inv.users()
 	for _, id := range slices.Sorted(maps.Keys(users)) {
 		d := inv.deps[id]
@@ -88,11 +90,11 @@ or those of a dependency.
 	fmt.Fprintf(&b, `
 ## Not published
 
-Nobody imports these; they may also depend on %s.
+These are never imported; they may also depend on %s.
 
 | module | dependencies | licences |
 |---|---|---|
-`, strings.Join(inTests[:len(inTests)-len(shipped)], ", "))
+`, strings.Join(licence.InTests[:len(licence.InTests)-len(licence.Shipped)], ", "))
 	for _, m := range inv.modules {
 		if !m.published() {
 			count := map[string]int{}

@@ -80,7 +80,8 @@ func TestMutate(t *testing.T) {
 				file + ":21:5 Unchecked: n < 0 => n <= 0\n" +
 				file + ":30:7 Untested: n == 1 => false && (n == 1)\n" +
 				file + ":30:7 Untested: n == 1 => n != 1\n" +
-				"11 changes: 7 killed, 4 survived, 0 not covered by a test, 0 don't compile; 0 survivors accepted, 4 to look at\n"},
+				"11 changes: 7 killed, 4 survived, 0 not covered by a test, 0 don't compile; 0 survivors accepted, " +
+				"4 to look at\n"},
 		{"all accepted", "# a comment\n\n" +
 			file + " Unchecked: !ready => (false && (!ready)) -- it is -- always\n" +
 			file + " Unchecked: n < 0 => n <= 0 -- 0 can't be\n" +
@@ -88,13 +89,15 @@ func TestMutate(t *testing.T) {
 			file + " Untested: n == 1 => n != 1 -- an example\n" +
 			"testdata/another.go F: a => b -- of a file that isn't changed here\n",
 			true,
-			"11 changes: 7 killed, 4 survived, 0 not covered by a test, 0 don't compile; 4 survivors accepted, 0 to look at\n"},
+			"11 changes: 7 killed, 4 survived, 0 not covered by a test, 0 don't compile; 4 survivors accepted, 0 to " +
+				"look at\n"},
 		{"a killed one accepted", file + " Unchecked: !ready => (false && (!ready)) -- x\n" +
 			file + " Unchecked: n < 0 => n <= 0 -- x\n" + file + " Untested: n == 1 => false && (n == 1) -- x\n" +
 			file + " Untested: n == 1 => n != 1 -- x\n" + file + " Checked: a => b -- x\n",
 			false,
 			"accepted, but killed or gone: " + file + " Checked: a => b\n" +
-				"11 changes: 7 killed, 4 survived, 0 not covered by a test, 0 don't compile; 4 survivors accepted, 0 to look at\n"},
+				"11 changes: 7 killed, 4 survived, 0 not covered by a test, 0 don't compile; 4 survivors accepted, " +
+				"0 to look at\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			list := filepath.Join(t.TempDir(), "accepted.txt")

@@ -164,7 +164,8 @@ func TestClaims(t *testing.T) {
 
 func TestLeavesOut(t *testing.T) {
 	for args, want := range map[string]bool{
-		"": false, "-race -count=1": false, "-timeout 1h": false, "-short=false": false, "-runtime": false, "short": false,
+		"": false, "-race -count=1": false, "-timeout 1h": false, "-short=false": false, "-runtime": false,
+		"short":  false,
 		"-short": true, "--short": true, "-test.short": true, "-short=true": true,
 		"-race -run TestX": true, "-run=TestX": true, "-skip TestX": true, "-list .": true,
 	} {
