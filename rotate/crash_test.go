@@ -232,8 +232,9 @@ func TestAHundredRotations(t *testing.T) {
 		if testing.Short() {
 			wanted = 15
 		}
+		const enough = 50 // stops; how many points a rotation has depends on which caller asks first
 		last := w.current()
-		for rotations < wanted {
+		for rotations < wanted || stops < enough {
 			var status rotate.Status
 			var err error
 			begin := bytes.Equal(last.Leaf.Raw, w.current().Leaf.Raw)
@@ -265,6 +266,5 @@ func TestAHundredRotations(t *testing.T) {
 		}
 		callers.end()
 		t.Logf("%d stops, %d calls", stops, callers.calls.Load())
-		assert.Greater(t, stops, 50)
 	})
 }

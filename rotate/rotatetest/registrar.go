@@ -71,11 +71,12 @@ func TestRegistrar(t *testing.T, f Fixture) {
 
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
+	third := publicOf(r.key()) // to make an RSA key may take long too
 	began := time.Now()
-	if _, err := f.Registrar.Add(ended, publicOf(r.key()), f.As); err == nil {
+	if _, err := f.Registrar.Add(ended, third, f.As); err == nil {
 		t.Error("Add succeeds although the context has ended")
 	}
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("Add takes %v after its context has ended", took)
 	}
 	r.expect("after a call whose context had ended", before, first, again)
