@@ -8,11 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -159,11 +157,4 @@ func blockOn(begun, release chan struct{}) func(*certtokentest.Request) *certtok
 		<-release
 		return nil
 	}
-}
-
-// traced notes whether a request goes over a connection that was there.
-func traced(ctx context.Context, reused *atomic.Bool) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { reused.Store(info.Reused) },
-	})
 }
