@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/certtoken/certtoken"
@@ -87,18 +88,20 @@ func TestRefusedAssertions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t)
-			d := f.draft()
-			tt.spoil(f, d)
-			form := f.form()
-			form.Set("client_assertion", d.sign(t))
-			r := f.post(form)
-			assert.Equal(t, tt.code, r.code(), r.text)
-			assert.Equal(t, tt.err, r.body["error"])
-			assert.Contains(t, []int{http.StatusBadRequest, http.StatusUnauthorized}, r.status)
-			assert.Empty(t, r.token())
-			assert.Equal(t, tt.code, f.srv.LastRequest().Code)
-			assert.Zero(t, f.srv.CountGranted())
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				d := f.draft()
+				tt.spoil(f, d)
+				form := f.form()
+				form.Set("client_assertion", d.sign(t))
+				r := f.post(form)
+				assert.Equal(t, tt.code, r.code(), r.text)
+				assert.Equal(t, tt.err, r.body["error"])
+				assert.Contains(t, []int{http.StatusBadRequest, http.StatusUnauthorized}, r.status)
+				assert.Empty(t, r.token())
+				assert.Equal(t, tt.code, f.srv.LastRequest().Code)
+				assert.Zero(t, f.srv.CountGranted())
+			})
 		})
 	}
 }
@@ -356,16 +359,18 @@ func TestSubjectNameIssuerTrust(t *testing.T) {
 }
 
 func TestLeewayAndClock(t *testing.T) {
-	f := newFixture(t, certtokentest.WithLeeway(time.Minute), certtokentest.WithClockOffset(-30*time.Second))
-	assert.Equal(t, http.StatusOK, f.post(f.form()).status, "within the leeway")
-	f.srv.SetClockOffset(-2 * time.Minute)
-	r := f.post(f.form())
-	assert.Equal(t, 700024, r.code())
-	date, err := http.ParseTime(r.header.Get("Date"))
-	require.NoError(t, err)
-	assert.WithinDuration(t, time.Now().Add(-2*time.Minute), date, 5*time.Second)
-	f.srv.SetClockOffset(10 * time.Minute)
-	assert.Equal(t, 700024, f.post(f.form()).code(), "expired by the server's clock")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, certtokentest.WithLeeway(time.Minute), certtokentest.WithClockOffset(-30*time.Second))
+		assert.Equal(t, http.StatusOK, f.post(f.form()).status, "within the leeway")
+		f.srv.SetClockOffset(-2 * time.Minute)
+		r := f.post(f.form())
+		assert.Equal(t, 700024, r.code())
+		date, err := http.ParseTime(r.header.Get("Date"))
+		require.NoError(t, err)
+		assert.True(t, time.Now().Add(-2*time.Minute).Equal(date), date)
+		f.srv.SetClockOffset(10 * time.Minute)
+		assert.Equal(t, 700024, f.post(f.form()).code(), "expired by the server's clock")
+	})
 }
 
 func TestErrorBodyIsEntras(t *testing.T) {

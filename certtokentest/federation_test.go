@@ -100,9 +100,9 @@ func TestIdentityProvider(t *testing.T) {
 	provider := certtokentest.NewIdentityProvider("https://cluster.example")
 	f.srv.Federate(clientID, provider.Federation("me", certtokentest.ExchangeAudience))
 	form := f.form()
-	form.Set("client_assertion", provider.Assertion("me", certtokentest.ExchangeAudience, time.Minute))
+	form.Set("client_assertion", provider.Assertion("me", certtokentest.ExchangeAudience, time.Hour))
 	assert.Equal(t, 200, f.post(form).status)
-	form.Set("client_assertion", provider.Assertion("you", certtokentest.ExchangeAudience, time.Minute))
+	form.Set("client_assertion", provider.Assertion("you", certtokentest.ExchangeAudience, time.Hour))
 	assert.Equal(t, 700213, f.post(form).code())
 	assert.Equal(t, 200, f.post(f.form()).status, "the client's own certificate goes on to prove it")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -177,6 +178,23 @@ func (f *fixture) get(rawURL string) reply {
 	r, err := f.do(req)
 	require.NoError(f.t, err)
 	return r
+}
+
+// until waits for what another goroutine brings about, however busy the machine is. Only what
+// never comes is an error.
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	for began := time.Now(); !done(); time.Sleep(time.Millisecond) {
+		require.Less(t, time.Since(began), 5*time.Minute, "it doesn't come")
+	}
+}
+
+// isFromNow checks a time that was, at some moment since began, so far ahead. It may have been
+// rounded to seconds.
+func isFromNow(t *testing.T, began time.Time, ahead time.Duration, got time.Time) {
+	t.Helper()
+	assert.False(t, got.Before(began.Add(ahead-time.Second)), "%v is too early", got)
+	assert.False(t, got.After(time.Now().Add(ahead+time.Second)), "%v is too late", got)
 }
 
 // client is a certtoken client of the fixture's server.

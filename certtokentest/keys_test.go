@@ -485,26 +485,28 @@ func TestPresetsOfKeys(t *testing.T) {
 		"Better Auth, Ed25519": {certtokentest.LikeBetterAuth(), jws.Ed25519, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k, other := newKey(t, c.alg, "mine"), newKey(t, jws.ES256, "other")
-			f := newKeyFixture(t, []*key{k, other}, c.like)
-			app := &published{set: setOf(t, k, other)}
-			f.srv.Handle("app.example/jwks", app)
-			require.NoError(t, f.srv.RegisterJWKSURI(clientID, jwksURL, f.srv.Client()))
-			d := f.keyDraft(k, c.alg)
-			if c.change != nil {
-				c.change(f, d)
-			}
-			r := f.postKey(d)
-			if c.refused != "" {
-				assert.GreaterOrEqual(t, r.status, 400)
-				assert.Equal(t, "invalid_client", r.body["error"], r.text)
-				assert.Contains(t, r.body["error_description"], c.refused)
-				return
-			}
-			assert.Equal(t, 200, r.status, r.text)
-			r = f.postKey(d)
-			assert.Equal(t, "invalid_client", r.body["error"], "each assertion counts once")
-			assert.Contains(t, r.text, "used before")
+			synctest.Test(t, func(t *testing.T) {
+				k, other := newKey(t, c.alg, "mine"), newKey(t, jws.ES256, "other")
+				f := newKeyFixture(t, []*key{k, other}, c.like)
+				app := &published{set: setOf(t, k, other)}
+				f.srv.Handle("app.example/jwks", app)
+				require.NoError(t, f.srv.RegisterJWKSURI(clientID, jwksURL, f.srv.Client()))
+				d := f.keyDraft(k, c.alg)
+				if c.change != nil {
+					c.change(f, d)
+				}
+				r := f.postKey(d)
+				if c.refused != "" {
+					assert.GreaterOrEqual(t, r.status, 400)
+					assert.Equal(t, "invalid_client", r.body["error"], r.text)
+					assert.Contains(t, r.body["error_description"], c.refused)
+					return
+				}
+				assert.Equal(t, 200, r.status, r.text)
+				r = f.postKey(d)
+				assert.Equal(t, "invalid_client", r.body["error"], "each assertion counts once")
+				assert.Contains(t, r.text, "used before")
+			})
 		})
 	}
 }

@@ -85,7 +85,7 @@ func TestProxyEndsTunnels(t *testing.T) {
 			_, err := transport.RoundTrip(req)
 			failed <- err
 		}()
-		require.Eventually(t, func() bool { return f.srv.Count() == 1 }, 30*time.Second, time.Millisecond)
+		until(t, func() bool { return f.srv.Count() == 1 })
 	})
 	assert.Error(t, <-failed)
 }
