@@ -48,7 +48,7 @@ func TestRootGivesNoFileAway(t *testing.T) {
 				require.NoError(t, os.WriteFile(victim, []byte("secret"), 0o600))
 				made := rotate.KeyOf(w.newCert())
 				state, err := json.Marshal(map[string]any{
-					"version": 1, "step": "switch", "current": rotate.KeyOf(w.current()), "new": made,
+					"version": 2, "step": "switch", "current": rotate.KeyOf(w.current()), "new": made,
 				})
 				require.NoError(t, err)
 				require.NoError(t, os.WriteFile(w.file+".rotation.json", state, 0o600))
@@ -57,7 +57,7 @@ func TestRootGivesNoFileAway(t *testing.T) {
 				require.NoError(t, os.Chmod(w.file, 0o666))
 				require.NoError(t, os.Chown(w.file, nobody, nobody))
 				_, err = w.rotation.Advance(t.Context())
-				require.Error(t, err)
+				require.ErrorContains(t, err, "rotate: switch: ", "it gets as far as that")
 				info, err := os.Stat(victim)
 				require.NoError(t, err)
 				assert.Equal(t, os.FileMode(0o600), info.Mode())
