@@ -50,7 +50,7 @@ func newAgentHome(t *testing.T, callers ...string) *agentHome {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 	h.write(t, "ca.pem", string(h.endpoint.CAPEM()))
 	h.write(t, "app.secret", h.secret)
-	h.write(t, "agent.yaml", `listen: 127.0.0.1:`+freePort(t)+`
+	h.write(t, "agent.yaml", `listen: `+freeAddress(t)+`
 socket: agent.sock
 identities:
   - name: app
@@ -64,13 +64,6 @@ identities:
       - secret_file: app.secret
 `+strings.Join(callers, ""))
 	return h
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(freeAddress(t))
-	require.NoError(t, err)
-	return port
 }
 
 func (h *agentHome) path(name string) string { return filepath.Join(h.dir, name) }
@@ -157,7 +150,7 @@ func TestAgentUnderLoad(t *testing.T) {
 	scraped := freeAddress(t)
 	quiet := func(cmd *exec.Cmd) {
 		cmd.Args = append(cmd.Args, "--quiet", "--metrics", scraped)
-		cmd.Env = append(os.Environ(), "GOGC=10") // so that the process has little more than is in use
+		cmd.Env = append(cleanEnviron(), "GOGC=10") // so that the process has little more than is in use
 	}
 	first := h.start(t, quiet)
 	resources := []string{"https://graph.microsoft.com", "https://mine.vault.azure.net"}
@@ -182,7 +175,7 @@ func TestAgentUnderLoad(t *testing.T) {
 				}
 			}
 			return true
-		}, 2*time.Minute, 10*time.Millisecond)
+		}, patience, 10*time.Millisecond)
 		for i := range begin {
 			made += requests[i].Load() - begin[i]
 		}
@@ -205,12 +198,18 @@ func TestAgentUnderLoad(t *testing.T) {
 		})
 	}
 	each(200)
-	warm, begin := memoryOf(t, first), time.Now()
-	made := each(600)
-	t.Logf("%.0f requests/s with %d connections, from cache", float64(made)/time.Since(begin).Seconds(), callers)
-	// Without a leak it grows by less than 1 MiB, and these are 5 MiB or more.
-	if grown := memoryOf(t, first) - warm; grown > 256*made {
-		t.Errorf("the memory grew by %d bytes in %d requests", grown, made)
+	// Without a leak it grows by less than 1 MiB, and these are 5 MiB or more. What it takes
+	// once, such as for the threads that a busy machine has it start, it doesn't take again: a
+	// leak grows in each of several stretches.
+	for stretch := 1; ; stretch++ {
+		warm, begin := memoryOf(t, first), time.Now()
+		made := each(600)
+		t.Logf("%.0f requests/s with %d connections, from cache", float64(made)/time.Since(begin).Seconds(), callers)
+		grown := memoryOf(t, first) - warm
+		if grown <= 256*made {
+			break
+		}
+		require.Less(t, stretch, 4, "the memory grew again and again, at last by %d bytes in %d requests", grown, made)
 	}
 	require.Len(t, h.endpoint.Requests(), len(resources), "one request a scope")
 	answer, err := http.Get("http://" + scraped + metricsPath)
@@ -268,7 +267,7 @@ func TestAgentUnderSystemd(t *testing.T) {
 	defer states.Close()
 	state := func() string {
 		t.Helper()
-		require.NoError(t, states.SetReadDeadline(time.Now().Add(20*time.Second)))
+		require.NoError(t, states.SetReadDeadline(time.Now().Add(patience)))
 		text := make([]byte, 1024)
 		n, err := states.Read(text)
 		require.NoError(t, err)
@@ -281,7 +280,7 @@ func TestAgentUnderSystemd(t *testing.T) {
 	p := h.start(t, func(cmd *exec.Cmd) {
 		cmd.Path = "/bin/sh"
 		cmd.Args = []string{"sh", "-c", `LISTEN_PID=$$ exec "$0" agent --config agent.yaml`, h.command}
-		cmd.Env = append(os.Environ(), "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "NOTIFY_SOCKET="+h.path("notify"))
+		cmd.Env = append(cleanEnviron(), "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "NOTIFY_SOCKET="+h.path("notify"))
 		cmd.ExtraFiles = []*os.File{unixFile, tcpFile}
 	})
 	require.Equal(t, "READY=1\nSTATUS=handing out tokens", state())
@@ -325,7 +324,7 @@ func TestAgentOfAnotherUser(t *testing.T) {
 		}
 	}()
 	run := func(args ...string) string {
-		args = append([]string{"token", "--agent", path, "--scope", "x", "--timeout", "5s"}, args...)
+		args = append([]string{"token", "--agent", path, "--scope", "x", "--timeout", patience.String()}, args...)
 		cmd := exec.Command(h.command, args...)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out

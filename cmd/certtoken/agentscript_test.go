@@ -37,7 +37,7 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 	a := &startedAgent{log: log, rest: make(chan struct{})}
 	a.cmd = exec.Command("certtoken", append([]string{"agent"}, args[1:]...)...)
 	a.cmd.Dir = ts.MkAbs(".")
-	a.cmd.Env = append(os.Environ(), "TZ=UTC", "GOCOVERDIR="+ts.Getenv("GOCOVERDIR"))
+	a.cmd.Env = append(cleanEnviron(), "TZ=UTC", "GOCOVERDIR="+ts.Getenv("GOCOVERDIR"))
 	a.cmd.Stderr = log
 	out, err := a.cmd.StdoutPipe()
 	ts.Check(err)
@@ -89,11 +89,10 @@ func cmdWaitLog(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: waitlog file regexp")
 	}
 	wanted := regexp.MustCompile(args[1])
-	for range 200 {
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(50 * time.Millisecond) {
 		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && wanted.Match(text) {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	text, _ := os.ReadFile(ts.MkAbs(args[0]))
 	ts.Fatalf("%s never had %s:\n%s", args[0], args[1], text)

@@ -19,6 +19,12 @@ import (
 // grantsAlways is an authorization server that grants the same token to everybody.
 func grantsAlways(t *testing.T, claims string) (flags []string) {
 	t.Helper()
+	return grantsWhen(t, claims, func() {})
+}
+
+// grantsWhen is one that calls a function before it answers a request for a token.
+func grantsWhen(t *testing.T, claims string, before func()) (flags []string) {
+	t.Helper()
 	part := base64.RawURLEncoding.EncodeToString
 	token := part([]byte(`{"alg":"none"}`)) + "." + part([]byte(claims)) + ".c2ln"
 	var server *httptest.Server
@@ -28,6 +34,7 @@ func grantsAlways(t *testing.T, claims string) (flags []string) {
 			fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":%q}`, server.URL, server.URL+"/token")
 			return
 		}
+		before()
 		fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":3600,"scope":"read"}`, token)
 	}))
 	t.Cleanup(server.Close)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -164,9 +166,14 @@ func (p *docPage) command(script string) *exec.Cmd {
 	return cmd
 }
 
-// cleanEnviron is the environment without what changes the command's defaults.
+// cleanEnviron is the environment without what changes the command's defaults, and without
+// proxies: some programs would ask one for what is on this machine.
 func cleanEnviron() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AZURE_") })
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(strings.ToUpper(v), "=")
+		return strings.HasPrefix(name, "AZURE_") || strings.HasPrefix(name, "CERTTOKEN_") ||
+			strings.HasSuffix(name, "_PROXY")
+	})
 }
 
 // serve starts a server and waits until it says that it is there.
@@ -216,11 +223,25 @@ func (p *docPage) endJobs() {
 	for _, file := range files {
 		text, _ := os.ReadFile(file)
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-			if process, err := os.FindProcess(pid); err == nil {
+			if process, err := os.FindProcess(pid); err == nil && p.mayEnd(pid) {
 				_ = process.Kill() // it may have ended
 			}
 		}
 	}
+}
+
+// mayEnd reports whether a process is one of the page's: after its end another program may
+// have got its number. Only Linux tells where a process works.
+func (p *docPage) mayEnd(pid int) bool {
+	if runtime.GOOS != "linux" {
+		return true
+	}
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil {
+		return false
+	}
+	own, err := filepath.EvalSymlinks(p.dir)
+	return err == nil && dir == own
 }
 
 // compare checks what the block before printed.
@@ -275,9 +296,17 @@ func trimLines(text string) string {
 	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
+// freeAddress is an address of this machine where nobody listens, nor will until the test
+// does. A port of 127.0.0.1 may be somebody else's a moment later: many programs and tests have
+// the system choose one there. On Linux every address that begins with 127 is this machine's,
+// and nobody else uses the one that is chosen here.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.0.%d.%d", 1+rand.N(99), 1+rand.N(99)) // short: some outputs are wrapped
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

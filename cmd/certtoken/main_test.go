@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"needs":      cmdNeeds,
 			"serve":      cmdServe,
 			"endserve":   cmdEndServe,
+			"waitserve":  cmdWaitServe,
 			"json":       cmdJSON,
 			"mode":       cmdMode,
 			"entra":      cmdEntra(t),

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -36,7 +35,7 @@ func start(t *testing.T, dir string, env []string, args ...string) *session {
 	t.Helper()
 	s := &session{t: t, cmd: exec.Command("certtoken", args...), ended: make(chan struct{})}
 	s.cmd.Dir = dir
-	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", "TZ=UTC")
+	s.cmd.Env = append(cleanEnviron(), "TERM=xterm", "NO_COLOR=", "TZ=UTC")
 	s.cmd.Env = append(s.cmd.Env, env...)
 	tty, err := pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 24, Cols: 80})
 	if err != nil {
@@ -71,7 +70,7 @@ func (s *session) text() string {
 // expect waits until the screen shows text.
 func (s *session) expect(text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if strings.Contains(s.text(), text) {
 			return
 		}
@@ -82,7 +81,7 @@ func (s *session) expect(text string) {
 // hidden waits until the terminal doesn't show what is typed.
 func (s *session) hidden() {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if !echoes(s.t, s.tty) {
 			return
 		}
@@ -100,7 +99,7 @@ func (s *session) typeIn(text string) {
 // wait returns the exit status.
 func (s *session) wait() int {
 	s.t.Helper()
-	limit := time.AfterFunc(30*time.Second, func() { _ = s.cmd.Process.Kill() })
+	limit := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
 	defer limit.Stop()
 	err := s.cmd.Wait()
 	<-s.ended
@@ -191,7 +190,7 @@ func TestPromptInterrupted(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); echoes(t, slave); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); echoes(t, slave); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the terminal shows what is typed")
 		}
@@ -226,7 +225,7 @@ func TestPromptNewPassword(t *testing.T) {
 	}
 	cmd := exec.Command("certtoken", "cert", "show", "private.pfx", "--password-env", "P")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "P="+typedPassword)
+	cmd.Env = append(cleanEnviron(), "P="+typedPassword)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -251,54 +250,36 @@ func TestPromptNewPasswordsDiffer(t *testing.T) {
 	}
 }
 
-// slowServer starts a certtoken serve whose answers take their time, and returns the
-// flags that ask it.
-func slowServer(t *testing.T) (dir string, flags []string) {
-	t.Helper()
-	dir = pfx(t)
-	convert := exec.Command("certtoken", "cert", "convert", "private.pfx", "public.cer")
-	convert.Dir, convert.Env = dir, append(os.Environ(), envPassword+"="+typedPassword)
-	if out, err := convert.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	serve := exec.Command("certtoken", "serve", "--json", "--client", "app=public.cer", "--issuer", "self",
-		"--fail", "delay:2600ms", "--ca-file", "ca.pem")
-	serve.Dir = dir
-	out, err := serve.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := serve.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = serve.Process.Kill(); _ = serve.Wait() })
-	var info serveInfo
-	if err := json.NewDecoder(out).Decode(&info); err != nil {
-		t.Fatal(err)
-	}
-	return dir, []string{"token", "--authority", info.Issuer, "--client-id", "app", "--cert", "private.pfx",
-		"--scope", "read", "--ca", "ca.pem"}
-}
-
 // A wait of over two seconds is shown on the terminal, in a line that moves and is erased.
 func TestWaitIsShown(t *testing.T) {
 	t.Parallel()
-	dir, flags := slowServer(t)
-	env := []string{envPassword + "=" + typedPassword}
-	s := start(t, dir, env, flags...)
-	withJSON := start(t, dir, env, append(slices.Clone(flags), "--json")...)
+	asked, answers := make(chan struct{}, 100), make(chan struct{})
+	flags := append([]string{"token", "--timeout", patience.String()}, grantsWhen(t, `{"aud":"api"}`, func() {
+		asked <- struct{}{}
+		<-answers
+	})...)
+	answer := sync.OnceFunc(func() { close(answers) })
+	t.Cleanup(answer) // or else the server couldn't end
+	withJSON := start(t, t.TempDir(), nil, append(slices.Clone(flags), "--json")...)
 	var out bytes.Buffer
 	piped := exec.Command("certtoken", flags...)
-	piped.Dir, piped.Env, piped.Stdout, piped.Stderr = dir, append(os.Environ(), env...), &out, &out
+	piped.Dir, piped.Env, piped.Stdout, piped.Stderr = t.TempDir(), cleanEnviron(), &out, &out
 	if err := piped.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.expect("asking https://127.0.0.1:")
+	for range 2 { // these two have waited for longer than the third when that shows something
+		select {
+		case <-asked:
+		case <-time.After(patience):
+			t.Fatal("the server isn't asked")
+		}
+	}
+	s := start(t, t.TempDir(), nil, flags...)
+	s.expect("| asking https://127.0.0.1:")
+	s.expect("/ asking") // it moves
+	answer()
 	if status := s.wait(); status != statusDone {
 		t.Fatalf("exit status %d:\n%s", status, s.text())
-	}
-	if !strings.Contains(s.text(), "| asking") || !strings.Contains(s.text(), "/ asking") {
-		t.Errorf("it doesn't move: %q", s.text())
 	}
 	left := strings.Join(shownLines(s.text()), "\n")
 	if !strings.HasPrefix(left, "eyJ") || strings.Contains(left, "asking") {

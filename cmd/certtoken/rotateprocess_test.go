@@ -69,7 +69,7 @@ func newRotatedWorld(t *testing.T) *rotatedWorld {
 	w.args = []string{
 		"rotate", "--authority", "entra", "--token-url", w.server.TokenURL(), "--client-id", "app", "--cert", w.file,
 		"--ca", ca, "--graph", certtokentest.ApplicationID("app"), "--graph-url", w.server.URL() + "/v1.0",
-		"--settle", "0", "--remove-after", "0", "--wait", "1m", "--quiet",
+		"--settle", "0", "--remove-after", "0", "--wait", patience.String(), "--quiet",
 	}
 	return w
 }
@@ -249,8 +249,8 @@ func TestRotationInAJWKSet(t *testing.T) {
 	}
 	w.args = []string{
 		"rotate", "--authority", issuer.Issuer(), "--token-url", issuer.TokenURL(), "--client-id", "app", "--cert",
-		file,
-		"--ca", ca, "--jwks", set, "--jwks-max-age", "2s", "--settle", "0", "--remove-after", "0", "--wait", "1m",
+		file, "--ca", ca, "--jwks", set, "--jwks-max-age", "2s", "--settle", "0", "--remove-after", "0",
+		"--wait", patience.String(),
 	}
 	kids := func() (list []string) {
 		var read struct{ Keys []struct{ Kid string } }

@@ -233,8 +233,26 @@ func ecCertificate() ([]byte, error) {
 // served is a "certtoken serve" that a script has started.
 type served struct {
 	cmd  *exec.Cmd
-	log  *bytes.Buffer
+	log  *growingLog
 	done bool
+}
+
+// growingLog is what a process has written so far.
+type growingLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *growingLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *growingLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // serve ARGS… starts "certtoken serve --json" and puts what it prints into
@@ -243,10 +261,10 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("use status for a serve that fails")
 	}
-	s := &served{log: new(bytes.Buffer)}
+	s := &served{log: new(growingLog)}
 	s.cmd = exec.Command("certtoken", append([]string{"serve", "--json"}, args...)...)
 	s.cmd.Dir = ts.MkAbs(".")
-	s.cmd.Env = append(os.Environ(), "TMPDIR="+ts.MkAbs("tmp"), "TZ=UTC", "GOCOVERDIR="+ts.Getenv("GOCOVERDIR"))
+	s.cmd.Env = append(cleanEnviron(), "TMPDIR="+ts.MkAbs("tmp"), "TZ=UTC", "GOCOVERDIR="+ts.Getenv("GOCOVERDIR"))
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
 	ts.Check(err)
@@ -274,8 +292,23 @@ func cmdEndServe(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("nothing is being served")
 	}
 	s.(*served).end(ts)
-	_, err := ts.Stdout().Write(s.(*served).log.Bytes())
+	_, err := io.WriteString(ts.Stdout(), s.(*served).log.String())
 	ts.Check(err)
+}
+
+// waitserve REGEXP waits until the log of the server that was started last has it: a client may
+// have ended before the server has written down what it minded.
+func cmdWaitServe(ts *testscript.TestScript, neg bool, args []string) {
+	s, ok := lastServed.Load(ts)
+	if neg || len(args) != 1 || !ok {
+		ts.Fatalf("usage: waitserve regexp, after serve")
+	}
+	wanted := regexp.MustCompile(args[0])
+	for begin := time.Now(); !wanted.MatchString(s.(*served).log.String()); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > patience {
+			ts.Fatalf("the log never had %s:\n%s", args[0], s.(*served).log)
+		}
+	}
 }
 
 func (s *served) end(ts *testscript.TestScript) {

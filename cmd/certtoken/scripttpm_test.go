@@ -32,7 +32,7 @@ func cmdSWTPM(ts *testscript.TestScript, neg bool, args []string) {
 			_ = conn.Close()
 			break
 		}
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > patience {
 			ts.Fatalf("swtpm doesn't listen")
 		}
 	}

@@ -165,7 +165,7 @@ func (w *secretWorld) write(t *testing.T, name string, data []byte) {
 func (w *secretWorld) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "certtoken", args...)
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "TZ=UTC", "NO_PROXY=", "HTTPS_PROXY=", "HTTP_PROXY=", "https_proxy=", "http_proxy=",
+	cmd.Env = append(cleanEnviron(), "TZ=UTC", "NO_PROXY=", "HTTPS_PROXY=", "HTTP_PROXY=", "https_proxy=", "http_proxy=",
 		envPassword+"="+filePassword, "OUT="+outPassword)
 	return cmd
 }
@@ -210,6 +210,9 @@ func (w *secretWorld) run(t *testing.T, c secretCase) {
 	}
 	var stdout, stderr bytes.Buffer
 	cmd := w.command(t.Context(), args...)
+	// Each has a cache of its own. In a common one, a token of another case would be found for
+	// the same endpoint, once a minute has passed in which the same parent isn't given it again.
+	cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+privateFolder(t))
 	cmd.Env = append(cmd.Env, c.env...)
 	cmd.Stdin = strings.NewReader(c.stdin)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -228,6 +231,16 @@ func (w *secretWorld) run(t *testing.T, c secretCase) {
 	if !strings.Contains(stdout.String()+stderr.String(), says) {
 		t.Errorf("%q isn't said: %s%s", says, &stdout, &stderr)
 	}
+}
+
+// privateFolder is one that nobody else can enter, as the cache wants it.
+func privateFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // learn adds what became secret in a run: what was sent, granted, made.
