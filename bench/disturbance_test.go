@@ -33,7 +33,7 @@ func TestSerialTimesAreTheProcessors(t *testing.T) {
 	}
 	d := new(disturbance)
 	cfg := settings{rounds: 1, piece: time.Millisecond, pieces: 1, disturbed: d}
-	const sleep = 5 * time.Millisecond
+	const sleep = 50 * time.Millisecond // far more than it takes to fall asleep and to wake up
 	r := compare(cfg, 1, subject{"sleeps", func(int) { time.Sleep(sleep) }})
 	assert.Less(t, r["sleeps"].median(), float64(sleep)/2)
 	assert.Greater(t, d.one.lost(), 0.5)

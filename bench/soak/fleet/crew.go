@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,8 +17,11 @@ import (
 	"github.com/certtoken/certtoken/bench/soak/internal/load"
 )
 
-// stopLimit is how long a worker may take to end when it is told to.
-const stopLimit = 20 * time.Second
+// stopLimit is how long a worker may take to end when it is told to, on a busy machine too.
+const stopLimit = 2 * time.Minute
+
+// spokenLimit is how long a worker may take to its first token, from the start of its process.
+const spokenLimit = 2 * time.Minute
 
 // crew are the workers, those of before included.
 type crew struct {
@@ -35,6 +39,7 @@ type process struct {
 	number int
 	cmd    *exec.Cmd
 	in     io.WriteCloser
+	spoken chan struct{} // closed when it was given its first token
 	ended  chan struct{} // closed when everything is heard and the process is over
 	err    error         // how it ended
 
@@ -77,7 +82,7 @@ func (c *crew) start(number int) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{number: number, cmd: cmd, in: in, ended: make(chan struct{})}
+	p := &process{number: number, cmd: cmd, in: in, spoken: make(chan struct{}), ended: make(chan struct{})}
 	go p.listen(out, c.hear)
 	own := c.settings
 	c.started++
@@ -92,6 +97,7 @@ func (c *crew) start(number int) (*process, error) {
 // listen hears a worker to its end.
 func (p *process) listen(out io.Reader, hear func(message)) {
 	defer close(p.ended)
+	spoken := sync.OnceFunc(func() { close(p.spoken) })
 	lines := json.NewDecoder(out)
 	for {
 		var m message
@@ -108,9 +114,28 @@ func (p *process) listen(out io.Reader, hear func(message)) {
 			continue
 		}
 		hear(m)
+		if m.Handed != nil {
+			spoken()
+		}
 	}
 	_, _ = io.Copy(io.Discard, out)
 	p.err = p.cmd.Wait()
+}
+
+// await waits until each worker was given a token or has ended. The time of a run begins then:
+// on a busy machine processes take seconds to start.
+func (c *crew) await(ctx context.Context) {
+	limit := time.After(spokenLimit)
+	for _, p := range c.all() {
+		select {
+		case <-p.spoken:
+		case <-p.ended:
+		case <-limit: // the run shows what it comes to
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // kill ends a worker at once. One that has ended by itself stays one that has.

@@ -74,6 +74,8 @@ func run(ctx context.Context, cfg config) (err error) {
 	if err := f.start(); err != nil {
 		return err
 	}
+	f.crew.await(ctx)
+	f.started = time.Now()
 	working, cancel := context.WithTimeout(ctx, cfg.duration)
 	defer cancel()
 	problem := f.work(working)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m)
 }
+
+// patience is how long a test waits for what must come. It only ends a test that hangs.
+const patience = 5 * time.Minute
 
 // needsRedis skips a test where there is no server program. CI must have one.
 func needsRedis(t *testing.T) string {
@@ -68,15 +72,19 @@ func TestTroubles(t *testing.T) {
 		ledger: newLedger()}
 	defer func() { assert.NoError(t, f.end()) }()
 	require.NoError(t, f.start())
-	require.Eventually(t, func() bool { return f.server.CountGranted() > 40 }, 40*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return f.server.CountGranted() > 40 }, patience, 10*time.Millisecond)
 	for _, trouble := range troubles {
 		require.NoError(t, trouble.make(f, t.Context(), 300*time.Millisecond), trouble.name)
 	}
-	assert.NotZero(t, f.corrupted.Load())
 	assert.Len(t, f.crew.past, 1, "one was replaced")
 	assert.True(t, f.redis.answers())
 	granted := f.server.CountGranted()
-	require.Eventually(t, func() bool { return f.server.CountGranted() > granted }, 40*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return f.server.CountGranted() > granted }, patience, 10*time.Millisecond)
+	// Which entries are corrupted is a matter of chance, and so is whether there are any just then.
+	for begin := time.Now(); f.corrupted.Load() == 0 && time.Since(begin) < patience; {
+		require.NoError(t, f.corrupt(t.Context(), 300*time.Millisecond))
+	}
+	assert.NotZero(t, f.corrupted.Load())
 	f.crew.stop()
 	assert.NoError(t, f.crew.fates())
 	assert.Zero(t, f.broken.Load())
@@ -89,16 +97,25 @@ func TestOutage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a quarter of a minute: not with -short")
 	}
-	var out strings.Builder
-	// A store that failed is left alone for 5 s, so the rest of the run is longer.
-	cfg := config{duration: 14 * time.Second, workers: 3, callers: 4, outage: time.Second, out: &out}
-	require.NoError(t, run(t.Context(), cfg))
-	assert.Regexp(t, `\| trouble \| Redis gone 1 \|`, out.String())
-	assert.Regexp(t, `\| before Redis was gone \| [1-9].* [1-9]\d* kB to Redis`, out.String())
+	shared := regexp.MustCompile(`\| after that \| [1-9].* [1-9]\d* kB to Redis`)
+	var text string
+	// A store that failed is left alone for 5 s, so the rest of the run is longer. How much of it
+	// is left for sharing again depends on the machine: a run in which there was none is too
+	// short, and says nothing.
+	for _, duration := range []time.Duration{14 * time.Second, 20 * time.Second, 28 * time.Second} {
+		var out strings.Builder
+		cfg := config{duration: duration, workers: 3, callers: 4, outage: time.Second, out: &out}
+		require.NoError(t, run(t.Context(), cfg))
+		if text = out.String(); shared.MatchString(text) {
+			break
+		}
+	}
+	assert.Regexp(t, `\| trouble \| Redis gone 1 \|`, text)
+	assert.Regexp(t, `\| before Redis was gone \| [1-9].* [1-9]\d* kB to Redis`, text)
 	// Whether a token is due in that second is a matter of chance.
-	assert.Regexp(t, `\| while Redis was gone, [12] s \| \d+ requests`, out.String())
-	assert.Regexp(t, `\| after that \| [1-9].* [1-9]\d* kB to Redis`, out.String())
-	assert.Regexp(t, `first token of a process, after its start \| half within [1-9]`, out.String())
+	assert.Regexp(t, `\| while Redis was gone, [1-9]\d* s \| \d+ requests`, text)
+	assert.Regexp(t, shared, text)
+	assert.Regexp(t, `first token of a process, after its start \| half within [1-9]`, text)
 }
 
 // Whatever way a run ends, nothing that it started is left.

@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
-	"strconv"
+	"runtime"
 	"sync"
 	"time"
 
@@ -38,35 +39,47 @@ type redisServer struct {
 	ended chan struct{} // closed when cmd has
 }
 
-const redisStart = 20 * time.Second
+const (
+	redisStart = 2 * time.Minute // until it answers, on a busy machine
+	redisWait  = time.Minute     // for what is done to it
+)
 
 func startRedis(program, dir string) (*redisServer, error) {
 	for range 5 { // somebody else may take the port first
-		port, err := freePort()
+		host, port, err := freeAddress()
 		if err != nil {
 			return nil, err
 		}
-		s := &redisServer{program: program, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+		s := &redisServer{program: program, addr: net.JoinHostPort(host, port)}
 		s.args = []string{
-			"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir,
+			"--bind", host, "--port", port, "--dir", dir,
 			"--save", "", "--daemonize", "no", "--loglevel", "warning",
 		}
 		if s.start() == nil {
-			s.client = redis.NewClient(&redis.Options{Addr: s.addr, ContextTimeoutEnabled: true})
+			s.client = redis.NewClient(&redis.Options{
+				Addr: s.addr, ContextTimeoutEnabled: true,
+				DialTimeout: redisWait, ReadTimeout: redisWait, WriteTimeout: redisWait,
+			})
 			return s, nil
 		}
 	}
 	return nil, fmt.Errorf("%s doesn't start", program)
 }
 
-// freePort is a port that nobody listens on now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddress is an address of this machine where nobody listens, nor does later, while the
+// server is gone for a moment: on Linux every address that begins with 127 is this machine's, and
+// what other programs have the system choose are ports of 127.0.0.1.
+func freeAddress() (host, port string, err error) {
+	host = "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.0.%d.%d", 1+rand.N(254), 1+rand.N(254))
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
-		return 0, err
+		return "", "", err
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return net.SplitHostPort(l.Addr().String())
 }
 
 // start starts the process and waits until it answers.
@@ -101,7 +114,7 @@ func (s *redisServer) answers() bool {
 		return false
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	_ = conn.SetDeadline(time.Now().Add(redisWait)) // it may be frozen
 	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
 		return false
 	}

@@ -118,21 +118,29 @@ func TestCallersJudge(t *testing.T) {
 	}
 	c.count(true, time.Millisecond, nil)
 	c.count(false, time.Second, errors.New("endpoint down"))
-	c.take(&c.newest[0], token("a", time.Second), now)
-	c.take(&c.newest[0], token("a", time.Second), now)
-	c.take(&c.newest[0], token("b", 2*time.Second), now)
+	c.take(&c.newest[0], token("a", time.Second), now, now)
+	c.take(&c.newest[0], token("a", time.Second), now, now)
+	c.take(&c.newest[0], token("b", 2*time.Second), now, now)
 	assert.Empty(t, broken)
 	assert.Equal(t, []string{"a", "b"}, handed)
 	assert.Equal(t, "b", c.newest[0].Load().Access)
 
 	c.count(true, time.Millisecond, errors.New("endpoint down"))
-	c.take(&c.newest[0], token("c", 0), now)
+	c.take(&c.newest[0], token("c", 0), now, now)
 	require.Len(t, broken, 2)
 	assert.ErrorContains(t, broken[0], "although a valid token existed: endpoint down")
 	assert.ErrorContains(t, broken[1], "after its end")
 	assert.Equal(t, "b", c.newest[0].Load().Access, "an older one doesn't take its place")
 	assert.Equal(t, []int64{3, 1, 1, 1}, []int64{c.Calls.Load(), c.Failed.Load(), c.Without.Load(), c.Expired.Load()})
 	assert.Equal(t, time.Second, c.Others.At(1))
+
+	// A call that took longer than a client keeps from a token's end may have got it in time.
+	long := now.Add(Lifetime/20 + time.Millisecond)
+	c.take(&c.newest[0], token("d", time.Millisecond), now, long)
+	assert.Equal(t, int64(1), c.Expired.Load())
+	c.take(&c.newest[0], token("e", 0), now, long)
+	c.take(&c.newest[0], token("f", time.Millisecond), now, now.Add(2*time.Millisecond))
+	assert.Equal(t, int64(3), c.Expired.Load())
 
 	for _, scope := range []int{0, 1} { // of which one has a token
 		c.newest[0].Store(&Handed{Access: "d", Expires: now.Add(Lifetime)})

@@ -114,16 +114,14 @@ func median[T cmp.Ordered](of []Usage, value func(Usage) T) T {
 	return sorted(of, value)[len(of)/2]
 }
 
-// GoroutinesDown waits a moment for the last goroutines to end, and returns how
-// many there are.
+// downLimit is how long goroutines may take to end on a busy machine.
+const downLimit = 30 * time.Second
+
+// GoroutinesDown waits for the last goroutines to end, and returns how many there are.
 func GoroutinesDown(to int) int {
 	n := runtime.NumGoroutine()
-	for range 50 {
-		if n <= to {
-			break
-		}
+	for limit := time.Now().Add(downLimit); n > to && time.Now().Before(limit); n = runtime.NumGoroutine() {
 		time.Sleep(20 * time.Millisecond)
-		n = runtime.NumGoroutine()
 	}
 	return n
 }
