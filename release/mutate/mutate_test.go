@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -58,13 +59,18 @@ func TestFileMutants(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// patience is how long the tests of a change may take here. None of the changes in
+// testdata/guarded makes them hang, and a survivor that only a busy machine keeps from its end
+// would be taken for a killed one.
+const patience = 10 * time.Minute
+
 // The guards that the tests of testdata/guarded don't check survive, and no others.
 func TestMutate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command a dozen times: not with -short")
 	}
 	const dir, file = "testdata/guarded", "testdata/guarded/guarded.go"
-	s := settings{dir: dir, tests: []string{dir}, workers: 2}
+	s := settings{dir: dir, tests: []string{dir}, workers: 2, timeout: patience}
 	mutants, err := packageMutants(t.Context(), s)
 	require.NoError(t, err)
 	results, err := judge(t.Context(), s, mutants)
@@ -117,7 +123,9 @@ func TestVerdicts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command: not with -short")
 	}
-	s := settings{dir: "testdata/guarded", tests: []string{"testdata/guarded"}, workers: 1, run: "TestChecked"}
+	s := settings{
+		dir: "testdata/guarded", tests: []string{"testdata/guarded"}, workers: 1, run: "TestChecked", timeout: patience,
+	}
 	mutants, err := packageMutants(t.Context(), s)
 	require.NoError(t, err)
 	doesNotCompile := mutants[0]

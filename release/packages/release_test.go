@@ -23,7 +23,10 @@ func TestReleaseOf(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(root, "client.go"), []byte(text), 0o600))
 	}
 	git := func(args ...string) {
-		cmd := exec.Command("git", append([]string{"-c", "user.name=T", "-c", "user.email=t@example.com"}, args...)...)
+		cmd := exec.Command("git", append([]string{
+			"-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "commit.gpgSign=false",
+			"-c", "gc.auto=0", "-c", "maintenance.auto=false",
+		}, args...)...)
 		cmd.Dir = root
 		output(t, cmd)
 	}

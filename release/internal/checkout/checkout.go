@@ -33,6 +33,12 @@ func Copy(from, to string) error {
 		{"init", "--quiet", "--initial-branch=main"},
 		{"config", "user.name", "Release Test"},
 		{"config", "user.email", "release@example.com"},
+		// What the user has set for all repositories must not count here, and nothing may go on
+		// in the background when the copy is removed.
+		{"config", "commit.gpgSign", "false"},
+		{"config", "tag.gpgSign", "false"},
+		{"config", "gc.auto", "0"},
+		{"config", "maintenance.auto", "false"},
 	} {
 		if _, err := git(to, args...); err != nil {
 			return err
@@ -46,7 +52,7 @@ func Commit(root string) error {
 	if _, err := git(root, "add", "--all"); err != nil {
 		return err
 	}
-	_, err := git(root, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", "test")
+	_, err := git(root, "commit", "--quiet", "--message", "test")
 	return err
 }
 
@@ -59,6 +65,9 @@ func copyFile(from, to string) error {
 		return err
 	}
 	data, err := os.ReadFile(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed just now
+	}
 	if err != nil {
 		return err
 	}
