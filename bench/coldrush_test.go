@@ -24,11 +24,11 @@ func TestMain(m *testing.M) {
 func TestColdRush(t *testing.T) {
 	const keys = 40
 	cfg := settings{rushes: []int{keys}}
-	all, err := measureColdRush(cfg, func(string) {}, rushRows(cfg, false))
-	require.NoError(t, err)
-	require.Len(t, all, 2*len(rushLibraries))
-	for _, r := range all {
-		t.Run(fmt.Sprint(r.library, ", ", protocol(r.http2)), func(t *testing.T) {
+	rows := rushRows(cfg, false)
+	require.Len(t, rows, 2*len(rushLibraries))
+	for _, row := range rows {
+		t.Run(fmt.Sprint(row.library, ", ", protocol(row.http2)), func(t *testing.T) {
+			r := undisturbedRush(t, cfg, row)
 			assert.Zero(t, r.outcome.Failed, "%v", r.outcome.Errors)
 			assert.EqualValues(t, keys, r.sight.Requests)
 			assert.Positive(t, r.sight.Opened)
@@ -37,6 +37,23 @@ func TestColdRush(t *testing.T) {
 			assert.Positive(t, r.signatures)
 		})
 	}
+}
+
+// undisturbedRush measures a row, again if the machine was so busy that a request can have
+// reached its time limit: then it fails, or is made once more, and nothing can be told.
+func undisturbedRush(t *testing.T, cfg settings, row rushRow) coldRush {
+	t.Helper()
+	const shortest = 10 * time.Second // of the limits that the libraries have for one attempt
+	for range 5 {
+		all, err := measureColdRush(cfg, func(string) {}, []rushRow{row})
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		if all[0].outcome.Last < shortest {
+			return all[0]
+		}
+	}
+	t.Skipf("the machine is too busy: calls take over %v", shortest)
+	return coldRush{}
 }
 
 // Where nobody answers, the calls fail, and the table says of what.

@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 type removing struct{ *testing.M }
 
 func (m removing) Run() int {
+	setUmask()
 	status := m.M.Run()
 	select {
 	case dir := <-builtCommands:
@@ -26,6 +27,10 @@ func (m removing) Run() int {
 	}
 	return status
 }
+
+// setUmask makes files as most users have them, whatever the umask of whoever runs the tests:
+// some of the files that tests make mustn't be writable for others, and some must be readable.
+var setUmask = func() {}
 
 func TestScripts(t *testing.T) {
 	if runtime.GOOS == "windows" {

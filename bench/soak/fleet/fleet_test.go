@@ -261,6 +261,10 @@ func TestVerdict(t *testing.T) {
 		{"callers wait", func(r *result) { r.waits.Add(time.Second) }, "waited"},
 		{"a worker's fate", func(r *result) { r.fates = errors.New("worker 1 ended by itself") }, "ended by itself"},
 		{"callers wait, in a short run", func(r *result) { r.took = 8 * time.Second; r.waits.Add(time.Second) }, ""},
+		{"callers wait, in a run that was to be short", func(r *result) {
+			r.cfg.duration = 8 * time.Second
+			r.waits.Add(time.Second)
+		}, ""},
 		{"nothing is shared", func(r *result) { r.whole *= 4; r.granted = r.whole }, "hardly shares: 4.00 times"},
 		{"nothing is shared, as told", func(r *result) { r.whole *= 4; r.granted = r.whole; r.cfg.alone = true }, ""},
 		{
@@ -276,7 +280,7 @@ func TestVerdict(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := &result{
-				cfg:    config{workers: 4},
+				cfg:    config{workers: 4, duration: time.Minute},
 				took:   time.Minute,
 				calls:  1000,
 				usages: [][]load.Usage{make([]load.Usage, 60)},

@@ -131,7 +131,7 @@ func (r *result) verdict() error {
 		r.whole+r.strange+r.lost,
 	)
 	check(r.endless == 0, "%d keys in Redis never end", r.endless)
-	if r.took < load.Settled {
+	if min(r.took, r.cfg.duration) < load.Settled { // short as planned, on a slow machine too
 		return errors.Join(errs...)
 	}
 	check(

@@ -44,13 +44,20 @@ func (f *fleet) makeTrouble(ctx context.Context) error {
 	for i := 0; load.Sleep(ctx, every-length); i++ {
 		t := troubles[i%len(troubles)]
 		until := time.Now().Add(length)
-		if err := t.make(f, ctx, length); err != nil && ctx.Err() == nil {
+		if err := t.make(f, ctx, length); err != nil && !isOver(ctx) {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 		f.troubles.add(t.name, 1)
 		load.Sleep(ctx, time.Until(until))
 	}
 	return nil
+}
+
+// isOver reports whether a context has ended, or is about to: a connection's deadline, which is
+// the context's, may be noticed before it is.
+func isOver(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // freeze stops the process: connections stay and nobody answers.
