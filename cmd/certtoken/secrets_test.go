@@ -165,8 +165,7 @@ func (w *secretWorld) write(t *testing.T, name string, data []byte) {
 func (w *secretWorld) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "certtoken", args...)
 	cmd.Dir = w.dir
-	cmd.Env = append(cleanEnviron(), "TZ=UTC", "NO_PROXY=", "HTTPS_PROXY=", "HTTP_PROXY=", "https_proxy=", "http_proxy=",
-		envPassword+"="+filePassword, "OUT="+outPassword)
+	cmd.Env = append(cleanEnviron(), "TZ=UTC", envPassword+"="+filePassword, "OUT="+outPassword)
 	return cmd
 }
 
