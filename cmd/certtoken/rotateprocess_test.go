@@ -94,7 +94,7 @@ func (w *rotatedWorld) callers(t *testing.T) (stop func()) {
 	var wg sync.WaitGroup
 	for range 2 {
 		client, err := certtoken.NewClient(w.server.Authority(), "app", certtoken.CertFile(w.file),
-			certtoken.WithHTTPClient(w.server.Client()))
+			certtoken.WithHTTPClient(w.server.Client()), certtoken.WithRequestTimeouts(time.Minute, patience))
 		if err != nil {
 			t.Fatal(err)
 		}
