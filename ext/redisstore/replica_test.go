@@ -23,7 +23,7 @@ type fleet struct {
 	cert *certtoken.Certificate
 }
 
-func newFleet(t *testing.T) *fleet {
+func newFleet(t testing.TB) *fleet {
 	t.Helper()
 	f := &fleet{Server: certtokentest.New(), cert: certtokentest.NewCertificate(t, certtokentest.WithSharedKey())}
 	f.Register(clientID, f.cert.Leaf)
@@ -33,13 +33,13 @@ func newFleet(t *testing.T) *fleet {
 // replica is a client as a process of its own would have it, with an empty cache.
 type replica struct {
 	*certtoken.Client
-	t *testing.T
+	t *attempt
 
 	mu       sync.Mutex
 	failures []error // of the store
 }
 
-func (f *fleet) newReplica(t *testing.T, store certtoken.Store, secrets ...[]byte) *replica {
+func (f *fleet) newReplica(t *attempt, store certtoken.Store, secrets ...[]byte) *replica {
 	t.Helper()
 	if len(secrets) == 0 {
 		secrets = [][]byte{secret}
@@ -56,6 +56,7 @@ func (f *fleet) newReplica(t *testing.T, store certtoken.Store, secrets ...[]byt
 }
 
 func (r *replica) storeFailed(e certtoken.Event) {
+	r.t.noteFailure(e.Err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, e.Err)

@@ -20,20 +20,21 @@ func StartCluster(t testing.TB, program string) []string {
 	var addrs []string
 	var nodes []*redis.Client
 	for i := range 3 {
-		bus := freePort(t)
-		s := Start(t, program, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus))
+		// A node that is slow isn't taken for dead.
+		s := Start(t, program, "--cluster-enabled", "yes", "--cluster-port", anotherPort,
+			"--cluster-node-timeout", strconv.Itoa(int(startLimit.Milliseconds())))
 		node := s.Client()
 		err := node.ClusterAddSlotsRange(ctx, i*slots/3, (i+1)*slots/3-1).Err()
 		if err == nil && i > 0 {
 			host, port, _ := net.SplitHostPort(s.Addr)
-			err = nodes[0].Do(ctx, "cluster", "meet", host, port, bus).Err()
+			err = nodes[0].Do(ctx, "cluster", "meet", host, port, s.port).Err()
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		addrs, nodes = append(addrs, s.Addr), append(nodes, node)
 	}
-	limit := time.Now().Add(20 * time.Second)
+	limit := time.Now().Add(startLimit)
 	for _, node := range nodes {
 		for !isWhole(ctx, node) {
 			if time.Now().After(limit) {

@@ -3,12 +3,14 @@
 package redistest
 
 import (
-	"bufio"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,9 +41,16 @@ func Each(t *testing.T, test func(t *testing.T, program string)) {
 	t.Skip(missing + ": nothing was tested")
 }
 
+// startLimit is how long a server may take to answer on a machine that is busy.
+const startLimit = 5 * time.Minute
+
+// anotherPort stands for a free port in the arguments of a server.
+const anotherPort = "another-port"
+
 // Server is a server program that a test started.
 type Server struct {
 	Addr string // host:port
+	port int    // the one in place of anotherPort
 
 	t       testing.TB
 	program string
@@ -58,11 +67,17 @@ func Start(t testing.TB, program string, args ...string) *Server {
 	dir := dataDir(t)
 	for range 5 { // somebody else may take the port first
 		port := freePort(t)
+		s.port = freePort(t)
 		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		s.args = append([]string{
 			"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir,
 			"--save", "", "--daemonize", "no", "--loglevel", "warning",
 		}, args...)
+		for i, arg := range s.args {
+			if arg == anotherPort {
+				s.args[i] = strconv.Itoa(s.port)
+			}
+		}
 		if s.run() {
 			return s
 		}
@@ -79,17 +94,6 @@ func dataDir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// freePort is a port on which no program listens now.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // Restart ends the process and starts another on the same address. Without
@@ -110,7 +114,7 @@ func (s *Server) run() bool {
 		s.t.Fatal(err)
 	}
 	go func() { _ = s.cmd.Wait(); close(s.ended) }()
-	for limit := time.Now().Add(20 * time.Second); time.Now().Before(limit); {
+	for limit := time.Now().Add(startLimit); time.Now().Before(limit); {
 		select {
 		case <-s.ended:
 			return false
@@ -124,18 +128,20 @@ func (s *Server) run() bool {
 	return false
 }
 
-// answers sends a PING by hand: go-redis would log each try that is too early.
+// answers asks by hand, as go-redis would log each try that is too early. It wants the answer
+// of this very process: another server may have had the port first.
 func (s *Server) answers() bool {
 	conn, err := net.Dial("tcp", s.Addr)
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := conn.Write([]byte("INFO server\r\nQUIT\r\n")); err != nil {
 		return false
 	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
-	return err == nil && answer == "+PONG\r\n"
+	answer, _ := io.ReadAll(conn)
+	return strings.Contains(string(answer), fmt.Sprintf("\r\nprocess_id:%d\r\n", s.cmd.Process.Pid))
 }
 
 // Kill ends the process at once.
