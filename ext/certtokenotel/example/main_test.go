@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"regexp"
 	"sync"
 	"testing"
 
@@ -26,6 +27,10 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
+// randomIDs are those of traces and spans, which exemplars have in base64: in there any few
+// letters may stand, and so may the beginning of a JWT.
+var randomIDs = regexp.MustCompile(`"(Trace|Span)ID": ?"[^"]*"`)
+
 func TestExample(t *testing.T) {
 	endpoint := certtokentest.New()
 	cert := certtokentest.NewCertificate(t)
@@ -40,5 +45,5 @@ func TestExample(t *testing.T) {
 	} {
 		assert.Contains(t, out.String(), want)
 	}
-	assert.NotContains(t, out.String(), "eyJ")
+	assert.NotContains(t, randomIDs.ReplaceAllString(out.String(), ""), "eyJ")
 }
