@@ -92,10 +92,12 @@ func TestServerThatAlwaysRefuses(t *testing.T) {
 		grpc.WithDefaultServiceConfig(certtokengrpc.RetryRefused),
 	)
 	w.api.Refuse(-1)
+	started := time.Now()
 	for range 20 {
 		assert.Equal(t, codes.Unauthenticated, status.Code(check(t.Context(), api)))
 	}
-	assert.Equal(t, 2, w.endpoint.Count())
+	assert.GreaterOrEqual(t, w.endpoint.Count(), 2)
+	assert.LessOrEqual(t, w.endpoint.Count(), 2+int(time.Since(started)/time.Minute), "once a minute")
 }
 
 func TestWithoutHandlerNothingIsForced(t *testing.T) {
