@@ -313,9 +313,12 @@ func (h *softHSM) moodySource(t *testing.T, opts ...Option) (*Source, *moody) {
 // SoftHSM itself doesn't survive a session being closed under a call.
 type polite struct {
 	cryptoki
-	mu     sync.RWMutex
-	signed chan struct{} // one for each signature, while there is room
+	mu      sync.RWMutex
+	signs   atomic.Int32
+	trouble func() // happens before the signature of this number, while others are under way
 }
+
+const troubledSign = 40
 
 func during[T any](p *polite, f func() (T, error)) (T, error) {
 	p.mu.RLock()
@@ -373,9 +376,10 @@ func (p *polite) SignInit(s p11.SessionHandle, mech []*p11.Mechanism, key p11.Ob
 }
 
 func (p *polite) Sign(s p11.SessionHandle, message []byte) ([]byte, error) {
-	select {
-	case p.signed <- struct{}{}:
-	default:
+	if p.signs.Add(1) == troubledSign {
+		p.mu.Lock()
+		p.trouble()
+		p.mu.Unlock()
 	}
 	return during(p, func() ([]byte, error) { return p.cryptoki.Sign(s, message) })
 }

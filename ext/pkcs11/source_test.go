@@ -496,7 +496,7 @@ func TestCloseWhileSigning(t *testing.T) {
 			results <- err
 		}()
 	}
-	require.Eventually(t, func() bool { return m.signs.Load() == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return m.signs.Load() == 1 }, 5*time.Minute, time.Millisecond)
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	assert.ErrorIs(t, <-results, ErrClosed, "the one that waits")
