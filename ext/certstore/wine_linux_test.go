@@ -31,7 +31,7 @@ func TestWine(t *testing.T) {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	text, err := w.run(t, "wine", program, "-test.v", "-test.timeout=5m")
+	text, err := w.run(t, "wine", program, "-test.v", "-test.timeout=30m")
 	require.NoError(t, err, "%s", text)
 	passed, skipped := results(text, "PASS"), results(text, "SKIP")
 	for _, test := range []string{
@@ -65,7 +65,7 @@ func newWine(t *testing.T) *wine {
 	t.Helper()
 	w := &wine{prefix: filepath.Join(t.TempDir(), "prefix"), home: t.TempDir()}
 	t.Cleanup(func() { // before the folder is removed; the test's context has ended
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
 		for _, flag := range []string{"-k", "-w"} { // end all that runs in the prefix, and wait for it
 			_ = w.command(ctx, "wineserver", flag).Run()
@@ -89,7 +89,7 @@ func (w *wine) command(ctx context.Context, name string, args ...string) *exec.C
 // it, and would keep a pipe open.
 func (w *wine) run(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 35*time.Minute) // beyond that of the program's tests
 	defer cancel()
 	file, err := os.CreateTemp(t.TempDir(), "output")
 	require.NoError(t, err)

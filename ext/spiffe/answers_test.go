@@ -44,7 +44,7 @@ func (a *rawAgent) FetchJWTSVID(context.Context, *workload.JWTSVIDRequest) (*wor
 	return a.jwt, nil
 }
 
-// serve starts the agent, and returns its address as an option.
+// serve starts the agent, and returns its address as an option, with time for a busy machine.
 func (a *rawAgent) serve(t *testing.T) Option {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,7 +53,10 @@ func (a *rawAgent) serve(t *testing.T) Option {
 	workload.RegisterSpiffeWorkloadAPIServer(server, a)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	return WithAddress("tcp://" + listener.Addr().String())
+	return func(c *config) {
+		WithAddress("tcp://" + listener.Addr().String())(c)
+		WithTimeout(maxTimeout)(c)
+	}
 }
 
 // message is a good X.509-SVID as the agent sends it.

@@ -133,7 +133,7 @@ func (s *spire) await(t *testing.T, program string, args ...string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		return exec.Command(filepath.Join(os.Getenv(spireFolder), program), args...).Run() == nil
-	}, time.Minute, 200*time.Millisecond, "%s %v", program, args)
+	}, soon, 200*time.Millisecond, "%s %v", program, args)
 }
 
 // server runs a command of spire-server and returns what it says.
@@ -202,7 +202,7 @@ func TestSPIRE(t *testing.T) {
 			require.Eventually(t, func() bool {
 				_, err := jwts.Assertion(t.Context(), audience)
 				return err == nil
-			}, time.Minute, 100*time.Millisecond)
+			}, soon, 100*time.Millisecond)
 
 			server := s.trusting(t)
 			for name, opt := range map[string]certtoken.AuthorityOption{
@@ -238,7 +238,7 @@ func TestSPIREOverTime(t *testing.T) {
 	assert.Equal(t, otherID, claims(t, assertionOf(t, s.jwtSource(t, spiffe.WithHint("other")), audience))["sub"])
 
 	seen := map[string]bool{}
-	for start := time.Now(); len(seen) < 4 && time.Since(start) < 2*time.Minute; {
+	for start := time.Now(); len(seen) < 4 && time.Since(start) < 2*soon; {
 		cert := certificate(t, x509) // never without one that is valid
 		require.NoError(t, cert.Valid(time.Now()))
 		seen[cert.Leaf.SerialNumber.String()] = true
@@ -247,22 +247,22 @@ func TestSPIREOverTime(t *testing.T) {
 	assert.Len(t, seen, 4, "rotations")
 
 	end(s.agent)
-	require.Eventually(t, func() bool { return x509.Health() != nil }, time.Minute, tick)
+	require.Eventually(t, func() bool { return x509.Health() != nil }, soon, tick)
 	assert.ErrorIs(t, x509.Health(), spiffe.ErrUnavailable)
 	certificate(t, x509)
 	assertionOf(t, jwts, audience)
 	s.startAgent(t)
-	require.Eventually(t, func() bool { return x509.Health() == nil }, time.Minute, tick)
+	require.Eventually(t, func() bool { return x509.Health() == nil }, soon, tick)
 	certificate(t, x509)
 
 	s.unregister(t, appID)
 	require.Eventually(t, func() bool {
 		_, err := x509.Certificate(t.Context())
 		return errors.Is(err, certtoken.ErrNoCertificate)
-	}, time.Minute, tick)
+	}, soon, tick)
 	s.unregister(t, otherID)
 	require.Eventually(t, func() bool {
 		_, err := x509.Certificate(t.Context())
 		return errors.Is(err, spiffe.ErrNoIdentity)
-	}, time.Minute, tick)
+	}, soon, tick)
 }

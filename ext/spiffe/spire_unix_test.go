@@ -49,5 +49,5 @@ func TestSPIREThatIsFrozen(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := jwts.Assertion(t.Context(), audience)
 		return err == nil
-	}, time.Minute, 100*time.Millisecond)
+	}, soon, 100*time.Millisecond)
 }

@@ -218,7 +218,8 @@ func TestForgottenPassword(t *testing.T) {
 func TestLockedOut(t *testing.T) {
 	t.Parallel()
 	s := startTPM(t)
-	s.run(t, "tpm2_dictionarylockout", "-s", "-n", "2", "-t", "100", "-l", "100")
+	// It forgives one each day, so that it has forgiven none when the last is tried.
+	s.run(t, "tpm2_dictionarylockout", "-s", "-n", "2", "-t", "86400", "-l", "86400")
 	file := s.make(t, NewKey{Key: selfsigned.EC}, WithPassword(passwordIs("secret")))
 	var err error
 	for i := range 4 {

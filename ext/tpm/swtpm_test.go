@@ -64,17 +64,24 @@ func (s *swtpm) start(t testing.TB) {
 	cmd := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+s.dir, "--flags", "startup-clear",
 		"--server", "type=unixio,path="+s.socket, "--ctrl", "type=unixio,path="+s.socket+".ctrl")
 	require.NoError(t, cmd.Start())
-	ended := false
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // killed
+		close(ended)
+	}()
 	s.stop = func() {
-		if !ended {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait() // killed
-		}
-		ended = true
+		_ = cmd.Process.Kill()
+		<-ended
 	}
 	t.Cleanup(s.stop)
-	require.Eventually(t, func() bool { return listens(s.socket+".ctrl") && listens(s.socket) },
-		20*time.Second, 5*time.Millisecond, "swtpm listens")
+	for end := time.Now().Add(5 * time.Minute); !listens(s.socket+".ctrl") || !listens(s.socket); {
+		select {
+		case <-ended:
+			require.Fail(t, "swtpm has ended")
+		case <-time.After(5 * time.Millisecond):
+		}
+		require.True(t, time.Now().Before(end), "swtpm doesn't listen")
+	}
 }
 
 // listens reports whether somebody listens on a socket. Its file is there a moment earlier.

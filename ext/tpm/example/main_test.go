@@ -44,7 +44,7 @@ func startTPM(t *testing.T) string {
 			_ = conn.Close()
 		}
 		return err == nil
-	}, 20*time.Second, 5*time.Millisecond, "swtpm listens")
+	}, 5*time.Minute, 5*time.Millisecond, "swtpm listens")
 	return socket
 }
 
