@@ -29,8 +29,6 @@ func lacksApache() error {
 func startApache(t *testing.T, tlsCert tlsCertificate, modules []string, lines ...string) string {
 	t.Helper()
 	lacks(t, lacksApache(), "Apache can't be asked")
-	port, err := freePort()
-	require.NoError(t, err)
 	folder := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(folder, name)
@@ -38,7 +36,7 @@ func startApache(t *testing.T, tlsCert tlsCertificate, modules []string, lines .
 		return path
 	}
 	conf := []string{
-		"ServerRoot " + folder, "ServerName 127.0.0.1", "Listen 127.0.0.1:" + port,
+		"ServerRoot " + folder, "ServerName 127.0.0.1",
 		"PidFile " + filepath.Join(folder, "pid"), "Mutex file:" + folder,
 		"DefaultRuntimeDir " + folder, "ErrorLog /dev/stderr", "LogLevel warn",
 	}
@@ -57,9 +55,11 @@ func startApache(t *testing.T, tlsCert tlsCertificate, modules []string, lines .
 		),
 		"SSLCertificateKeyFile "+write("key.pem", tlsCert.keyPEM),
 	)
-	all := strings.Join(append(conf, lines...), "\n") + "\n"
-	startServer(t, port, apacheProgram, "-D", "FOREGROUND", "-f", write("apache.conf", all))
-	return "https://127.0.0.1:" + port
+	ports := startServer(t, 1, func(ports []string) []string {
+		all := strings.Join(append(append(conf, "Listen 127.0.0.1:"+ports[0]), lines...), "\n") + "\n"
+		return []string{apacheProgram, "-D", "FOREGROUND", "-f", write("apache.conf", all)}
+	})
+	return "https://127.0.0.1:" + ports[0]
 }
 
 // behindApache puts Apache before Keycloak, and returns its address.

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,7 +76,11 @@ func TestBound(t *testing.T) {
 			for b, way := range bindings {
 				t.Run(j.name+"/"+way.name, func(t *testing.T) {
 					t.Parallel()
-					came, err := j.bindTokens(t, binding(b))
+					var came string
+					err := promptly(t, func() (err error) {
+						came, err = j.bindTokens(t, binding(b))
+						return err
+					})
 					mu.Lock()
 					defer mu.Unlock()
 					cells[j.name+"/"+way.name], said[j.name+"/"+way.name] = came, err
@@ -131,13 +134,13 @@ func (j *judge) bindTokens(t *testing.T, b binding) (came string, err error) {
 	for _, n := range j.needs(j.printedKeyID()) {
 		opts = append(opts, n.option)
 	}
-	hc := &http.Client{Transport: j.http.Transport, Timeout: 30 * time.Second}
-	authority, err := certtoken.Discover(t.Context(), j.issuer, append(opts, certtoken.WithDiscoveryClient(hc))...)
+	hc := &http.Client{Transport: j.http.Transport, Timeout: programAnswer}
+	authority, err := discover(t.Context(), j.issuer, append(opts, certtoken.WithDiscoveryClient(hc))...)
 	if err != nil { // it publishes no metadata, or doesn't list this
 		t.Logf("Discover: %v", err)
 		authority = certtoken.Issuer(j.issuer, j.tokenURL, opts...)
 	}
-	client, err := certtoken.NewClient(authority, id, cert, certtoken.WithHTTPClient(hc))
+	client, err := certtoken.NewClient(authority, id, cert, certtoken.WithHTTPClient(hc), patient)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, client.Close()) }()
 	token, err := client.Token(t.Context(), scope)

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -120,7 +119,7 @@ func (p *page) do(t *testing.T, blocks [][]string) {
 
 func (p *page) command(ctx context.Context, script string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = p.folder, p.environ, time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = p.folder, p.environ, clientStop
 	return cmd
 }
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -19,8 +18,8 @@ import (
 )
 
 const (
-	clientAnswer = 60 * time.Second // to one job; the first includes the program's start
-	clientStop   = 5 * time.Second
+	clientAnswer = 10 * time.Minute // to one job; the first includes the program's start
+	clientStop   = time.Minute      // then it is killed
 )
 
 // inFolder is a client in another language: a program of the folder clients.
@@ -38,7 +37,7 @@ func (s *stage) startClient(name string, args ...string) user {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = "clients"
 	ca := s.caFile()
-	cmd.Env = append(os.Environ(), "REACH="+strings.TrimPrefix(s.server.URL(), "https://"),
+	cmd.Env = append(cleanEnviron(), "REACH="+strings.TrimPrefix(s.server.URL(), "https://"),
 		"NODE_EXTRA_CA_CERTS="+ca, "REQUESTS_CA_BUNDLE="+ca, "PYTHONDONTWRITEBYTECODE=1", "no_proxy=*")
 	return s.converse(cmd)
 }
@@ -107,17 +106,7 @@ func lacks(t *testing.T, err error, what string) {
 	t.Skipf("%s: %v", what, err)
 }
 
-var clientPackages = sync.OnceValue(func() error {
-	if _, err := os.Stat(filepath.Join("clients", "node_modules", "@azure", "msal-node", "package.json")); err == nil {
-		return nil
-	}
-	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = "clients"
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w\n%s", err, out)
-	}
-	return nil
-})
+var clientPackages = sync.OnceValue(func() error { return npmPackages("clients") })
 
 // node starts a program of Node's.
 func node(program string) func(*stage) user {
@@ -203,7 +192,7 @@ func (c *shell) do(t *testing.T, j job) result {
 	endpoint := s.Authority + "/oauth2/v2.0/token"
 	cmd := exec.CommandContext(t.Context(), "sh", "./curl.sh")
 	cmd.Dir = "clients"
-	cmd.Env = append(os.Environ(), "ALG="+s.Alg, "HEADER="+s.Header, "THUMBPRINT="+thumbprint, "AUDIENCE="+endpoint,
+	cmd.Env = append(cleanEnviron(), "ALG="+s.Alg, "HEADER="+s.Header, "THUMBPRINT="+thumbprint, "AUDIENCE="+endpoint,
 		"TOKEN_URL="+endpoint, "CLIENT_ID="+s.ClientID, "SCOPE="+j.Scope, "KEY_FILE="+c.key, "CA_FILE="+c.ca,
 		"REACH="+strings.TrimPrefix(c.stage.server.URL(), "https://"))
 	out, err := cmd.Output()

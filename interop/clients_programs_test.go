@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"software.sslmate.com/src/go-pkcs12"
@@ -46,54 +44,8 @@ func pypiVersion(name string) func(*testing.T) string {
 	}
 }
 
-// kept makes a folder of the user's cache, once. The name holds the versions of all that
-// goes into it. A folder that fill has left unfinished is never used.
-func kept(name string, fill func(folder string) error) (string, error) {
-	caches, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	folder := filepath.Join(caches, "certtoken-interop", name)
-	if _, err := os.Stat(folder); err == nil {
-		return folder, nil
-	}
-	unfinished := fmt.Sprintf("%s.%d", folder, os.Getpid())
-	if err := os.MkdirAll(unfinished, 0o700); err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(unfinished)
-	if err := fill(unfinished); err != nil {
-		return "", err
-	}
-	if err := os.Rename(unfinished, folder); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", err
-	}
-	return folder, nil
-}
-
-// run runs a command, whose output is shown where it fails.
-func run(folder string, env []string, name string, args ...string) error {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", name, args[0], err, out)
-	}
-	return nil
-}
-
 // newestPython is an interpreter that has pythonPackages.
-var newestPython = sync.OnceValues(func() (string, error) {
-	name := "python-" + strings.ReplaceAll(strings.Join(pythonPackages, "-"), "==", "-")
-	folder, err := kept(name, func(folder string) error {
-		if err := run("", nil, "python3", "-m", "venv", folder); err != nil {
-			return err
-		}
-		args := append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, pythonPackages...)
-		return run("", nil, filepath.Join(folder, "bin", "python3"), args...)
-	})
-	return filepath.Join(folder, "bin", "python3"), err
-})
+var newestPython = sync.OnceValues(func() (string, error) { return pythonWith(pythonPackages...) })
 
 // newPython starts a program of Python's with pythonPackages.
 func newPython(program string) func(*stage) user {
@@ -121,24 +73,14 @@ var javaClasses = sync.OnceValues(func() (string, error) {
 		fmt.Fprintf(sum, "%s %d\n%s", file, len(data), data)
 	}
 	name := "java-" + hex.EncodeToString(sum.Sum(nil)[:8])
-	compiled, err := kept(name, func(to string) error {
-		list := filepath.Join(to, "libraries")
-		err := run(folder, nil, "mvn", "-q", "-B", "dependency:build-classpath", "-Dmdep.outputFile="+list)
-		if err != nil {
-			return err
-		}
-		libraries, err := os.ReadFile(list)
-		if err != nil {
-			return err
-		}
-		args := []string{"-nowarn", "-d", to, "-cp", strings.TrimSpace(string(libraries))}
-		return run("", nil, "javac", append(args, sources...)...)
-	})
+	libraries, err := classPath(folder)
 	if err != nil {
 		return "", err
 	}
-	libraries, err := os.ReadFile(filepath.Join(compiled, "libraries"))
-	return compiled + string(os.PathListSeparator) + strings.TrimSpace(string(libraries)), err
+	compiled, err := kept(name, func(to string) error {
+		return run("", nil, "javac", append([]string{"-nowarn", "-d", to, "-cp", libraries}, sources...)...)
+	})
+	return compiled + string(os.PathListSeparator) + libraries, err
 })
 
 // java starts a class of clients/java.
@@ -237,7 +179,7 @@ func (p *perToken) do(t *testing.T, j job) result {
 func (p *perToken) run(ctx context.Context, answer any, name string, args ...string) error {
 	cmd := p.stage.alone(ctx, name, args...)
 	cmd.Env = append(cmd.Env, "HOME="+p.folder, "AZURE_CONFIG_DIR="+p.folder, "AZURE_CORE_COLLECT_TELEMETRY=no")
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = clientStop
 	var trouble bytes.Buffer
 	cmd.Stderr = &trouble
 	out, err := cmd.Output()
@@ -250,7 +192,7 @@ func (p *perToken) run(ctx context.Context, answer any, name string, args ...str
 // kubeloginProgram builds Azure's kubelogin.
 var kubeloginProgram = sync.OnceValues(func() (string, error) {
 	folder, err := kept("kubelogin-"+kubeloginVersion, func(folder string) error {
-		return run(os.TempDir(), []string{"GOWORK=off", "GOFLAGS=", "GOBIN=" + folder},
+		return download(os.TempDir(), []string{"GOWORK=off", "GOFLAGS=", "GOBIN=" + folder},
 			"go", "install", modKubelogin+"@v"+kubeloginVersion)
 	})
 	return filepath.Join(folder, "kubelogin"), err

@@ -318,8 +318,18 @@ func (s *stage) throttled() string {
 		return "asks at once, ✓"
 	}
 	require.Equal(s, 1, asked)
-	r = s.user.do(s.T, s.first())
-	if s.server.Count() == before+asked {
+	return s.throttledAgain()
+}
+
+// throttledAgain tells a client which doesn't wait to do so for longer than it is watched.
+func (s *stage) throttledAgain() string {
+	s.newClient("throttled-long", "client", "client")
+	s.server.Fail(certtokentest.Throttle(10 * time.Minute))
+	before := s.server.Count()
+	require.NotEmpty(s, s.user.do(s.T, s.first()).Error)
+	require.Equal(s, before+1, s.server.Count())
+	r := s.user.do(s.T, s.first())
+	if s.server.Count() == before+1 {
 		require.NotEmpty(s, r.Error)
 		return "error, kept"
 	}

@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -24,12 +25,12 @@ func TestDPoPOfOIDCProvider(t *testing.T) {
 	j := oidcProvider(t, "dpop")
 	cert := newCertificate(t, "dpop")
 	j.register(t, registration{id: "dpop", keys: []key{keyOf(cert)}})
-	authority, err := certtoken.Discover(t.Context(), j.issuer,
+	authority, err := discover(t.Context(), j.issuer,
 		certtoken.WithDiscoveryClient(j.http), certtoken.WithDPoP())
 	require.NoError(t, err)
 	wire := &wire{next: j.http.Transport}
 	client, err := certtoken.NewClient(authority, "dpop", cert,
-		certtoken.WithHTTPClient(&http.Client{Transport: wire}))
+		certtoken.WithHTTPClient(&http.Client{Transport: wire}), patient)
 	require.NoError(t, err)
 	defer client.Close()
 	token, err := client.Token(t.Context(), scope)
@@ -55,7 +56,7 @@ func TestDPoPOfOIDCProvider(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, api.get(t, alone(with), "/"), "a proof for another URL")
 	assert.Equal(t, http.StatusOK, api.get(t, alone(with), "/other"))
 
-	plain, err := certtoken.NewClient(j.authority(j.best()), "dpop", cert, certtoken.WithHTTPClient(j.http))
+	plain, err := certtoken.NewClient(j.authority(j.best()), "dpop", cert, certtoken.WithHTTPClient(j.http), patient)
 	require.NoError(t, err)
 	defer plain.Close()
 	_, err = plain.Token(t.Context(), scope)
@@ -136,14 +137,17 @@ func TestDPoPOfKeycloak(t *testing.T) {
 		"jwt.credential.certificate": derBase64(cert), "dpop.bound.access.tokens": "true",
 	})
 	hc := k.tls.client(t)
-	authority, err := certtoken.Discover(t.Context(), k.issuer(),
+	authority, err := discover(t.Context(), k.issuer(),
 		certtoken.WithDiscoveryClient(hc), certtoken.WithDPoP())
 	require.NoError(t, err)
-	client, err := certtoken.NewClient(authority, "dpop", cert, certtoken.WithHTTPClient(hc))
+	client, err := certtoken.NewClient(authority, "dpop", cert, certtoken.WithHTTPClient(hc), patient)
 	require.NoError(t, err)
 	defer client.Close()
-	token, err := client.Token(t.Context(), "openid")
-	require.NoError(t, err)
+	var token *certtoken.Token
+	require.NoError(t, promptly(t, func() (err error) {
+		token, err = client.Token(t.Context(), "openid")
+		return err
+	}))
 	assert.Equal(t, "DPoP", token.Type())
 
 	userinfo := k.issuer() + "/protocol/openid-connect/userinfo"
@@ -156,14 +160,19 @@ func TestDPoPOfKeycloak(t *testing.T) {
 		return resp.StatusCode, string(body) + strings.Join(resp.Header.Values("WWW-Authenticate"), ", ")
 	}
 	for range 2 {
-		status, said := get(client.Transport(hc.Transport, "openid"))
-		assert.Equal(t, http.StatusOK, status, said)
+		assert.NoError(t, promptly(t, func() error { // a proof is good for a moment
+			status, said := get(client.Transport(hc.Transport, "openid"))
+			if status != http.StatusOK {
+				return errors.New(said)
+			}
+			return nil
+		}))
 	}
 	status, said := get(withHeader{hc.Transport, http.Header{"Authorization": {"Bearer " + token.AccessToken()}}})
 	assert.NotEqual(t, http.StatusOK, status, said)
 
 	plain, err := certtoken.NewClient(certtoken.Issuer(k.issuer(), k.tokenURL()), "dpop", cert,
-		certtoken.WithHTTPClient(hc))
+		certtoken.WithHTTPClient(hc), patient)
 	require.NoError(t, err)
 	defer plain.Close()
 	_, err = plain.Token(t.Context(), "openid")

@@ -125,7 +125,7 @@ func TestFilesAsOtherEnrolmentToolsWriteThem(t *testing.T) {
 			srv.TrustSubject("billing", enrolled, ca.Leaf)
 			tool.write(t, folder, filesOf(t, first))
 			client, err := certtoken.NewClient(srv.Authority(certtoken.WithX5C()), "billing", tool.source(folder),
-				certtoken.WithHTTPClient(srv.Client()))
+				certtoken.WithHTTPClient(srv.Client()), patient)
 			require.NoError(t, err)
 			defer client.Close()
 			for _, cert := range []*certtoken.Certificate{first, second} {

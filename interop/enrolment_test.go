@@ -86,20 +86,21 @@ func startACME(t *testing.T) acmeServer {
 	certFile, keyFile := filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
 	require.NoError(t, os.WriteFile(certFile, []byte(own.certPEM), 0o600))
 	require.NoError(t, os.WriteFile(keyFile, []byte(own.keyPEM), 0o600))
-	port, err := freePort()
-	require.NoError(t, err)
-	managing, err := freePort()
-	require.NoError(t, err)
-	conf, err := json.Marshal(map[string]any{"pebble": map[string]any{
-		"listenAddress": "127.0.0.1:" + port, "managementListenAddress": "127.0.0.1:" + managing,
-		"certificate": certFile, "privateKey": keyFile, "httpPort": 5002, "tlsPort": 5001,
-	}})
-	require.NoError(t, err)
 	confFile := filepath.Join(folder, "pebble.json")
-	require.NoError(t, os.WriteFile(confFile, conf, 0o600))
-	// It takes every name for proven: there is no such host.
-	startServer(t, managing, "env", "PEBBLE_VA_ALWAYS_VALID=1", "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0",
-		"pebble", "-config", confFile)
+	ports := startServer(t, 2, func(ports []string) []string {
+		conf, err := json.Marshal(map[string]any{"pebble": map[string]any{
+			"listenAddress": "127.0.0.1:" + ports[0], "managementListenAddress": "127.0.0.1:" + ports[1],
+			"certificate": certFile, "privateKey": keyFile, "httpPort": 5002, "tlsPort": 5001,
+		}})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(confFile, conf, 0o600))
+		// It takes every name for proven: there is no such host.
+		return []string{
+			"env", "PEBBLE_VA_ALWAYS_VALID=1", "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0",
+			"pebble", "-config", confFile,
+		}
+	})
+	port, managing := ports[0], ports[1]
 
 	resp, err := own.client(t).Get("https://127.0.0.1:" + managing + "/roots/0")
 	require.NoError(t, err)
@@ -146,7 +147,7 @@ func TestFilesOfEnrolmentToolsAreFollowed(t *testing.T) {
 			srv := certtokentest.New(certtokentest.WithIssuer("https://idp.example"))
 			srv.TrustSubject("billing", enrolled, acme.root)
 			client, err := certtoken.NewClient(srv.Authority(certtoken.WithX5C()), "billing", tool.source(folder),
-				certtoken.WithHTTPClient(srv.Client()))
+				certtoken.WithHTTPClient(srv.Client()), patient)
 			require.NoError(t, err)
 			defer client.Close()
 			signer := func() *x509.Certificate {

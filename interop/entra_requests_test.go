@@ -242,9 +242,22 @@ func telltaleCertificate(t *testing.T) *certtoken.Certificate {
 	}
 }
 
-// sentBy is everything that a library sends: for its first token, for the same again, and
+// sentBy is what a library sends. Times are told by their distance from the request, so it is
+// asked again where the machine is so busy that this says nothing.
+func sentBy(t *testing.T, cert *certtoken.Certificate, newGetter newTokenGetter) (sent map[string]string) {
+	t.Helper()
+	for range 10 {
+		began := time.Now()
+		if sent = sentOnce(t, cert, newGetter); time.Since(began) < prompt {
+			break
+		}
+	}
+	return sent
+}
+
+// sentOnce is everything that a library sends: for its first token, for the same again, and
 // for another resource.
-func sentBy(t *testing.T, cert *certtoken.Certificate, newGetter newTokenGetter) map[string]string {
+func sentOnce(t *testing.T, cert *certtoken.Certificate, newGetter newTokenGetter) map[string]string {
 	t.Helper()
 	o := newObserver(t, cert)
 	get := newGetter(t, cert, o.client)

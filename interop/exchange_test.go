@@ -153,7 +153,7 @@ func TestTokenExchange(t *testing.T) {
 	e, issuer, hc := newExchanger(t, registration{id: "exchange", keys: []key{keyOf(cert)}})
 	client, err := certtoken.NewClient(
 		certtoken.Issuer(issuer, issuer+op.DefaultEndpoints.Token.Relative(), certtoken.WithKeyIDFunc(keyID)),
-		"exchange", cert, certtoken.WithHTTPClient(hc))
+		"exchange", cert, certtoken.WithHTTPClient(hc), patient)
 	require.NoError(t, err)
 	defer client.Close()
 	subject := e.tokenOf(t, "ada")

@@ -25,7 +25,7 @@ const (
 	glewlwydProgram = "/usr/bin/glewlwyd"
 	glewlwydModules = "/usr/lib/glewlwyd"
 	glewlwydSchema  = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3"
-	glewlwydStart   = 30 * time.Second
+	glewlwydStart   = 10 * time.Minute
 	glewlwydSession = 5 * time.Minute // an administrator's lasts for ten
 )
 
@@ -100,7 +100,7 @@ func (g *glewlwyd) run() (err error) {
 		return err
 	}
 	g.url = "https://127.0.0.1:" + port
-	g.http = &http.Client{Transport: trusting(g.tls.pool), Jar: jar, Timeout: time.Minute}
+	g.http = &http.Client{Transport: trusting(g.tls.pool), Jar: jar, Timeout: programAnswer}
 	for name, content := range map[string]string{
 		"cert": g.tls.certPEM, "key": g.tls.keyPEM, "ca": trusted, "conf": g.configuration(port),
 	} {
@@ -169,7 +169,7 @@ func (g *glewlwyd) configure() error {
 		"request-parameter-allow": true, "client-jwks-parameter": "jwks", "client-jwks_uri-parameter": "jwks_uri",
 		"request-uri-allow-https-non-secure": true, // the test's certificate is of no public CA
 		"client-cert-source":                 "TLS", "client-cert-use-endpoint-aliases": true,
-		"client-cert-self-signed-allowed": true, "oauth-dpop-allowed": true, "oauth-dpop-iat-duration": 10,
+		"client-cert-self-signed-allowed": true, "oauth-dpop-allowed": true, "oauth-dpop-iat-duration": 600,
 	}
 	if _, err := g.administer(http.MethodPost, "/mod/plugin/", map[string]any{
 		"module": "oidc", "name": "oidc", "display_name": "OIDC", "parameters": parameters,

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +22,10 @@ type held struct {
 	logFile string
 }
 
-const heldStop = 10 * time.Second
+const (
+	serverStart = 5 * time.Minute // until it listens
+	heldStop    = 2 * time.Minute // then it is killed
+)
 
 // holdScript runs a command for as long as its own standard input is open.
 const holdScript = `exec 3<&0
@@ -58,26 +62,51 @@ func startHeld(folder string, env []string, command ...string) (*held, error) {
 	return h, nil
 }
 
-// startServer starts a command that listens on a port of loopback, and waits until it
-// does. It ends with the test.
-func startServer(t *testing.T, port string, command ...string) {
+// startServer starts a command that listens on a number of ports of loopback, and waits until
+// it does. It is given the ports, and ends with the test.
+func startServer(t *testing.T, number int, command func(ports []string) []string) (ports []string) {
 	t.Helper()
-	h, err := startHeld(t.TempDir(), nil, command...)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		h.stop()
-		if t.Failed() {
-			t.Logf("%s wrote:\n%s", command[0], h.log())
+	for try := 1; ; try++ {
+		ports = ports[:0]
+		for range number {
+			port, err := freePort()
+			require.NoError(t, err)
+			ports = append(ports, port)
 		}
-	})
-	require.NoError(t, h.await(20*time.Second, func() bool {
-		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
-		if err != nil {
-			return false
+		h, err := startHeld(t.TempDir(), nil, command(ports)...)
+		require.NoError(t, err)
+		err = h.await(serverStart, func() bool { return !slices.ContainsFunc(ports, isSilent) })
+		if err != nil && try < 3 && h.hasEnded() { // somebody may have taken a port
+			h.stop()
+			continue
 		}
+		t.Cleanup(func() {
+			h.stop()
+			if t.Failed() {
+				t.Logf("%s wrote:\n%s", h.process.Args[4], h.log())
+			}
+		})
+		require.NoError(t, err)
+		return ports
+	}
+}
+
+// isSilent reports whether nobody listens on a port of loopback.
+func isSilent(port string) bool {
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err == nil {
 		_ = conn.Close()
+	}
+	return err != nil
+}
+
+func (h *held) hasEnded() bool {
+	select {
+	case <-h.ended:
 		return true
-	}))
+	default:
+		return false
+	}
 }
 
 // await waits until the program answers.
@@ -108,15 +137,4 @@ func (h *held) stop() {
 		_ = h.process.Process.Kill()
 		<-h.ended
 	}
-}
-
-// freePort is one on which no program listens now.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }

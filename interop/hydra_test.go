@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -24,7 +23,7 @@ const (
 	hydraVersion = "2.3.0"
 	// Hydra's own go.mod replaces a module, which is not so where Hydra is required.
 	hydraReplaces = "github.com/gobuffalo/pop/v6=github.com/ory/pop/v6@v6.2.1-0.20241121111754-e5dfc0f3344b"
-	hydraStart    = time.Minute
+	hydraStart    = 10 * time.Minute
 )
 
 // theHydra is Ory Hydra with its database in memory.
@@ -53,38 +52,35 @@ func lacksHydra() error {
 
 // buildHydra compiles Hydra, in a module of its own, and keeps it in the user's cache.
 func buildHydra() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	cache = filepath.Join(cache, "certtoken-interop")
-	built := filepath.Join(cache, "hydra-"+hydraVersion)
-	if _, err := os.Stat(built); err == nil {
-		return built, nil
-	}
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		return "", err
-	}
-	folder, err := os.MkdirTemp(cache, "new-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(folder)
-	fresh := filepath.Join(folder, "hydra")
-	for _, args := range [][]string{
-		{"mod", "init", "hydra"},
-		{"mod", "edit", "-replace", hydraReplaces},
-		{"get", "-tool", "github.com/ory/hydra/v2@v" + hydraVersion},
-		{"build", "-tags", "sqlite,sqlite_omit_load_extension", "-o", fresh, "github.com/ory/hydra/v2"},
-	} {
-		cmd := exec.Command("go", args...)
-		cmd.Dir = folder
-		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("Hydra %s: go %s: %w\n%s", hydraVersion, args[0], err, out)
+	folder, err := kept("hydra-built-"+hydraVersion, func(folder string) error {
+		module, err := os.MkdirTemp(folder, "module-*")
+		if err != nil {
+			return err
 		}
-	}
-	return built, os.Rename(fresh, built)
+		defer os.RemoveAll(module)
+		env := []string{"GOWORK=off", "GOFLAGS=-mod=mod"}
+		for _, args := range [][]string{
+			{"mod", "init", "hydra"},
+			{"mod", "edit", "-replace", hydraReplaces},
+		} {
+			if err := run(module, env, "go", args...); err != nil {
+				return err
+			}
+		}
+		for _, args := range [][]string{
+			{"get", "-tool", "github.com/ory/hydra/v2@v" + hydraVersion},
+			{
+				"build", "-tags", "sqlite,sqlite_omit_load_extension", "-o", filepath.Join(folder, "hydra"),
+				"github.com/ory/hydra/v2",
+			},
+		} {
+			if err := download(module, env, "go", args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return filepath.Join(folder, "hydra"), err
 }
 
 func (h *hydra) String() string { return "Hydra" }
@@ -125,7 +121,7 @@ func (h *hydra) run() error {
 		return err
 	}
 	h.url, h.admin = "https://127.0.0.1:"+public, "https://127.0.0.1:"+admin
-	h.http = &http.Client{Transport: trusting(h.tls.pool), Timeout: time.Minute}
+	h.http = &http.Client{Transport: trusting(h.tls.pool), Timeout: programAnswer}
 	file := func(name string) string { return filepath.Join(h.folder, name) }
 	side := func(port string) map[string]any {
 		return map[string]any{"host": "127.0.0.1", "port": json.Number(port), "tls": map[string]any{

@@ -35,18 +35,19 @@ func TestKeycloakWithNothingSet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			hc := k.tls.client(t)
 			k.register(t, "default-"+name, "client-jwt", attributes)
-			discovered, err := certtoken.Discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(hc))
+			discovered, err := discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(hc))
 			require.NoError(t, err)
 			for how, authority := range map[string]certtoken.Authority{
 				"Issuer": certtoken.Issuer(k.issuer(), k.tokenURL()), "Discover": discovered,
 			} {
-				client, err := certtoken.NewClient(authority, "default-"+name, cert, certtoken.WithHTTPClient(hc))
+				client, err := certtoken.NewClient(authority, "default-"+name, cert, certtoken.WithHTTPClient(hc), patient)
 				require.NoError(t, err)
 				defer client.Close()
+				asked := time.Now()
 				token, err := client.Token(t.Context(), scope)
 				require.NoError(t, err, how)
 				assert.Equal(t, []string{scope}, token.Scopes())
-				assert.WithinDuration(t, time.Now().Add(time.Hour), token.ExpiresAt(), 30*time.Second)
+				requireAnHour(t, asked, token)
 			}
 		})
 	}
@@ -78,7 +79,7 @@ func TestKeycloakFetchesANewKey(t *testing.T) {
 		authority,
 		"follows",
 		sourceOf(&current),
-		certtoken.WithHTTPClient(k.tls.client(t)),
+		certtoken.WithHTTPClient(k.tls.client(t)), patient,
 	)
 	require.NoError(t, err)
 	defer client.Close()
@@ -90,7 +91,14 @@ func TestKeycloakFetchesANewKey(t *testing.T) {
 
 	publish(old, renewed)
 	current.Store(renewed)
-	require.Eventually(t, func() bool { return fresh() == nil }, 30*time.Second, pause)
+	for end := time.Now().Add(5 * time.Minute); ; {
+		time.Sleep(pause)
+		err := fresh()
+		if err == nil {
+			break
+		}
+		require.True(t, time.Now().Before(end), "%v", err)
+	}
 }
 
 // A clock that is off: Keycloak says why it refuses but not what time it has, so the
@@ -101,11 +109,11 @@ func TestKeycloakAndAClockThatIsOff(t *testing.T) {
 	cert := newCertificate(t, "client")
 	k.register(t, "clock", "client-jwt", map[string]string{"jwt.credential.certificate": derBase64(cert)})
 	direct := certtoken.Issuer(k.issuer(), k.tokenURL())
-	ask := func(t *testing.T, ahead time.Duration, authority certtoken.Authority) (requests int, err error) {
+	askOnce := func(t *testing.T, ahead time.Duration, authority certtoken.Authority) (requests int, err error) {
 		withClock(t, ahead, k.tls.client(t).Transport, func(t *testing.T, transport http.RoundTripper) {
 			wire := &wire{next: transport}
 			hc := &http.Client{Transport: wire}
-			client, failed := certtoken.NewClient(authority, "clock", cert, certtoken.WithHTTPClient(hc))
+			client, failed := certtoken.NewClient(authority, "clock", cert, certtoken.WithHTTPClient(hc), patient)
 			require.NoError(t, failed)
 			defer client.Close()
 			_, err = client.Token(t.Context(), scope)
@@ -117,6 +125,15 @@ func TestKeycloakAndAClockThatIsOff(t *testing.T) {
 			require.NoError(t, failed)
 			assert.Len(t, wire.assertions(), requests+1, "the next token needs no correction")
 		})
+		return requests, err
+	}
+	ask := func(t *testing.T, ahead time.Duration, authority certtoken.Authority) (requests int, err error) {
+		for range 10 { // what Keycloak says depends on how soon it is asked
+			began := time.Now()
+			if requests, err = askOnce(t, ahead, authority); time.Since(began) < prompt {
+				break
+			}
+		}
 		return requests, err
 	}
 	for _, c := range []struct {
@@ -188,10 +205,10 @@ func TestKeycloakTLSClientAuth(t *testing.T) {
 			attributes["tls.client.certificate.bound.access.tokens"] = "true"
 			k.register(t, id, c.authenticator, attributes)
 			hc := k.tls.client(t)
-			authority, err := certtoken.Discover(t.Context(), k.issuer(),
+			authority, err := discover(t.Context(), k.issuer(),
 				append(c.opts, certtoken.WithDiscoveryClient(hc))...)
 			require.NoError(t, err)
-			client, err := certtoken.NewClient(authority, id, c.cert, certtoken.WithHTTPClient(hc))
+			client, err := certtoken.NewClient(authority, id, c.cert, certtoken.WithHTTPClient(hc), patient)
 			require.NoError(t, err)
 			defer client.Close()
 			token, err := client.Token(t.Context(), scope)
@@ -214,7 +231,7 @@ func TestKeycloakRotatesRefreshTokens(t *testing.T) {
 	first := k.signIn(t, "refreshes", cert)
 
 	client, err := certtoken.NewClient(certtoken.Issuer(k.issuer(), k.tokenURL()), "refreshes", cert,
-		certtoken.WithHTTPClient(k.tls.client(t)))
+		certtoken.WithHTTPClient(k.tls.client(t)), patient)
 	require.NoError(t, err)
 	defer client.Close()
 	refresh := func(token string) (*certtoken.Token, error) {
@@ -248,9 +265,9 @@ func TestKeycloakSession(t *testing.T) {
 	k.register(t, "session", "client-jwt", map[string]string{"jwt.credential.certificate": derBase64(cert)})
 	first := k.signIn(t, "session", cert)
 	hc := k.tls.client(t)
-	authority, err := certtoken.Discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(hc))
+	authority, err := discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(hc))
 	require.NoError(t, err)
-	client, err := certtoken.NewClient(authority, "session", cert, certtoken.WithHTTPClient(hc))
+	client, err := certtoken.NewClient(authority, "session", cert, certtoken.WithHTTPClient(hc), patient)
 	require.NoError(t, err)
 	defer client.Close()
 
@@ -286,7 +303,7 @@ func TestKeycloakMetadata(t *testing.T) {
 	k := startedKeycloak(t)
 	hc := k.tls.client(t)
 	asked := &askedPaths{next: hc.Transport}
-	_, err := certtoken.Discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(&http.Client{Transport: asked}))
+	_, err := discover(t.Context(), k.issuer(), certtoken.WithDiscoveryClient(&http.Client{Transport: asked}))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"/.well-known/oauth-authorization-server/realms/" + keycloakRealm}, asked.paths)
 }

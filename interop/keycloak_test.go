@@ -4,11 +4,11 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,8 +24,8 @@ const (
 	keycloakRealm   = "interop"
 	keycloakAdmin   = "interop-admin" // the client id by which the tests administer it
 
-	keycloakAtOnce = 3               // trials
-	keycloakStart  = 6 * time.Minute // until it answers; half a minute of a processor's time
+	keycloakAtOnce = 3                // trials
+	keycloakStart  = 20 * time.Minute // until it answers; half a minute of a processor's time
 )
 
 // keycloakBuild are the options that Keycloak compiles in. The compiled server is
@@ -128,7 +128,7 @@ func runKeycloak(program string) (*keycloak, error) {
 		url: "https://127.0.0.1:" + port, tls: tlsCert, secret: rand.Text(),
 		folder: folder, places: make(chan struct{}, keycloakAtOnce),
 	}
-	k.http = &http.Client{Transport: trusting(k.tls.pool), Timeout: time.Minute}
+	k.http = &http.Client{Transport: trusting(k.tls.pool), Timeout: programAnswer}
 	k.ca, err = clientCA()
 	if err != nil {
 		return nil, err
@@ -156,8 +156,11 @@ func (k *keycloak) run(program, port string) (err error) {
 		return err
 	}
 	command := []string{
-		"sh", filepath.Join(program, "bin", "kc.sh"), "start", "--optimized",
+		"sh", filepath.Join(program, "keycloak-"+keycloakVersion, "bin", "kc.sh"), "start", "--optimized",
 		"--http-host=127.0.0.1", "--https-port=" + port, "--hostname=" + k.url, "--cache=local",
+		// It fetches a client's keys from this process, which may be slow on a busy machine.
+		"--spi-connections-http-client--default--socket-timeout-millis=" +
+			strconv.FormatInt(programAnswer.Milliseconds(), 10),
 		"--https-certificate-file=" + file("server.pem", k.tls.certPEM),
 		"--https-certificate-key-file=" + file("server.key", k.tls.keyPEM),
 		"--truststore-paths=" + file("clients.pem", trusted) + "," + file("own.pem", k.tls.certPEM),
@@ -198,40 +201,16 @@ func builtKeycloak() (string, error) {
 			return "", err
 		}
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	cache = filepath.Join(cache, "certtoken-interop")
 	options := strings.Join(keycloakBuild, "")
-	built := filepath.Join(cache, "keycloak-"+keycloakVersion+options)
-	if _, err := os.Stat(built); err == nil {
-		return built, nil
-	}
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		return "", err
-	}
-	folder, err := os.MkdirTemp(cache, "new-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(folder)
-	unpack := exec.Command("mvn", "-q", "-B", "dependency:unpack", "-DoutputDirectory="+folder,
-		"-Dartifact=org.keycloak:keycloak-quarkus-dist:"+keycloakVersion+":zip")
-	unpack.Dir = folder
-	if out, err := unpack.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("mvn dependency:unpack of Keycloak %s: %w\n%s", keycloakVersion, err, out)
-	}
-	fresh := filepath.Join(folder, "keycloak-"+keycloakVersion)
-	build := exec.Command("sh", append([]string{filepath.Join(fresh, "bin", "kc.sh"), "build"}, keycloakBuild...)...)
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("kc.sh build: %w\n%s", err, out)
-	}
-	err = os.Rename(fresh, built)
-	if _, there := os.Stat(built); there == nil {
-		return built, nil // by another process, perhaps
-	}
-	return "", err
+	return kept("keycloak-built-"+keycloakVersion+options, func(folder string) error {
+		err := maven(folder, "unpack", "-DoutputDirectory="+folder,
+			"-Dartifact=org.keycloak:keycloak-quarkus-dist:"+keycloakVersion+":zip")
+		if err != nil {
+			return err
+		}
+		fresh := filepath.Join(folder, "keycloak-"+keycloakVersion)
+		return run("", nil, "sh", append([]string{filepath.Join(fresh, "bin", "kc.sh"), "build"}, keycloakBuild...)...)
+	})
 }
 
 func pemOf(c *certtoken.Certificate) string {

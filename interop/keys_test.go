@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
@@ -82,7 +81,7 @@ func TestKeys(t *testing.T) {
 					}
 					t.Run(at(j, way, alg), func(t *testing.T) {
 						t.Parallel()
-						c.err = j.tryKey(t, way, alg)
+						c.err = promptly(t, func() error { return j.tryKey(t, way, alg) })
 						c.outcome = outcomeOfKey(c.err)
 						takes := j.takesKeys(alg.name) && !(way.url && j.refusesLoopback)
 						assert.Equal(t, takes, c.err == nil, "%v", c.err)
@@ -191,10 +190,10 @@ func (j *judge) tryKey(t *testing.T, way keyWay, alg keyAlgorithm) error {
 	}
 
 	client, err := certtoken.NewClient(certtoken.Issuer(j.issuer, j.tokenURL, own...), set.id, cert,
-		certtoken.WithHTTPClient(&http.Client{Transport: j.http.Transport}))
+		certtoken.WithHTTPClient(&http.Client{Transport: j.http.Transport}), patient)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, client.Close()) }()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), programAnswer)
 	defer cancel()
 	token, err := client.Token(ctx, scope)
 	if err == nil {

@@ -96,7 +96,7 @@ func TestLateCertificate(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			api := start(t, c.server...)
 			client, err := certtoken.NewClient(server.Authority(certtoken.WithTLSClientAuth()), "late", cert,
-				certtoken.WithHTTPClient(server.Client()))
+				certtoken.WithHTTPClient(server.Client()), patient)
 			require.NoError(t, err)
 			defer client.Close()
 			transport := &certtoken.Transport{

@@ -122,10 +122,10 @@ func TestCertificateBoundTokens(t *testing.T) {
 			var done struct{ Registered string }
 			server.ask(t, c.register, &done)
 			require.Equal(t, id, done.Registered)
-			authority, err := certtoken.Discover(t.Context(), ready.Issuer,
+			authority, err := discover(t.Context(), ready.Issuer,
 				append(c.opts, certtoken.WithDiscoveryClient(hc))...)
 			require.NoError(t, err)
-			client, err := certtoken.NewClient(authority, id, c.cert, certtoken.WithHTTPClient(hc))
+			client, err := certtoken.NewClient(authority, id, c.cert, certtoken.WithHTTPClient(hc), patient)
 			require.NoError(t, err)
 			defer client.Close()
 			tok, err := client.Token(t.Context(), scope)
@@ -151,7 +151,7 @@ func TestCertificateBoundTokens(t *testing.T) {
 			certtoken.Issuer(ready.Issuer, ready.TokenURL, certtoken.WithTLSClientAuth()),
 			"rotates",
 			source,
-			certtoken.WithHTTPClient(hc),
+			certtoken.WithHTTPClient(hc), patient,
 		)
 		require.NoError(t, err)
 		defer client.Close()

@@ -3,11 +3,8 @@ package interop
 import (
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -104,57 +101,8 @@ func oidcProvider(t *testing.T, profile string) *judge {
 	return j
 }
 
-// lacksNode returns what is missing for oidc-provider.
-func lacksNode() error {
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // nodeServers has npm install what the servers of the folder server need, once.
-var nodeServers = sync.OnceValue(func() error {
-	if err := lacksNode(); err != nil {
-		return err
-	}
-	installed := lockedPackages(filepath.Join("node_modules", ".package-lock.json"))
-	if maps.Equal(lockedPackages("package-lock.json"), installed) {
-		return nil
-	}
-	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = "server"
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w\n%s", err, out)
-	}
-	return nil
-})
-
-// lockedPackages are the versions of the packages in a lock file of the folder server; npm
-// leaves one beside what it has installed. Without the file there are none.
-func lockedPackages(file string) map[string]string {
-	data, err := os.ReadFile(filepath.Join("server", file))
-	if err != nil {
-		return nil
-	}
-	var lock struct {
-		Packages map[string]struct {
-			Version  string
-			Optional bool
-		}
-	}
-	if json.Unmarshal(data, &lock) != nil {
-		return nil
-	}
-	versions := make(map[string]string)
-	for name, p := range lock.Packages {
-		if name != "" && !p.Optional { // not the folder itself, nor what is for some systems only
-			versions[name] = p.Version
-		}
-	}
-	return versions
-}
+var nodeServers = sync.OnceValue(func() error { return npmPackages("server") })
 
 // serverVersion is that of the lock file, which is what runs.
 func serverVersion(t *testing.T, name string) string {

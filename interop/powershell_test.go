@@ -30,17 +30,7 @@ if found:
     sys.exit(f"line {found.start_point[0] + 1}, column {found.start_point[1] + 1}")
 `
 
-var powerShellPython = sync.OnceValues(func() (string, error) {
-	name := strings.ReplaceAll(strings.Join(powerShellGrammar, "-"), "==", "-")
-	folder, err := kept(name, func(folder string) error {
-		if err := run("", nil, "python3", "-m", "venv", folder); err != nil {
-			return err
-		}
-		args := append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, powerShellGrammar...)
-		return run("", nil, filepath.Join(folder, "bin", "python3"), args...)
-	})
-	return filepath.Join(folder, "bin", "python3"), err
-})
+var powerShellPython = sync.OnceValues(func() (string, error) { return pythonWith(powerShellGrammar...) })
 
 // parsePowerShell returns what the grammar minds.
 func parsePowerShell(python, script string) (string, error) {

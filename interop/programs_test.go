@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	programStart  = 5 * time.Minute // to its first answer: a JVM takes long on a busy machine
-	programAnswer = time.Minute     // to one question
-	programStop   = 5 * time.Second // then it is killed
+	programStart  = 20 * time.Minute // to its first answer: a JVM takes long on a busy machine
+	programAnswer = 10 * time.Minute // to one question
+	programStop   = time.Minute      // then it is killed
 )
 
 // program is a server of the folder server under way. It is asked through its standard

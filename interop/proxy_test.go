@@ -25,21 +25,22 @@ func startTinyproxy(t *testing.T, lines ...string) (address *url.URL, log string
 	t.Helper()
 	_, err := exec.LookPath("tinyproxy")
 	lacks(t, err, "no real proxy can be asked")
-	port, err := freePort()
-	require.NoError(t, err)
 	folder := t.TempDir()
 	log = filepath.Join(folder, "tinyproxy.log")
 	filter := filepath.Join(folder, "filter")
 	require.NoError(t, os.WriteFile(filter, []byte("allowed\\.example\n"), 0o600))
 	conf := append([]string{
-		"Port " + port, "Listen 127.0.0.1", "Timeout 30", "MaxClients 20", "LogLevel Connect",
+		"Listen 127.0.0.1", "Timeout 600", "MaxClients 20", "LogLevel Connect",
 		fmt.Sprintf("LogFile %q", log),
 	}, lines...)
 	file := filepath.Join(folder, "tinyproxy.conf")
-	require.NoError(t, os.WriteFile(file, []byte(
-		strings.ReplaceAll(strings.Join(conf, "\n")+"\n", "FILTER", strconv.Quote(filter))), 0o600))
-	startServer(t, port, "tinyproxy", "-d", "-c", file)
-	return &url.URL{Scheme: "http", Host: "127.0.0.1:" + port}, log
+	ports := startServer(t, 1, func(ports []string) []string {
+		text := strings.Join(append(conf, "Port "+ports[0]), "\n") + "\n"
+		text = strings.ReplaceAll(text, "FILTER", strconv.Quote(filter))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		return []string{"tinyproxy", "-d", "-c", file}
+	})
+	return &url.URL{Scheme: "http", Host: "127.0.0.1:" + ports[0]}, log
 }
 
 // refusals are configurations of tinyproxy that refuse every connection to a host of example.com
@@ -78,7 +79,7 @@ func TestRealProxyOfTheUser(t *testing.T) {
 		transport.Proxy = func(*http.Request) (*url.URL, error) { return proxy, nil }
 		defer transport.CloseIdleConnections()
 		client, err := certtoken.NewClient(server.Authority(), "proxied", cert,
-			certtoken.WithHTTPClient(&http.Client{Transport: transport}))
+			certtoken.WithHTTPClient(&http.Client{Transport: transport}), patient)
 		require.NoError(t, err)
 		defer client.Close()
 		_, err = client.Token(t.Context(), "read")

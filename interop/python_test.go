@@ -1,14 +1,7 @@
 package interop
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,40 +17,15 @@ const (
 var (
 	// theAuthlib is Authlib's newest; Debian's is another judge.
 	theAuthlib = &sharedProgram{name: "Authlib", command: func() ([]string, error) {
-		python, err := venvWith("authlib=="+authlibVersion, "flask==3.1.3")
+		python, err := pythonWith("authlib=="+authlibVersion, "flask==3.1.3")
 		return []string{python, "authlib_server.py"}, err
 	}}
 	// theIdpy is an authorization server of idpy-oidc.
 	theIdpy = &sharedProgram{name: "idpy-oidc", command: func() ([]string, error) {
-		python, err := venvWith("idpyoidc==" + idpyVersion)
+		python, err := pythonWith("idpyoidc==" + idpyVersion)
 		return []string{python, "idpy_server.py"}, err
 	}}
 )
-
-// venvWith returns the interpreter of a virtual environment that has these packages. It is
-// kept in the user's cache.
-func venvWith(requirements ...string) (python string, err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	all := strings.Join(requirements, " ")
-	sum := sha256.Sum256([]byte(all))
-	folder := filepath.Join(cache, "certtoken-interop", "python-"+hex.EncodeToString(sum[:8]))
-	python, whole := filepath.Join(folder, "bin", "python3"), filepath.Join(folder, "whole")
-	if _, err := os.Stat(whole); err == nil && exec.Command(python, "-c", "").Run() == nil {
-		return python, nil
-	}
-	for _, command := range [][]string{
-		{"python3", "-m", "venv", "--clear", folder},
-		append([]string{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, requirements...),
-	} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%s for %s: %w\n%s", command[0], all, err, out)
-		}
-	}
-	return python, os.WriteFile(whole, nil, 0o600)
-}
 
 // authlibJudge is Authlib's newest, which joserfc's defaults let take few algorithms.
 func authlibJudge(t *testing.T) *judge {

@@ -30,6 +30,9 @@ const (
 	rotators  = 100 // clients that rotate at the same time: each waits for the provider's cache
 	rotations = 1   // of each
 
+	// removeAfter is longer than a token request takes that was signed by the key before.
+	removeAfter = 15 * time.Second
+
 	// providerCache is how long oidc-provider uses a set of keys at least, whatever its
 	// Cache-Control says.
 	providerCache = time.Minute
@@ -104,7 +107,7 @@ func (r *rotator) file() string { return filepath.Join(r.dir, "app.pem") }
 func (r *rotator) client() *certtoken.Client {
 	client, err := certtoken.NewClient(
 		certtoken.Issuer(r.j.issuer, r.j.tokenURL), r.id, certtoken.CertFile(r.file()),
-		certtoken.WithHTTPClient(r.j.http))
+		certtoken.WithHTTPClient(r.j.http), patient)
 	if !assert.NoError(r.t, err) {
 		runtime.Goexit()
 	}
@@ -115,11 +118,8 @@ func (r *rotator) client() *certtoken.Client {
 func (r *rotator) load(ctx context.Context) {
 	client := r.client()
 	defer client.Close()
-	for ctx.Err() == nil {
-		_, err := client.Acquire(ctx, certtoken.Request{Scopes: []string{scope}, Fresh: true})
-		if ctx.Err() != nil {
-			return
-		}
+	for r.calls.Load() < 2 || ctx.Err() == nil { // however soon the rotations end
+		_, err := client.Acquire(r.t.Context(), certtoken.Request{Scopes: []string{scope}, Fresh: true})
 		r.calls.Add(1)
 		if err != nil {
 			r.failures.Add(1)
@@ -177,7 +177,7 @@ func (r *rotator) rotate() (ended bool) {
 			}
 		}
 		rotation, err := rotate.Options{
-			Settle: -1, RemoveAfter: 500 * time.Millisecond, Probe: certtoken.Request{Scopes: []string{scope}},
+			Settle: -1, RemoveAfter: removeAfter, Probe: certtoken.Request{Scopes: []string{scope}},
 			Hooks: rotate.Hooks{Done: hook, Failed: hook},
 		}.New(client, losing{r.set, r.random, &r.losses}, r.dir)
 		if !assert.NoError(r.t, err) {

@@ -69,7 +69,7 @@ func (b *bridge) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // send reads the whole answer, as its body can't be read in the bubble either.
 func send(real http.RoundTripper, req *http.Request) answered {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), programAnswer)
 	defer cancel()
 	resp, err := real.RoundTrip(req.WithContext(ctx))
 	if err != nil {

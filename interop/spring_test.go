@@ -38,39 +38,32 @@ func springCommand() ([]string, error) {
 	}, nil
 }
 
-// classPath is that of the folder's pom.xml. Maven fetches what it names, and is asked once
-// for each content of that file: it takes seconds.
+// classPath is that of the folder's pom.xml. Maven fetches what it names into its own
+// repository, and is asked once for each content of that file: it takes seconds.
 func classPath(folder string) (string, error) {
 	pom, err := os.ReadFile(filepath.Join(folder, "pom.xml"))
 	if err != nil {
 		return "", err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	cache = filepath.Join(cache, "certtoken-interop")
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		return "", err
-	}
 	sum := sha256.Sum256(pom)
-	file := filepath.Join(cache, "classpath-"+hex.EncodeToString(sum[:8]))
-	if known, err := os.ReadFile(file); err == nil && allThere(string(known)) {
-		return string(known), nil
+	name := "classpath-" + hex.EncodeToString(sum[:8])
+	list := func(to string) error {
+		return maven(folder, "build-classpath", "-Dmdep.outputFile="+filepath.Join(to, "libraries"))
 	}
-	fresh := file + "-new"
-	defer os.Remove(fresh)
-	cmd := exec.Command("mvn", "-q", "-B", "dependency:build-classpath", "-Dmdep.outputFile="+fresh)
-	cmd.Dir = folder
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("mvn dependency:build-classpath: %w\n%s", err, out)
+	for range 2 {
+		made, err := kept(name, list)
+		if err != nil {
+			return "", err
+		}
+		known, err := os.ReadFile(filepath.Join(made, "libraries"))
+		if classes := strings.TrimSpace(string(known)); err == nil && allThere(classes) {
+			return classes, nil
+		}
+		if err := os.RemoveAll(made); err != nil { // Maven's repository has lost some
+			return "", err
+		}
 	}
-	data, err := os.ReadFile(fresh)
-	if err != nil {
-		return "", err
-	}
-	classes := strings.TrimSpace(string(data))
-	return classes, os.WriteFile(file, []byte(classes), 0o600)
+	return "", fmt.Errorf("Maven's libraries for %s aren't there", folder)
 }
 
 // allThere reports whether each file of a class path exists.

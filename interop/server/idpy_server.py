@@ -78,7 +78,7 @@ def configuration(issuer, folder):
     conf = dict(AS_DEFAULT_CONFIG)
     conf.update({
         "issuer": issuer,
-        "httpc_params": {"verify": os.path.join(folder, "cert"), "timeout": 10},
+        "httpc_params": {"verify": os.path.join(folder, "cert"), "timeout": 600},
         "key_conf": {"key_defs": [{"type": "RSA", "use": ["sig"]}, {"type": "EC", "crv": "P-256", "use": ["sig"]}],
                      "uri_path": "jwks.json"},
         "token_handler_args": {"jwks_defs": {"key_defs": [
