@@ -2,13 +2,11 @@ package certtoken
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,20 +20,6 @@ import (
 
 // maxMetadataRedirects is how many redirects within the issuer's host are followed.
 const maxMetadataRedirects = 3
-
-// metadata is the part of an authorization server's metadata that is used (RFC 8414 §2).
-type metadata struct {
-	Issuer        string   `json:"issuer"`
-	TokenEndpoint string   `json:"token_endpoint"`
-	Methods       []string `json:"token_endpoint_auth_methods_supported"`
-	Algorithms    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
-	ProofAlgs     []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
-	Aliases       struct {
-		TokenEndpoint string `json:"token_endpoint"`
-	} `json:"mtls_endpoint_aliases"` // RFC 8705 §5
-
-	smart bool // it is a SMART configuration, in which the issuer may be missing
-}
 
 // Discover asks an authorization server for its metadata (RFC 8414, then OpenID
 // Connect Discovery, then SMART App Launch) and returns an Authority as [Issuer] does.
@@ -54,9 +38,10 @@ type metadata struct {
 // servers need a key id: that of a [ParseKey] or [WithKeyID].
 //
 // Each of the three places may take 10 s and answer 1 MiB. A temporary failure (a 503,
-// a connection that is reset) is tried three times. The error says for each place
-// what was wrong: no connection, a status that isn't 200, no metadata, another
-// issuer, a token endpoint that isn't https.
+// a connection that is reset) is tried three times. The error says in one line what was
+// wrong and what to do: no connection, a status that isn't 200, no metadata, another
+// issuer, a token endpoint that isn't https. Where a place had metadata that can't be
+// used, it leaves out the places that had none.
 //
 // The server is asked once: keep the Authority, and make a new one to follow a change.
 // [WithDiscoveryClient] has another HTTP client ask, for a CA or a proxy of one's own.
@@ -72,21 +57,21 @@ func Discover(ctx context.Context, issuer string, opts ...AuthorityOption) (Auth
 	lease := connections.Take(given.discovery, defaultMaxExchanges)
 	defer lease.Close()
 	client := metadataClient(lease)
-	var errs []error
+	var failed discoveryError
 	for _, place := range places {
 		meta, err := readMetadata(ctx, client, place)
 		if err == nil {
-			err = errors.Join(meta.check(issuer, given.loopbackHTTP), meta.checkMethods(given.tlsAuth))
+			err = meta.check(issuer, given)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("discovery: %s: %w", syntax.EndpointName(place), err))
+			failed = append(failed, placeError{place, err})
 			continue
 		}
 		a := Issuer(issuer, meta.TokenEndpoint, append(meta.dialect(), opts...)...)
 		a.mtlsURL, a.discovery = meta.Aliases.TokenEndpoint, nil
 		return a, public(a.validate())
 	}
-	return Authority{}, public(errors.Join(errs...))
+	return Authority{}, public(&failed)
 }
 
 // WithDiscoveryClient has [Discover] ask for the metadata with this HTTP client, for example
@@ -110,12 +95,29 @@ func metadataURLs(issuer string, loopbackHTTP bool) ([]string, error) {
 	if err != nil || u.RawQuery != "" || u.ForceQuery {
 		return nil, fmt.Errorf("issuer %q must not have a query (RFC 8414 §2)", redact.Short(issuer))
 	}
+	if own, found := withoutPlace(issuer); found {
+		return nil, fmt.Errorf("issuer %q is where a server's metadata are: give the issuer itself, %q, "+
+			"or as the metadata have it", redact.Short(issuer), redact.Short(own))
+	}
 	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
 	return []string{
 		origin + "/.well-known/oauth-authorization-server" + path,
 		origin + path + "/.well-known/openid-configuration",
 		origin + path + smartPlace,
 	}, nil
+}
+
+// wellKnown begins the part of a path that names a place of metadata (RFC 8615).
+const wellKnown = "/.well-known/"
+
+// withoutPlace is the issuer whose metadata are at a URL, where that is one of the places
+// above: what stands before and behind the name of the place.
+func withoutPlace(address string) (issuer string, found bool) {
+	before, name, found := strings.Cut(address, wellKnown)
+	if slash := strings.IndexByte(name, '/'); slash >= 0 {
+		before += name[slash:]
+	}
+	return before, found
 }
 
 // metadataClient follows redirects only within the issuer's origin, because another host
@@ -215,55 +217,8 @@ func fetchMetadata(ctx context.Context, client *http.Client, place string) (meta
 	} else if err != nil {
 		return meta, unanswered{redact.Error(err)}
 	}
-	if json.Unmarshal(body, &meta) != nil {
-		return meta, fmt.Errorf("it is not metadata (%s)", exchange.ContentType(resp))
+	if meta, err = decodeMetadata(body); err != nil {
+		return meta, fmt.Errorf("%w (%s)", err, exchange.ContentType(resp))
 	}
 	return meta, nil
-}
-
-// check reports why the metadata aren't those of the issuer that was asked, or can't be used.
-func (m metadata) check(issuer string, loopbackHTTP bool) error {
-	if m.Issuer != issuer && !m.smart {
-		return fmt.Errorf("it is of issuer %q, not of %q", redact.Short(m.Issuer), redact.Short(issuer))
-	}
-	if m.TokenEndpoint == "" {
-		return errors.New("it names no token endpoint")
-	}
-	if err := syntax.CheckEndpoint("token endpoint", m.TokenEndpoint, loopbackHTTP); err != nil {
-		return err
-	}
-	if m.Aliases.TokenEndpoint != "" {
-		return syntax.CheckEndpoint("token endpoint", m.Aliases.TokenEndpoint, loopbackHTTP)
-	}
-	return nil
-}
-
-// dialect is the dialect of assertions that the metadata ask for.
-func (m metadata) dialect() []AuthorityOption {
-	opts := []AuthorityOption{
-		func(a *Authority) { a.algorithms.setList(m.Algorithms) },
-		func(a *Authority) { a.proofAlgs = m.ProofAlgs },
-	}
-	if m.smart { // SMART App Launch, "Asymmetric authentication"
-		opts = append(opts, WithAudience(m.TokenEndpoint), WithAssertionType("JWT"),
-			func(a *Authority) { a.algorithms.forRSA = RS384 })
-	}
-	return opts
-}
-
-// checkMethods refuses a server that lists how clients may prove themselves (RFC 8414
-// §2) if the list has no method of this package. A server that lists nothing may take it.
-func (m metadata) checkMethods(tls bool) error {
-	ours, what := []string{"private_key_jwt", "spiffe_jwt"}, "WithTLSClientAuth"
-	if tls {
-		ours = []string{"tls_client_auth", "self_signed_tls_client_auth"}
-		what = "an assertion, without WithTLSClientAuth"
-	}
-	listed := func(name string) bool { return slices.Contains(m.Methods, name) }
-	if len(m.Methods) == 0 || slices.ContainsFunc(ours, listed) {
-		return nil
-	}
-	return fmt.Errorf("it takes clients by %s, and not by %s: try %s where that is listed; "+
-		"where the list is wrong, give the token endpoint to Issuer",
-		redact.Text(strings.Join(m.Methods, ", "), 4*redact.MaxShort), ours[0], what)
 }

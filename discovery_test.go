@@ -86,7 +86,55 @@ func TestDiscoverPins(t *testing.T) {
 		},
 		"no issuer": {
 			server: metadataServer{oauth: `{"token_endpoint":"https://tokens.example.net/t"}`},
-			says:   "of issuer",
+			says:   `of issuer "", not of`,
+		},
+		"an error in JSON, status 200": {
+			server: metadataServer{openid: `{"errorCode":"E0000007","errorSummary":"Not found"}`},
+			says:   "an answer without an issuer is of no server",
+		},
+		"its port written out": {
+			server: metadataServer{openid: strings.Replace(good, "as.example.com", "as.example.com:443", 1)},
+			says:   "the same to the letter: give Discover the issuer as the server writes it",
+		},
+		"behind a proxy that ends TLS": {
+			server: metadataServer{openid: strings.Replace(good, "https://as", "http://as", 1)},
+			says:   "doesn't know that it is reached by https: set its public address",
+		},
+		"one issuer for all tenants": {
+			server: metadataServer{openid: strings.Replace(good, "as.example.com/one", "identity.example.com/", 1)},
+			says:   "give Issuer the issuer that it names, and its token endpoint",
+		},
+		"OpenID's place":         {issuer: openid, says: "give the issuer itself, \"" + issuer + "\""},
+		"RFC 8414's":             {issuer: oauth, says: "give the issuer itself, \"" + issuer + "\""},
+		"a mark before the text": {server: metadataServer{openid: "\xef\xbb\xbf" + good}},
+		"an empty list of aliases": {
+			server: metadataServer{openid: strings.Replace(good, "}", `,"mtls_endpoint_aliases":[]}`, 1)},
+		},
+		"one method, no list": {
+			server: metadataServer{
+				openid: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":"private_key_jwt"}`, 1),
+			},
+		},
+		"one method that isn't ours, no list": {
+			server: metadataServer{
+				openid: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":"client_secret_post"}`, 1),
+			},
+			says: "takes clients by client_secret_post, and not by private_key_jwt",
+		},
+		"a list of algorithms that is none": {
+			server: metadataServer{
+				openid: strings.Replace(good, "}", `,"token_endpoint_auth_signing_alg_values_supported":{"a":1}}`, 1),
+			},
+		},
+		"no method, and no client authentication": { // Google's
+			server: metadataServer{
+				openid: strings.Replace(good, "}", `,"token_endpoint_auth_methods_supported":["client_secret_post"]}`, 1),
+			},
+			opts: []certtoken.AuthorityOption{certtoken.WithoutClientAuthentication()},
+		},
+		"a relative endpoint": {
+			server: metadataServer{oauth: `{"issuer":"https://as.example.com/one","token_endpoint":"/t"}`},
+			says:   `its token endpoint "/t" has no host`,
 		},
 		"no endpoint": {
 			server: metadataServer{oauth: `{"issuer":"https://as.example.com/one"}`},
@@ -179,7 +227,47 @@ func TestDiscoverPins(t *testing.T) {
 				return
 			}
 			assert.ErrorContains(t, err, c.says)
+			assert.NotContains(t, err.Error(), "\n")
 			assert.Error(t, newErr, "an authority that wasn't found is none")
+		})
+	}
+}
+
+// The error tells of the place whose metadata can't be used, and not of those that have none.
+// What all places have in common is told once.
+func TestDiscoverTellsOnce(t *testing.T) {
+	const issuer, places = "https://as.example.com", "https://as.example.com/.well-known/"
+	for name, c := range map[string]struct {
+		server http.RoundTripper
+		want   string
+	}{
+		"none": {
+			metadataServer{},
+			places + "oauth-authorization-server, " + places + "openid-configuration, " + places + "smart-configuration: " +
+				"it answered 404; give the issuer exactly as the server's documentation has it; for a server without " +
+				"metadata, give the token endpoint to Issuer",
+		},
+		"one of another issuer": {
+			metadataServer{places + "openid-configuration": `{"issuer":"https://as.example.com/"}`},
+			places + `openid-configuration: it is of issuer "https://as.example.com/", not of "https://as.example.com"; ` +
+				"the two must be the same to the letter: give Discover the issuer as the server writes it",
+		},
+		"no connection": {
+			roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }),
+			"https://as.example.com: unexpected EOF",
+		},
+		"a fault": {
+			roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 500, Body: http.NoBody, Request: req}, nil
+			}),
+			places + "oauth-authorization-server, " + places + "openid-configuration, " + places + "smart-configuration: " +
+				"it answered 500; a fault or throttling on the server's side: call again later",
+		},
+	} {
+		bubble(t, func(t *testing.T) {
+			_, err := certtoken.Discover(t.Context(), issuer,
+				certtoken.WithDiscoveryClient(&http.Client{Transport: c.server}))
+			assert.EqualError(t, err, "certtoken: discovery: "+c.want, name)
 		})
 	}
 }

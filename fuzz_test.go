@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -72,11 +71,11 @@ func FuzzMetadata(f *testing.F) {
 	keys := []crypto.Signer{rsaKey, ec, ed}
 	const issuer = "https://as.example.com"
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var meta metadata
-		if json.Unmarshal(data, &meta) != nil {
+		meta, err := decodeMetadata(data)
+		if err != nil {
 			return
 		}
-		if err := meta.check(issuer, false); err != nil {
+		if err := meta.check(issuer, Authority{}); err != nil {
 			oneLine(t, err.Error())
 			return
 		}

@@ -126,6 +126,9 @@ var optionFlags = strings.NewReplacer(
 	"give WithDPoP to the authority", "give --dpop",
 	"WithDPoP", "--dpop",
 	"give the token endpoint to Issuer", "give the token endpoint with --token-url",
+	"give Issuer the issuer that it names, and its token endpoint",
+	"give the issuer that it names with --authority, and its token endpoint with --token-url",
+	"give Discover the issuer", "give the issuer",
 	"WithCertificateBoundTokens", "--bound",
 	"WithCertificate", "--cert",
 	"give the certificate too (CertFile)", "give the certificate too",
@@ -185,7 +188,7 @@ func adviceFor(err error) []string {
 		return advice
 	}
 	var advised interface{ Advice() string } // a refusal, or a connection that failed
-	if errors.As(err, &advised) {
+	if errors.As(err, &advised) && advised.Advice() != "" {
 		return []string{sentence(flagNames(advised.Advice()))}
 	}
 	for _, known := range knownAdvice {
