@@ -167,11 +167,7 @@ func (a *Agent) answer(w http.ResponseWriter, r *http.Request, c *connection, as
 	listed := a.policy.Load().granteesOf(who)
 	switch {
 	case len(listed) == 0: // whatever else is wrong: only who is known is told
-		refused = refuse(http.StatusUnauthorized, invalidClient, wrongSecret)
-		if c.unix {
-			refused.reason = notListed
-		}
-		refused.slow = who.hasSecret
+		refused = asked.refuseUnknown(c, refused)
 	default:
 		c.trust()
 		if refused == nil {
@@ -198,7 +194,7 @@ func (a *Agent) answer(w http.ResponseWriter, r *http.Request, c *connection, as
 // askerOf is what a request shows of who asks.
 func askerOf(c *connection, asked ask) asker {
 	who := asker{onSocket: c.unix, peer: c.peer}
-	who.offer(asked.secret)
+	who.offer(asked.secrets)
 	return who
 }
 

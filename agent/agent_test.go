@@ -144,6 +144,9 @@ func TestOAuth(t *testing.T) {
 		"by name":        {oauthRequest(form("client_id", "billing")), 200, ""},
 		"another case":   {oauthRequest(form("client_id", "APP-1")), 200, ""},
 		"resource":       {oauthRequest(form("scope", "", "resource", graph)), 200, ""},
+		"spaces":         {oauthRequest(form("scope", " "+graph+"/.default  "+graph+"/.default ")), 200, ""},
+		"spaces alone":   {oauthRequest(form("scope", "  ")), 400, "invalid_scope"},
+		"a line end":     {oauthRequest(form("client_secret", goodSecret+"\r\n")), 200, ""},
 		"wrong secret":   {oauthRequest(form("client_secret", wrong)), 401, "invalid_client"},
 		"no secret":      {oauthRequest(form("client_secret", "")), 401, "invalid_client"},
 		"wrong basic":    {basic("app-1", wrong), 401, "invalid_client"},
@@ -183,6 +186,61 @@ func TestOAuth(t *testing.T) {
 	assert.Len(t, h.endpoint.Requests(), 1)
 }
 
+// Half of all clients escape the secret in an Authorization header, as RFC 6749 §2.3.1 wants
+// it, and the others don't.
+func TestSecretsWithSigns(t *testing.T) {
+	h := newHouse(t)
+	for _, secret := range []string{"ab+/Cd%2Bxyz0123456789+ABCDEFGH==", "50%-off:0123456789abcdef+%zz", goodSecret} {
+		id := h.identity()
+		id.Callers = []Caller{Secret("app", secret)}
+		require.NoError(t, h.Update([]Identity{id}))
+		form := url.Values{"grant_type": {"client_credentials"}, "scope": {graph + "/.default"}}
+		for name, shown := range map[string]string{
+			"as it is": secret, "escaped": url.QueryEscape(secret),
+		} {
+			r := oauthRequest(form)
+			r.SetBasicAuth("app-1", shown)
+			status, body := h.ask(t, r)
+			assert.Equal(t, http.StatusOK, status, "%s: %v", name, body)
+		}
+		r := oauthRequest(form)
+		r.SetBasicAuth("app-1", url.QueryEscape(url.QueryEscape(secret+"+")))
+		status, _ := h.ask(t, r)
+		assert.Equal(t, http.StatusUnauthorized, status)
+	}
+}
+
+// Who shows no secret where it is looked for is told where that is, and nothing else.
+func TestWhereTheSecretBelongs(t *testing.T) {
+	h := newHouse(t)
+	post := func(change func(*http.Request)) *http.Request {
+		r := oauthRequest(url.Values{"grant_type": {"password"}, "scope": {"some-text"}})
+		change(r)
+		return r
+	}
+	for want, r := range map[string]*http.Request{
+		"there is no header X-IDENTITY-HEADER":                               appServiceRequest("", "some-text"),
+		"there is no client_secret in the body, and no Authorization header": post(func(*http.Request) {}),
+		"the body must be application/x-www-form-urlencoded": post(func(r *http.Request) {
+			r.Header.Set("Content-Type", "application/json")
+		}),
+		"the parameters belong into the body (RFC 6749 section 3.2)": post(func(r *http.Request) {
+			r.URL.RawQuery = "client_secret=" + goodSecret
+		}),
+		"the Authorization header isn't Basic": post(func(r *http.Request) {
+			r.Header.Set("Authorization", "Bearer "+goodSecret)
+		}),
+		"this is asked by POST": post(func(r *http.Request) { r.Method = http.MethodGet }),
+	} {
+		status, body := h.ask(t, r)
+		assert.Equal(t, http.StatusUnauthorized, status)
+		assert.Equal(t, "invalid_client", body["error"])
+		assert.Equal(t, wrongSecret+": "+want, body["error_description"])
+	}
+	assert.NotContains(t, h.log.String(), "some-text")
+	assert.NotContains(t, h.log.String(), goodSecret)
+}
+
 // An identity with one scope is asked without it.
 func TestTheOnlyScope(t *testing.T) {
 	h := newHouse(t)
@@ -216,7 +274,6 @@ func TestStrangers(t *testing.T) {
 		"rebinding, short": func(r *http.Request) { r.Host = "evil.example" },
 		"no host":          func(r *http.Request) { r.Host = "" },
 		"another port":     func(r *http.Request) { r.Host = "127.0.0.1:40401" },
-		"no port":          func(r *http.Request) { r.Host = "127.0.0.1" },
 		"lookalike":        func(r *http.Request) { r.Host = "localhost.evil.example:40400" },
 		"in numbers":       func(r *http.Request) { r.Host = "2130706433:40400" },
 		"zero":             func(r *http.Request) { r.Host = "0.0.0.0:40400" },
@@ -254,7 +311,8 @@ func TestStrangers(t *testing.T) {
 
 func TestHostsOfThisMachine(t *testing.T) {
 	h := newHouse(t)
-	for _, host := range []string{"127.0.0.1:40400", "localhost:40400", "LOCALHOST:40400", "[::1]:40400"} {
+	for _, host := range []string{"127.0.0.1:40400", "localhost:40400", "LOCALHOST:40400", "[::1]:40400",
+		"127.0.0.1", "localhost", "[::1]"} {
 		r := appServiceRequest(goodSecret, graph)
 		r.Host = host
 		status, body := h.ask(t, r)

@@ -115,6 +115,7 @@ func (f form) refuse(w http.ResponseWriter, r *refusal, id string) {
 // descriptionText is a text of the characters that an error_description may have (RFC
 // 6749 §5.2).
 func descriptionText(text string) string {
+	text = strings.ReplaceAll(text, "§", "section ")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '"' || r == '\\':

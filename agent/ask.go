@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -25,9 +26,9 @@ const (
 // ask is a request for a token, taken apart.
 type ask struct {
 	form     form
-	named    string // the identity's client id or name; "": the caller's first
-	secret   string // "": none was shown
-	resource string // of App Service's form, as it was given
+	named    string   // the identity's client id or name; "": the caller's first
+	secrets  []string // what was shown as the secret: one, or one in two readings
+	resource string   // of App Service's form, as it was given
 	scopes   []scope
 }
 
@@ -38,7 +39,7 @@ type parameters url.Values
 func (p parameters) get(name string) (string, *refusal) {
 	values := p[name]
 	if len(values) > 1 {
-		return "", refuse(http.StatusBadRequest, invalidRequest, "the parameter "+name+" comes more than once")
+		return "", misshapen("the parameter " + name + " comes more than once")
 	}
 	if len(values) == 0 {
 		return "", nil
@@ -46,29 +47,29 @@ func (p parameters) get(name string) (string, *refusal) {
 	return values[0], nil
 }
 
-// all reads several parameters.
-func (p parameters) all(names map[string]*string) *refusal {
+// all reads several parameters, each of them also where another one is refused.
+func (p parameters) all(names map[string]*string) (refused *refusal) {
 	for name, value := range names {
 		var r *refusal
 		if *value, r = p.get(name); r != nil {
-			return r
+			refused = r
 		}
 	}
-	return nil
+	return refused
 }
 
 // readAppService reads a request in the form of App Service's managed identity.
 func readAppService(r *http.Request) (ask, *refusal) {
-	a := ask{form: appService, secret: r.Header.Get(secretHeader)}
+	a := ask{form: appService, secrets: shown(r.Header.Get(secretHeader))}
 	if len(r.Header.Values(secretHeader)) > 1 {
-		return a, refuse(http.StatusBadRequest, invalidRequest, "the header X-IDENTITY-HEADER comes more than once")
+		return a, misshapen("the header X-IDENTITY-HEADER comes more than once")
 	}
 	if r.Method != http.MethodGet {
-		return a, refuse(http.StatusBadRequest, invalidRequest, "this is asked by GET")
+		return a, misshapen("this is asked by GET")
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return a, refuse(http.StatusBadRequest, invalidRequest, "the query can't be read")
+		return a, misshapen("the query can't be read")
 	}
 	var version string
 	p := parameters(query)
@@ -100,22 +101,22 @@ func readAppService(r *http.Request) (ask, *refusal) {
 func readOAuth(w http.ResponseWriter, r *http.Request) (ask, *refusal) {
 	a := ask{form: oauth}
 	if r.Method != http.MethodPost {
-		return a, refuse(http.StatusBadRequest, invalidRequest, "this is asked by POST")
+		return a, misshapen("this is asked by POST")
 	}
 	if r.URL.RawQuery != "" {
-		return a, refuse(http.StatusBadRequest, invalidRequest, "the parameters belong into the body (RFC 6749 §3.2)")
+		return a, misshapen("the parameters belong into the body (RFC 6749 §3.2)")
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return a, refuse(http.StatusBadRequest, invalidRequest, "the body must be application/x-www-form-urlencoded")
+		return a, misshapen("the body must be application/x-www-form-urlencoded")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return a, refuse(http.StatusBadRequest, invalidRequest, bodyTrouble(err))
+		return a, misshapen(bodyTrouble(err))
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return a, refuse(http.StatusBadRequest, invalidRequest, "the body can't be read")
+		return a, misshapen("the body can't be read")
 	}
 	return a.fromForm(r, parameters(form))
 }
@@ -129,15 +130,16 @@ func bodyTrouble(err error) string {
 }
 
 func (a ask) fromForm(r *http.Request, p parameters) (ask, *refusal) {
-	var grant, scopes, resource string
+	var grant, scopes, resource, secret string
 	refused := p.all(map[string]*string{
 		"grant_type": &grant, "scope": &scopes, "resource": &resource,
-		"client_id": &a.named, "client_secret": &a.secret,
+		"client_id": &a.named, "client_secret": &secret,
 	})
-	if refused != nil {
-		return a, refused
+	a.secrets = shown(secret)
+	if r := a.fromBasic(r); r != nil {
+		refused = r
 	}
-	if refused := a.fromBasic(r); refused != nil {
+	if refused != nil {
 		return a, refused
 	}
 	switch {
@@ -166,24 +168,57 @@ func (a ask) fromForm(r *http.Request, p parameters) (ask, *refusal) {
 }
 
 // fromBasic takes client id and secret from the Authorization header (RFC 6749
-// §2.3.1). Their escapes are undone, as that section asks, where there are some.
+// §2.3.1). That section wants both escaped, which many clients leave out. So a secret
+// with a + or a % is read in both ways: only one of them can be a caller's.
 func (a *ask) fromBasic(r *http.Request) *refusal {
 	if len(r.Header.Values("Authorization")) == 0 {
 		return nil
 	}
-	if a.secret != "" || len(r.Header.Values("Authorization")) > 1 {
-		return refuse(http.StatusBadRequest, invalidRequest, "client credentials come more than once (RFC 6749 §2.3)")
+	if len(a.secrets) > 0 || len(r.Header.Values("Authorization")) > 1 {
+		return misshapen("client credentials come more than once (RFC 6749 §2.3)")
 	}
 	id, secret, ok := r.BasicAuth()
 	if !ok {
-		return refuse(http.StatusBadRequest, invalidRequest, "the Authorization header isn't Basic")
+		return misshapen("the Authorization header isn't Basic")
 	}
-	id, secret = unescaped(id), unescaped(secret)
+	id = unescaped(id)
 	if a.named != "" && !strings.EqualFold(a.named, id) {
-		return refuse(http.StatusBadRequest, invalidRequest, "two client ids")
+		return misshapen("two client ids")
 	}
-	a.named, a.secret = id, secret
+	a.named, a.secrets = id, shown(secret, unescaped(secret))
 	return nil
+}
+
+// shown are the secrets among some texts, without the line end of a file that one was
+// read from.
+func shown(texts ...string) []string {
+	var secrets []string
+	for _, text := range texts {
+		text = strings.TrimSpace(text)
+		if text != "" && !slices.Contains(secrets, text) {
+			secrets = append(secrets, text)
+		}
+	}
+	return secrets
+}
+
+// refuseUnknown refuses who isn't a caller of any identity. It is told how to ask, and
+// nothing else that may be wrong.
+func (a ask) refuseUnknown(c *connection, why *refusal) *refusal {
+	r := refuse(http.StatusUnauthorized, invalidClient, wrongSecret)
+	switch {
+	case c.unix:
+		r.reason = notListed
+	case len(a.secrets) > 0:
+	case why != nil && why.shape:
+		r.reason += ": " + why.reason
+	case a.form == appService:
+		r.reason += ": there is no header X-IDENTITY-HEADER"
+	default:
+		r.reason += ": there is no client_secret in the body, and no Authorization header"
+	}
+	r.slow = len(a.secrets) > 0
+	return r
 }
 
 func unescaped(text string) string {

@@ -46,8 +46,10 @@ func Secret(name, secret string) Caller {
 	}
 	digest := sha256.Sum256([]byte(trimmed))
 	c.knows = func(a asker) bool {
-		// Digests have one length, so the time shows nothing of the secret's.
-		return a.hasSecret && subtle.ConstantTimeCompare(a.secret[:], digest[:]) == 1
+		return slices.ContainsFunc(a.secrets, func(shown [sha256.Size]byte) bool {
+			// Digests have one length, so the time shows nothing of the secret's.
+			return subtle.ConstantTimeCompare(shown[:], digest[:]) == 1
+		})
 	}
 	return c
 }
@@ -110,15 +112,16 @@ func (c Caller) Check() error {
 
 // asker is what is known about who asks.
 type asker struct {
-	secret    [sha256.Size]byte
-	hasSecret bool
-	onSocket  bool
-	peer      *Peer // nil: the system doesn't say it
+	secrets  [][sha256.Size]byte
+	onSocket bool
+	peer     *Peer // nil: the system doesn't say it
 }
 
-func (a *asker) offer(secret string) {
-	if secret != "" && len(secret) <= maxSecret {
-		a.secret, a.hasSecret = sha256.Sum256([]byte(secret)), true
+func (a *asker) offer(secrets []string) {
+	for _, secret := range secrets {
+		if len(secret) <= maxSecret {
+			a.secrets = append(a.secrets, sha256.Sum256([]byte(secret)))
+		}
 	}
 }
 

@@ -63,7 +63,8 @@ func isLoopback(address string) bool {
 
 // isOwnHost reports whether the Host header names this machine's loopback, with the
 // port that the agent listens on. A page of another site has the site's name there,
-// also when that name leads to 127.0.0.1.
+// also when that name leads to 127.0.0.1. Some clients leave the port out (Perl's
+// Net::OAuth2), which no browser does.
 func isOwnHost(r *http.Request, c *connection) bool {
 	host, port, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -76,8 +77,5 @@ func isOwnHost(r *http.Request, c *connection) bool {
 		return true
 	}
 	_, own, err := net.SplitHostPort(r.Context().Value(http.LocalAddrContextKey).(net.Addr).String())
-	if port == "" {
-		port = "80"
-	}
-	return err == nil && port == own
+	return err == nil && (port == "" || port == own)
 }

@@ -20,6 +20,7 @@ type refusal struct {
 
 	retryAfter time.Duration
 	slow       bool // a wrong secret: the answer takes its time
+	shape      bool // the reason says how to ask, and repeats nothing of what was sent
 }
 
 // Codes of refusals.
@@ -35,6 +36,13 @@ const (
 
 func refuse(status int, code, reason string) *refusal {
 	return &refusal{status: status, code: code, reason: reason}
+}
+
+// misshapen refuses a request that doesn't ask in the way in which this is asked.
+func misshapen(reason string) *refusal {
+	r := refuse(http.StatusBadRequest, invalidRequest, reason)
+	r.shape = true
+	return r
 }
 
 // Sentences that several requests are refused with.

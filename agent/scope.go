@@ -198,9 +198,10 @@ func (s scope) allows(asked scope) bool {
 // isFixed reports whether a pattern stands for one scope only.
 func (s scope) isFixed() bool { return !slices.Contains(s.labels, "*") }
 
-// parseScopes takes the scope parameter of a request apart (RFC 6749 §3.3).
+// parseScopes takes the scope parameter of a request apart (RFC 6749 §3.3). Clients that put
+// it together of a list send spaces at its ends, or several between two scopes.
 func parseScopes(text string) ([]scope, error) {
-	words := strings.Split(text, " ")
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' })
 	if len(words) > maxScopes {
 		return nil, fmt.Errorf("more than %d scopes", maxScopes)
 	}

@@ -63,7 +63,7 @@ func (c *call) checkGrant() *refusal.Refusal {
 func (c *call) checkCredential() *refusal.Refusal {
 	kind := c.form("client_assertion_type")
 	switch {
-	case c.form("client_secret") != "":
+	case c.form("client_secret") != "" || c.hasBasic():
 		return refusal.New(7000215, "Invalid client secret provided. This server knows certificates only.")
 	case c.byGrant() && kind == "": // the grant is the proof
 		return nil
@@ -89,6 +89,13 @@ func (c *call) checkCredential() *refusal.Refusal {
 		)
 	}
 	return nil
+}
+
+// hasBasic reports whether the client shows a secret in the Authorization header, as most
+// do that weren't told otherwise (RFC 6749 §2.3.1).
+func (c *call) hasBasic() bool {
+	scheme, _, _ := strings.Cut(c.request.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Basic")
 }
 
 // checkSPIFFE wants a JWT-SVID: an assertion from elsewhere, about a SPIFFE ID. Who signed it

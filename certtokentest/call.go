@@ -132,6 +132,9 @@ func (c *call) read(r *http.Request) *refusal.Refusal {
 		return refusal.New(90023, "The request body is no form.")
 	}
 	c.assertion = c.request.fill(form)
+	if id, _, ok := r.BasicAuth(); ok && c.request.ClientID == "" {
+		c.request.ClientID = id
+	}
 	for name, values := range form {
 		if len(values) > 1 && !(c.route.dialect.repeats && slices.Contains(mayRepeat, name)) {
 			return refusal.New(90023, "The parameter '%s' is given more than once.", name)

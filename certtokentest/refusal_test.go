@@ -164,11 +164,14 @@ func TestAuthorizationHeaderIsAnswered(t *testing.T) {
 	f.srv.Replace(clientID)
 	form := f.form()
 	form.Del("client_assertion")
+	form.Del("client_id") // most clients put it into the header only
 	req := tokenRequest(t, f.srv.TokenURL(), form)
 	req.SetBasicAuth(clientID, "secret")
 	r, err := f.do(req)
 	require.NoError(t, err)
 	assert.Equal(t, 401, r.status)
 	assert.Equal(t, "Basic", r.header.Get("WWW-Authenticate"))
+	assert.Equal(t, 7000215, r.code(), r.text)
+	assert.Equal(t, clientID, f.srv.LastRequest().ClientID)
 	assert.Empty(t, f.post(f.form()).header.Get("WWW-Authenticate"))
 }

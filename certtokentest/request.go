@@ -21,7 +21,7 @@ type Request struct {
 	Form   url.Values // nil if the body was no form
 
 	Tenant   string // of the path, "" for a generic server
-	ClientID string // of the form; without one, what the assertion says
+	ClientID string // of the form; without one, what the assertion or the Authorization header says
 	Scope    string // as asked for
 
 	Assertion       string
