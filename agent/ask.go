@@ -186,8 +186,10 @@ func (a *ask) fromBasic(r *http.Request) *refusal {
 	return nil
 }
 
+// unescaped leaves a + as it is. It would stand for a blank, which neither a client id nor a
+// secret has, and many clients send a secret in base64 without escaping it.
 func unescaped(text string) string {
-	if plain, err := url.QueryUnescape(text); err == nil {
+	if plain, err := url.PathUnescape(text); err == nil {
 		return plain
 	}
 	return text
