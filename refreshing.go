@@ -33,8 +33,9 @@ type refreshing struct {
 
 	mu      sync.Mutex // guards the rest
 	current string
-	unsaved bool // save hasn't returned for current without an error
-	again   bool // a goroutine calls save again
+	unsaved bool      // save hasn't returned for current without an error
+	again   bool      // a goroutine calls save again
+	saving  *saveCall // under way; nil: none
 }
 
 func newRefreshing(
@@ -179,13 +180,72 @@ func (r *refreshing) keepSaving(about Event) {
 	}
 }
 
-// callSave calls the user's function once. Its panic is an error without its text.
-func (r *refreshing) callSave(ctx context.Context) (err error) {
-	token, _ := r.token()
+// saveCall is a call of the user's function.
+type saveCall struct {
+	began time.Time
+	done  chan struct{} // closed when err is set
+	err   error
+}
+
+// errSaveHangs says that a call has not returned in its time. No other is made until it has: a
+// late one could put an old refresh token in the place of a new one.
+var errSaveHangs = fmt.Errorf("save did not return within %v, and isn't called again before it has", saveLimit)
+
+// callSave calls the user's function once, and waits for it as long as it may take. One that ignores
+// its context goes on alone.
+func (r *refreshing) callSave(ctx context.Context) error {
+	for {
+		call := r.startSave(ctx)
+		err := call.wait()
+		if _, unsaved := r.token(); err != nil || !unsaved {
+			return err
+		}
+		// It was a late call for an older refresh token.
+	}
+}
+
+// wait returns the call's result, if it comes in the call's time.
+func (c *saveCall) wait() error {
+	limit := time.NewTimer(saveLimit - time.Since(c.began))
+	defer limit.Stop()
+	select {
+	case <-c.done:
+		return c.err
+	case <-limit.C:
+		return errSaveHangs
+	}
+}
+
+// startSave begins a call for the present refresh token, unless one is under way. The caller has the turn.
+func (r *refreshing) startSave(ctx context.Context) *saveCall {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.saving == nil {
+		call := &saveCall{began: time.Now(), done: make(chan struct{}), err: errSaveEnded}
+		token := r.current
+		r.saving = call
+		r.work.Go(partSave, func() { // Close waits for it, and names it if it hangs
+			defer r.endSave(call)
+			call.err = r.askSave(ctx, token)
+		})
+	}
+	return r.saving
+}
+
+// errSaveEnded is the result of a function that ended its goroutine.
+var errSaveEnded = errors.New("save ended its goroutine")
+
+func (r *refreshing) endSave(call *saveCall) {
+	r.mu.Lock()
+	r.saving = nil
+	r.mu.Unlock()
+	close(call.done)
+}
+
+// askSave calls the user's function. Its panic is an error without its text.
+func (r *refreshing) askSave(ctx context.Context, token string) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
-	leave := workers.Enter(ctx, partSave)
-	defer leave()
 	defer func() {
 		if p := recover(); p != nil {
 			err = panics.Error(partSave, p)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,6 +193,43 @@ func TestSessionWhileSaveHangs(t *testing.T) {
 		_, err := session.Token(t.Context(), "read")
 		require.NoError(t, err)
 		assert.Equal(t, 5*time.Second, time.Since(began))
+	})
+}
+
+// A save that ignores its context costs its limit once: callers have their tokens, the session goes on,
+// and no second call runs beside the one that hangs. When it has returned, the newest is saved.
+func TestSessionWhileSaveIgnoresItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan certtoken.Event, 100)
+		r := newRigOf(t, certtokentest.New(certtokentest.WithIssuer(""), certtokentest.WithReuseDetection()), nil,
+			certtoken.WithHooks(certtoken.Hooks{SessionUnsaved: func(e certtoken.Event) { told <- e }}))
+		release := make(chan struct{})
+		var calls atomic.Int32
+		var vault vaultOf
+		session := r.client.Session(r.signedIn(t, "read", "write"), func(ctx context.Context, token string) error {
+			if calls.Add(1) == 1 {
+				<-release
+			}
+			return vault.save(context.WithoutCancel(ctx), token)
+		})
+		began := time.Now()
+		_, err := session.Token(t.Context(), "read")
+		require.NoError(t, err)
+		assert.Equal(t, 5*time.Second, time.Since(began))
+		event := <-told
+		require.ErrorContains(t, event.Err, "save did not return within 5s")
+
+		began = time.Now()
+		_, err = session.Token(t.Context(), "write")
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(began), "one that hangs is waited for once")
+		time.Sleep(time.Minute)
+		assert.EqualValues(t, 1, calls.Load())
+		close(release)
+		time.Sleep(5 * time.Minute)
+		saved, _ := vault.state()
+		require.Len(t, saved, 2)
+		assert.Equal(t, session.RefreshToken(), saved[1])
 	})
 }
 

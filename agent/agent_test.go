@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +124,10 @@ func TestOAuth(t *testing.T) {
 		r.SetBasicAuth(id, secret)
 		return r
 	}
+	const base64Secret = "q8+Zr7/0mJ3x+Yw5uT1nKc4LhVbGd2Ee"
+	id := h.identity()
+	id.Callers = append(id.Callers, Secret("base64", base64Secret))
+	require.NoError(t, h.Update([]Identity{id}))
 	both := oauthRequest(form())
 	both.SetBasicAuth("app-1", goodSecret)
 	jsonBody := oauthRequest(form())
@@ -138,23 +143,24 @@ func TestOAuth(t *testing.T) {
 		status int
 		code   string
 	}{
-		"post":           {oauthRequest(form()), 200, ""},
-		"basic":          {basic("app-1", goodSecret), 200, ""},
-		"basic, escaped": {basic("app%2D1", "%30"+goodSecret[1:]), 200, ""},
-		"by name":        {oauthRequest(form("client_id", "billing")), 200, ""},
-		"another case":   {oauthRequest(form("client_id", "APP-1")), 200, ""},
-		"resource":       {oauthRequest(form("scope", "", "resource", graph)), 200, ""},
-		"spaces":         {oauthRequest(form("scope", " "+graph+"/.default  "+graph+"/.default ")), 200, ""},
-		"spaces alone":   {oauthRequest(form("scope", "  ")), 400, "invalid_scope"},
-		"a line end":     {oauthRequest(form("client_secret", goodSecret+"\r\n")), 200, ""},
-		"wrong secret":   {oauthRequest(form("client_secret", wrong)), 401, "invalid_client"},
-		"no secret":      {oauthRequest(form("client_secret", "")), 401, "invalid_client"},
-		"wrong basic":    {basic("app-1", wrong), 401, "invalid_client"},
-		"unknown client": {oauthRequest(form("client_id", "app-2")), 401, "invalid_client"},
-		"basic and post": {both, 400, "invalid_request"},
-		"bearer":         {bearer, 401, "invalid_client"},
-		"another grant":  {oauthRequest(form("grant_type", "password")), 400, "unsupported_grant_type"},
-		"no grant":       {oauthRequest(form("grant_type", "")), 400, "invalid_request"},
+		"post":                   {oauthRequest(form()), 200, ""},
+		"basic":                  {basic("app-1", goodSecret), 200, ""},
+		"basic, escaped":         {basic("app%2D1", "%30"+goodSecret[1:]), 200, ""},
+		"basic, base64 as it is": {basic("app-1", base64Secret), 200, ""},
+		"by name":                {oauthRequest(form("client_id", "billing")), 200, ""},
+		"another case":           {oauthRequest(form("client_id", "APP-1")), 200, ""},
+		"resource":               {oauthRequest(form("scope", "", "resource", graph)), 200, ""},
+		"spaces":                 {oauthRequest(form("scope", " "+graph+"/.default  "+graph+"/.default ")), 200, ""},
+		"spaces alone":           {oauthRequest(form("scope", "  ")), 400, "invalid_scope"},
+		"a line end":             {oauthRequest(form("client_secret", goodSecret+"\r\n")), 200, ""},
+		"wrong secret":           {oauthRequest(form("client_secret", wrong)), 401, "invalid_client"},
+		"no secret":              {oauthRequest(form("client_secret", "")), 401, "invalid_client"},
+		"wrong basic":            {basic("app-1", wrong), 401, "invalid_client"},
+		"unknown client":         {oauthRequest(form("client_id", "app-2")), 401, "invalid_client"},
+		"basic and post":         {both, 400, "invalid_request"},
+		"bearer":                 {bearer, 401, "invalid_client"},
+		"another grant":          {oauthRequest(form("grant_type", "password")), 400, "unsupported_grant_type"},
+		"no grant":               {oauthRequest(form("grant_type", "")), 400, "invalid_request"},
 		"another scope": {oauthRequest(form("scope", "https://management.azure.com/.default")), 400,
 			"invalid_scope"},
 		"two, one is allowed": {oauthRequest(form("scope", graph+"/.default orders.read")), 400, "invalid_scope"},
@@ -645,6 +651,38 @@ func TestHealth(t *testing.T) {
 		assert.Equal(t, http.StatusForbidden, status)
 		assert.NotContains(t, body, "identities")
 	})
+}
+
+// A source of the program's own that hangs, panics or ends its goroutine is a problem of its identity.
+// The readiness comes, of the other identities too.
+func TestHealthOfABadSource(t *testing.T) {
+	hung := make(chan struct{})
+	for name, bad := range map[string]certtoken.CertSourceFunc{
+		"hangs":              func(context.Context) (*certtoken.Certificate, error) { <-hung; return nil, nil },
+		"panics":             func(context.Context) (*certtoken.Certificate, error) { panic(goodSecret) },
+		"ends its goroutine": func(context.Context) (*certtoken.Certificate, error) { runtime.Goexit(); return nil, nil },
+		"returns nothing":    func(context.Context) (*certtoken.Certificate, error) { return nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hung = make(chan struct{})
+				defer close(hung)
+				h := newHouse(t)
+				one, two := h.identity(), h.identity()
+				one.Certificate, two.Name = bad, "other"
+				require.NoError(t, h.Update([]Identity{one, two}))
+				for range 2 {
+					status, body := h.ask(t, newRequest(http.MethodGet, "/readyz", ""))
+					assert.Equal(t, http.StatusServiceUnavailable, status)
+					list := body["identities"].([]any)
+					assert.Contains(t, list[0].(map[string]any)["problem"], "the certificate's source: ")
+					assert.NotContains(t, fmt.Sprint(body), goodSecret)
+					assert.NotContains(t, list[1], "problem")
+					time.Sleep(healthAge)
+				}
+			})
+		})
+	}
 }
 
 // Anybody on the machine can ask for the readiness, so the certificates are asked rarely.

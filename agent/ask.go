@@ -222,7 +222,7 @@ func (a ask) refuseUnknown(c *connection, why *refusal) *refusal {
 }
 
 func unescaped(text string) string {
-	if plain, err := url.QueryUnescape(text); err == nil {
+	if plain, err := url.PathUnescape(text); err == nil {
 		return plain
 	}
 	return text

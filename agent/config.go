@@ -11,6 +11,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/internal/redact"
+	"github.com/certtoken/certtoken/internal/single"
 )
 
 // Config is what an Agent is made of.
@@ -54,6 +55,7 @@ type identity struct {
 	Identity
 	allowed []scope
 	slots   []chan struct{} // for each caller: its requests at once
+	asked   single.Caller[IdentityHealth]
 }
 
 // maxAtOnce is how many requests of one caller for one identity are under way at once.

@@ -46,8 +46,6 @@ type IdentityHealth struct {
 
 // healthOf asks the certificates of a policy's identities.
 func healthOf(ctx context.Context, p *policy) Health {
-	ctx, cancel := context.WithTimeout(ctx, healthLimit)
-	defer cancel()
 	h := Health{Ready: true, Identities: make([]IdentityHealth, len(p.identities))}
 	var all sync.WaitGroup
 	for i, id := range p.identities {
@@ -60,12 +58,23 @@ func healthOf(ctx context.Context, p *policy) Health {
 	return h
 }
 
-// health asks the identity's certificate.
+// health asks the identity's certificate. Its source may be the program's own: one that hangs
+// or panics is a problem of this identity, and neither holds up the answer nor ends the process.
 func (id *identity) health(ctx context.Context) IdentityHealth {
-	h := IdentityHealth{Name: id.Name}
 	if id.Certificate == nil {
-		return h
+		return IdentityHealth{Name: id.Name}
 	}
+	h, err := id.asked.Do(ctx, healthLimit, func() (IdentityHealth, error) { return id.ask(ctx), nil })
+	if err != nil {
+		return IdentityHealth{Name: id.Name, Problem: "the certificate's source: " + problemText(err)}
+	}
+	return h
+}
+
+func (id *identity) ask(ctx context.Context) IdentityHealth {
+	ctx, cancel := context.WithTimeout(ctx, healthLimit)
+	defer cancel()
+	h := IdentityHealth{Name: id.Name}
 	cert, err := id.Certificate.Certificate(ctx)
 	if err != nil {
 		h.Problem = problemText(err)

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -66,11 +67,13 @@ func (o ExecOptions) Registrar(program string, args ...string) Registrar {
 	if o.Limit == 0 {
 		o.Limit = time.Minute
 	}
-	return &command{ExecOptions: o, program: program, args: args}
+	return &command{options: o, program: program, args: args}
 }
 
+// command is the registrar. Its environment and arguments may hold secrets, so neither a verb nor
+// an encoder shows them.
 type command struct {
-	ExecOptions
+	options ExecOptions
 	program string
 	args    []string
 }
@@ -81,14 +84,17 @@ func (c *command) validate() error {
 	if c.program == "" {
 		return errors.New("exec: no program given")
 	}
-	if c.Limit < 0 || c.Limit > askLimit-5*time.Second {
-		return fmt.Errorf("exec: the limit %v is not within 0 and %v", c.Limit, askLimit-5*time.Second)
+	if limit := c.options.Limit; limit < 0 || limit > askLimit-5*time.Second {
+		return fmt.Errorf("exec: the limit %v is not within 0 and %v", limit, askLimit-5*time.Second)
 	}
 	return nil
 }
 
 // String names the program.
 func (c *command) String() string { return "exec:" + c.program }
+
+// Format prints c as String does, whatever the verb.
+func (c *command) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
 
 // order is what the program reads.
 type order struct {
@@ -184,11 +190,12 @@ func (c *command) run(ctx context.Context, o order) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.Limit, fmt.Errorf("it took over %v", c.Limit))
+	options := c.options
+	ctx, cancel := context.WithTimeoutCause(ctx, options.Limit, fmt.Errorf("it took over %v", options.Limit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.program, c.args...)
-	cmd.Dir = c.Dir
-	cmd.Env = c.Env
+	cmd.Dir = options.Dir
+	cmd.Env = options.Env
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}

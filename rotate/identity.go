@@ -45,7 +45,7 @@ func programOf(c *command) string {
 	if filepath.Base(c.program) == c.program {
 		return c.program
 	}
-	return absolute(c.Dir, c.program)
+	return absolute(c.options.Dir, c.program)
 }
 
 // argsOf tells one program's uses apart, such as two scripts of an interpreter. An argument may

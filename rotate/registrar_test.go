@@ -325,6 +325,21 @@ func TestWhatAProgramSays(t *testing.T) {
 	assert.ErrorIs(t, err, rotate.ErrRefused)
 }
 
+// The environment and the arguments of a program may hold secrets, and no print of the registrar
+// shows them.
+func TestExecPrintsNoSecret(t *testing.T) {
+	registrar := rotate.ExecOptions{Env: []string{"DB=hunter2"}}.Registrar("register", "--token=hunter2")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		text := fmt.Sprintf(verb+verb, registrar, struct{ R rotate.Registrar }{registrar})
+		assert.NotContains(t, text, "hunter2")
+		assert.NotContains(t, text, fmt.Sprintf("%x", "hunter2"))
+		assert.NotContains(t, text, strings.Trim(fmt.Sprint([]byte("hunter2")), "[]"))
+	}
+	data, err := json.Marshal(registrar)
+	require.NoError(t, err)
+	assert.NotContains(t, string(data), "hunter2")
+}
+
 // What is the matter with the file of a set is said once, in one line, with advice of its own.
 func TestASetThatCannotBeUsed(t *testing.T) {
 	for name, c := range map[string]struct{ path, content, want string }{

@@ -124,15 +124,21 @@ func (r *agentRun) listenSocket(ctx context.Context, path string) (net.Listener,
 	if err != nil {
 		return nil, err
 	}
-	listener, err := agent.ListenUnix(ctx, path, mode)
-	if err != nil || r.cfg.file.SocketGroup.Text == "" {
-		return listener, err
+	group := r.cfg.file.SocketGroup.Text
+	if group == "" {
+		return agent.ListenUnix(ctx, path, mode)
 	}
-	gid, err := idOf(r.cfg.file.SocketGroup.Text, groupID)
-	if err == nil {
-		err = os.Lchown(path, -1, int(gid))
-	}
+	gid, err := idOf(group, groupID)
 	if err != nil {
+		return nil, failure.Errorf("socket_group: %w", err)
+	}
+	// Only its owner can connect until the socket has its group: the mode would let in the
+	// agent's own group before.
+	listener, err := agent.ListenUnix(ctx, path, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(os.Lchown(path, -1, int(gid)), os.Chmod(path, mode)); err != nil {
 		return nil, errors.Join(failure.Errorf("socket_group: %w", err), listener.Close())
 	}
 	return listener, nil

@@ -28,8 +28,12 @@ func powershellLine(v variable) string {
 	if v.value == "" {
 		return "$env:" + v.name + " = $null"
 	}
-	return "$env:" + v.name + " = '" + strings.ReplaceAll(v.value, "'", "''") + "'"
+	return "$env:" + v.name + " = '" + powershellQuotes.Replace(v.value) + "'"
 }
+
+// powershellQuotes doubles what ends a text in single quotes. PowerShell takes typographic
+// quotation marks for one too, which may stand in the name of a folder.
+var powershellQuotes = strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛")
 
 func exportLine(v variable) string {
 	if v.value == "" {

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -38,6 +39,9 @@ func Read(raw string) *Assertion {
 		a.Claims, _ = token.Claims.(jwt.MapClaims)
 	}
 	a.err = err
+	if err == nil || errors.Is(err, jwt.ErrTokenUnverifiable) {
+		a.err = cmp.Or(strictForm(a), err)
+	}
 	return a
 }
 

@@ -36,10 +36,10 @@ func (r *Rules) checkHeader(a *Assertion) *refusal.Refusal {
 }
 
 // checkParameters refuses header parameters that the server doesn't know, where
-// it minds them.
+// it minds them, and everywhere those that nobody may ignore.
 func (r *Rules) checkParameters(a *Assertion) *refusal.Refusal {
 	if r.Headers == nil {
-		return nil
+		return a.checkCritical()
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Header)) {
 		if !slices.Contains(r.Headers, name) {
@@ -48,6 +48,16 @@ func (r *Rules) checkParameters(a *Assertion) *refusal.Refusal {
 		}
 	}
 	return nil
+}
+
+// checkCritical refuses an assertion that names parameters as critical (RFC 7515 §4.1.11): no
+// server knows an extension of JWS that clients are proved by.
+func (a *Assertion) checkCritical() *refusal.Refusal {
+	if _, ok := a.Header["crit"]; !ok {
+		return nil
+	}
+	return refusal.New(5002726, "The JSON Web Token has critical header parameters that this server doesn't know.").
+		As("invalid_client", http.StatusUnauthorized)
 }
 
 // checkJWKSURL refuses a jku that isn't where the client's keys are, where the server

@@ -13,6 +13,7 @@ import (
 func (c *Client) verifyWorkload(a *Assertion, r *Rules, now time.Time) *refusal.Refusal {
 	for _, check := range []func() *refusal.Refusal{
 		a.checkForm,
+		a.checkCritical,
 		func() *refusal.Refusal { return c.checkBundle(a) },
 		func() *refusal.Refusal { return r.checkSoleAudience(a) },
 		func() *refusal.Refusal { return Times{Leeway: r.Times.Leeway}.check(a.Claims, now) },

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -76,12 +77,20 @@ func (c *Console) WriteError() error { return c.out.failed }
 // Printf writes to standard output.
 func (c *Console) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
 
-// PrintJSON writes a value to standard output as indented JSON.
+// PrintJSON writes a value to standard output as indented JSON. Of what could move the cursor or
+// turn the reading direction, encoding/json escapes the characters below the blank only.
 func (c *Console) PrintJSON(v any) error {
-	enc := json.NewEncoder(c.Out)
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		c.Printf("%s\n", Printable(strings.TrimSuffix(line, "\n")))
+	}
+	return c.WriteError()
 }
 
 // Interactive reports whether a person can be asked something.

@@ -2,11 +2,14 @@ package console
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func TestPrintable(t *testing.T) {
@@ -20,6 +23,31 @@ func TestPrintable(t *testing.T) {
 		if got := Printable(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// Foreign text in JSON can do as little to a terminal as elsewhere, and stays what it is.
+func TestPrintJSONIsPrintable(t *testing.T) {
+	foreign := map[string]any{"a\x9bb\u202e": []string{"\x1b[31m\u009b2J", "\u200b\u2028\U000e0001\x7f", "ü 😀 <&>"}}
+	raw := json.RawMessage("{\"x\": \"\u009b\u202e\"}")
+	var out bytes.Buffer
+	c := With(os.Stdin, &out, &out)
+	for _, v := range []any{foreign, raw} {
+		out.Reset()
+		if err := c.PrintJSON(v); err != nil {
+			t.Fatal(err)
+		}
+		if i := strings.IndexFunc(out.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("%q", out.String()[i:])
+		}
+		var got, want any
+		before, _ := json.Marshal(v)
+		if json.Unmarshal(out.Bytes(), &got) != nil || json.Unmarshal(before, &want) != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v became %v", want, got)
+		}
+	}
+	if !strings.Contains(out.String(), "  \"x\"") {
+		t.Errorf("not indented: %s", &out)
 	}
 }
 
