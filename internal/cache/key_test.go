@@ -164,7 +164,7 @@ func TestFindAllocatesNothing(t *testing.T) {
 		"parameters": {Scopes: []string{"a"}, Parameters: url.Values{"resource": {"x", "y"}, "audience": {"z"}}},
 	} {
 		s := c.slot(&k, 0)
-		assert.Zero(t, testing.AllocsPerRun(100, func() {
+		assert.Zero(t, testing.AllocsPerRun(1000, func() {
 			if c.find(&k) != s {
 				t.Fatal(name)
 			}

@@ -378,7 +378,6 @@ func TestTableUnderTheRaceDetector(t *testing.T) {
 	c := newTestTable(500)
 	var stop atomic.Bool
 	var readers, writers sync.WaitGroup
-	var found, missed atomic.Int64
 	pinned := at(c, "pinned", 0)
 	pinned.token.Store(tokenUntil(never))
 	require.True(t, pinned.keepWarm())
@@ -392,10 +391,12 @@ func TestTableUnderTheRaceDetector(t *testing.T) {
 					}
 					c.touch(s)
 				}
-				if has(c, "pinned") == nil {
-					missed.Add(1)
-				} else {
-					found.Add(1)
+				if has(c, "pinned") == nil { // it was being moved, which is over when the lock is free
+					c.mu.Lock()
+					if has(c, "pinned") == nil {
+						t.Error("hits are lost for long")
+					}
+					c.mu.Unlock()
 				}
 			}
 		})
@@ -422,7 +423,6 @@ func TestTableUnderTheRaceDetector(t *testing.T) {
 	assert.LessOrEqual(t, c.len(), 510)
 	assert.Equal(t, c.len(), c.count)
 	assert.Same(t, pinned, has(c, "pinned"))
-	assert.Less(t, missed.Load(), 1+found.Load()/20, "hits are lost for long")
 }
 
 func TestExpired(t *testing.T) {
