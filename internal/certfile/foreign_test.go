@@ -103,7 +103,7 @@ func TestForeignFiles(t *testing.T) {
 			"other DER", seq(number(7), number(8), number(9), tlv(0x0c, make([]byte, 200))), []error{ErrFormat},
 			"neither",
 		},
-		{"certificate without dates", bytes.Replace(k.leaf.Raw, []byte("\x17\x0d"), []byte("\x18\x0d"), 1),
+		{"certificate without dates", bytes.Replace(k.leaf.Raw, []byte("\x17\x0d26"), []byte("\x18\x0d26"), 1),
 			[]error{ErrFormat}, "can't be read"},
 		{"PkiPath", seq(k.root.Raw, k.leaf.Raw), []error{ErrFormat, ErrNoPrivateKey}, "PkiPath"},
 		{"BCFKS", bcfks, []error{ErrFormat}, "BCFKS"},
