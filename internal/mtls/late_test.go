@@ -50,7 +50,7 @@ func newLateServer(t *testing.T, pair *Pair) *lateServer {
 		"-cert", file, "-key", file, "-tls1_2", "-crlf")
 	s := &lateServer{report: new(bytes.Buffer)}
 	cmd.Stderr = s.report
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = time.Minute
 	s.input, err = cmd.StdinPipe()
 	require.NoError(t, err)
 	output, err := cmd.StdoutPipe()
@@ -115,7 +115,7 @@ func TestACertificateThatIsAskedForLate(t *testing.T) {
 			require.NoError(t, err)
 			transport, err := NewPresenter(t.Context(), base).Of(b)
 			require.NoError(t, err)
-			client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+			client := &http.Client{Transport: transport, Timeout: 3 * time.Minute}
 			resp, err := client.Get("https://" + s.address)
 			client.CloseIdleConnections()
 			if err == nil {

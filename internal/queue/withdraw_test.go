@@ -18,7 +18,7 @@ func TestAPlaceThatNobodyTakes(t *testing.T) {
 	at := q.waiting.PushBack(turn)
 	leave()
 	q.withdraw(at, turn)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err = q.Enter(ctx)
 	assert.NoError(t, err)

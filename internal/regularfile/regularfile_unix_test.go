@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -15,7 +16,9 @@ import (
 )
 
 func TestWhatWouldWaitForEverIsRefusedAtOnce(t *testing.T) {
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "") // t.TempDir's name can be too long for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	pipe, link, socket := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "s")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	require.NoError(t, os.Symlink(pipe, link))
@@ -27,12 +30,14 @@ func TestWhatWouldWaitForEverIsRefusedAtOnce(t *testing.T) {
 		"/dev/null": "a device",
 	} {
 		t.Run(path, func(t *testing.T) {
-			var r Reader
-			began := time.Now()
-			_, err := r.Read(t.Context(), path, 100)
-			require.ErrorIs(t, err, ErrNotRegular)
-			assert.ErrorContains(t, err, kind)
-			assert.Less(t, time.Since(began), Limit)
+			synctest.Test(t, func(t *testing.T) {
+				var r Reader
+				began := time.Now()
+				_, err := r.Read(t.Context(), path, 100)
+				require.ErrorIs(t, err, ErrNotRegular)
+				assert.ErrorContains(t, err, kind)
+				assert.Zero(t, time.Since(began))
+			})
 		})
 	}
 }

@@ -17,11 +17,11 @@ import (
 
 func TestDoReturnsWhatTheFunctionReturns(t *testing.T) {
 	var c single.Caller[string]
-	got, err := c.Do(t.Context(), time.Second, func() (string, error) { return "a", nil })
+	got, err := c.Do(t.Context(), time.Minute, func() (string, error) { return "a", nil })
 	require.NoError(t, err)
 	assert.Equal(t, "a", got)
 	boom := errors.New("boom")
-	_, err = c.Do(t.Context(), time.Second, func() (string, error) { return "", boom })
+	_, err = c.Do(t.Context(), time.Minute, func() (string, error) { return "", boom })
 	assert.ErrorIs(t, err, boom)
 }
 
@@ -85,11 +85,11 @@ func TestAWaiterLeavesWithItsContext(t *testing.T) {
 
 func TestAPanicIsAnErrorWithoutItsText(t *testing.T) {
 	var c single.Caller[int]
-	_, err := c.Do(t.Context(), time.Second, func() (int, error) { panic("secret") })
+	_, err := c.Do(t.Context(), time.Minute, func() (int, error) { panic("secret") })
 	require.ErrorContains(t, err, "panicked")
 	assert.NotContains(t, err.Error(), "secret")
-	_, err = c.Do(t.Context(), time.Second, func() (int, error) { runtime.Goexit(); return 1, nil })
+	_, err = c.Do(t.Context(), time.Minute, func() (int, error) { runtime.Goexit(); return 1, nil })
 	require.ErrorContains(t, err, "ended its goroutine")
-	_, err = c.Do(t.Context(), time.Second, func() (int, error) { return 1, nil })
+	_, err = c.Do(t.Context(), time.Minute, func() (int, error) { return 1, nil })
 	assert.NoError(t, err)
 }
