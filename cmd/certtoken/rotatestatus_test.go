@@ -32,7 +32,7 @@ func TestAttention(t *testing.T) {
 		"two":            {func(s *rotate.Status) { s.Orphans = make([]rotate.Key, 2) }, "2 keys must be removed"},
 		"one failure": {func(s *rotate.Status) {
 			s.Failing = &rotate.Failure{Step: rotate.StepUse, Count: 1, Since: now, Advice: "look"}
-		}, "use has failed once (2000-01-01 00:00:00 UTC, now): look"},
+		}, "use has failed once (" + now.Local().Format("2006-01-02 15:04:05 MST") + ", now): look"},
 		"a failure": {func(s *rotate.Status) {
 			s.Failing = &rotate.Failure{Step: rotate.StepRegister, Count: 3, Since: now.Add(-2 * day), Advice: "look"}
 			s.Due, s.Failing.Again = now.Add(-3*day), now // tried since, so the timer runs
