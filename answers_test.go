@@ -91,7 +91,7 @@ func TestAnswersOfServers(t *testing.T) {
 		},
 		"DPoP": {
 			200, json, `{"access_token":"abc","token_type":"DPoP"}`, nil, 0,
-			`of type "DPoP" where Bearer was asked for); is it the token endpoint`,
+			`of type "DPoP" where Bearer was asked for); the server binds`,
 		},
 		"DPoP, odd taken": {
 			200, json, `{"access_token":"abc","token_type":"DPoP"}`, []certtoken.AuthorityOption{taken}, 0,
@@ -258,6 +258,64 @@ func TestAdviceFitsTheRequest(t *testing.T) {
 			"web filter, proxy or gateway", "public key",
 		},
 		"an empty 403": {newIssuer, certtoken.Grant{}, 403, "", ``, "public key", "web filter"},
+
+		// codes and texts as these servers write them
+		"Auth0, no API named": {
+			newIssuer, certtoken.Grant{}, 403, json, `{"error":"access_denied","error_description":"No audience parameter ` +
+				`was provided, and no default audience has been configured"}`,
+			"WithParameter: audience or resource", "public key",
+		},
+		"Okta's policy": {
+			newIssuer, certtoken.Grant{}, 400, json, `{"error":"access_denied","error_description":"Policy evaluation ` +
+				`failed for this request, please check the policy configurations."}`,
+			"have its administrator allow the client", "public key",
+		},
+		"Auth0 is asked too often": {
+			newIssuer, certtoken.Grant{}, 429, json, `{"error":"too_many_requests","error_description":"Global limit has ` +
+				`been reached"}`, "call again later", "public key",
+		},
+		"ADFS, an API that it doesn't know": {
+			newIssuer, certtoken.Grant{}, 400, json, `{"error":"invalid_resource","error_description":"MSIS9602: The ` +
+				`received 'resource' parameter is invalid."}`, "name it by its identifier there", "public key",
+		},
+		"NHS England, a kid that it misses": {
+			newIssuer, certtoken.Grant{}, 400, json, `{"error":"invalid_request","error_description":"Missing 'kid' header ` +
+				`in client_assertion JWT"}`, "kid (WithKeyID)", "misses something",
+		},
+		"NHS England, keys that it can't fetch": {
+			newIssuer, certtoken.Grant{}, 403, json, `{"error":"public_key error","error_description":"The JWKS endpoint, ` +
+				`for your client_assertion can't be reached","message_id":"rrt-1"}`, "register the certificate", "bound",
+		},
+		"another request, of a user's assertion": {
+			newIssuer, user, 400, json, `{"error":"invalid_request","error_description":"The assertion is malformed."}`,
+			"its description says what", "WithKeyID",
+		},
+		"UAA, a client that it doesn't know": {
+			newIssuer, certtoken.Grant{}, 401, json, `{"error":"unauthorized","error_description":"Bad credentials"}`,
+			"register the certificate", "bound",
+		},
+		"Salesforce, another client id": {
+			newIssuer, certtoken.Grant{}, 400, json, `{"error":"invalid_client_id","error_description":"client identifier ` +
+				`invalid"}`, "production or test", "bound",
+		},
+		"ADFS, a fault": {
+			newIssuer, certtoken.Grant{}, 500, json, `{"error":"server_error"}`, "which its log explains", "call again",
+		},
+		"fosite, a fault": {
+			newIssuer, certtoken.Grant{}, 500, json, `{"error":"error"}`, "which its log explains", "call again",
+		},
+		"RFC 9396": {
+			newIssuer, certtoken.Grant{}, 400, json, `{"error":"invalid_authorization_details"}`,
+			"the authorization_details are of a type", "public key",
+		},
+		"an unknown address": {
+			newIssuer, certtoken.Grant{}, 404, json, `{"timestamp":"2026-11-29T05:08:38Z","status":404,"error":"Not Found"}`,
+			"compare the token endpoint's URL", "public key",
+		},
+		"an unknown address, and nothing more": {
+			newIssuer, certtoken.Grant{}, 404, json, ``, "is it the token endpoint", "compare",
+		},
+
 		"a refusal with status 200": {
 			newIssuer, certtoken.Grant{}, 200, json, `{"error":"invalid_client"}`, "answered 200 invalid_client",
 			"unusable",

@@ -1,6 +1,7 @@
 package certtoken
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -120,7 +121,7 @@ var jwkErrors = map[error]error{
 
 // badResponse makes the caller's error of an unusable answer.
 func badResponse(u *exchange.Unusable) error {
-	what := "is it the token endpoint, and is there a proxy in between?"
+	what := cmp.Or(u.Todo, "is it the token endpoint, and is there a proxy in between?")
 	if u.UnknownType {
 		what = `if this server means Bearer by it, give WithTokenType("Bearer")`
 	}

@@ -66,6 +66,27 @@ func ExampleJWTBearer_docusign() {
 	_ = api
 }
 
+// Maskinporten: the organisation's certificate is sent, and the times are tighter than usual.
+func ExampleJWTBearer_maskinporten() {
+	client, err := certtoken.NewClient(
+		certtoken.Issuer("https://maskinporten.no/", "https://maskinporten.no/token",
+			certtoken.WithoutClientAuthentication(),
+			certtoken.WithX5C(),
+			certtoken.WithBackdate(5*time.Second)),
+		"client id", certtoken.CertFile("virksomhet.pfx"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	token, err := client.Acquire(context.Background(), certtoken.Request{
+		Grant: certtoken.JWTBearer(certtoken.Assertion{
+			Claims: map[string]any{"scope": "skatteetaten:innrapportert"},
+		}),
+	})
+	_, _ = token, err
+}
+
 // An agent identity of Entra ID calls Microsoft Graph, as itself and as its own user.
 func ExampleAgentUser() {
 	client, err := certtoken.NewClient(certtoken.Entra("contoso.onmicrosoft.com", certtoken.WithX5C()),

@@ -75,7 +75,7 @@ func TestJWTBearer(t *testing.T) {
 		"another audience": {
 			server:    []certtokentest.Option{certtokentest.WithGrantOnly()},
 			assertion: certtoken.Assertion{Subject: user, Audience: "account.docusign.com"},
-			says:      "compare its Audience, Subject, ClientID and Claims",
+			says:      "compare its Audience, Subject, ClientID, KeyID and Claims",
 		},
 		"proof wanted": {assertion: certtoken.Assertion{Subject: user}, says: "parameter: 'client_id'"},
 		"of a client's type": {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/certtoken/certtoken/internal/advice"
@@ -38,12 +39,13 @@ type TokenError struct {
 	// 0 means that the server didn't say.
 	RetryAfter time.Duration
 
-	endpoint string         // scheme, host and path of the token endpoint
-	signedBy string         // the certificate or the key that signed, in words for people
-	printOf  string         // what Thumbprint is, in words
-	date     time.Time      // the response's Date; zero if there was none
-	isPage   bool           // it was a page of HTML, as web filters send them
-	refused  advice.Request // the kind of request that was refused, for the advice
+	endpoint  string         // scheme, host and path of the token endpoint
+	signedBy  string         // the certificate or the key that signed, in words for people
+	printOf   string         // what Thumbprint is, in words
+	date      time.Time      // the response's Date; zero if there was none
+	isForeign bool           // it was no error of a form that is understood
+	isPage    bool           // it was a page of HTML, as web filters send them
+	refused   advice.Request // the kind of request that was refused, for the advice
 }
 
 // newTokenError makes the caller's error of a refusal. The event has the certificate that
@@ -52,7 +54,7 @@ func newTokenError(r *exchange.Refusal, event Event, refused advice.Request) *To
 	e := &TokenError{
 		StatusCode: r.StatusCode, Code: r.Code, Description: r.Description, URI: r.URI, AADSTS: r.AADSTS,
 		Suberror: r.Suberror, Claims: r.Claims, TraceID: r.TraceID, CorrelationID: r.CorrelationID,
-		RetryAfter: r.RetryAfter, endpoint: r.Endpoint, date: r.Date, isPage: r.IsPage, refused: refused,
+		RetryAfter: r.RetryAfter, endpoint: r.Endpoint, date: r.Date, isForeign: r.IsForeign, isPage: r.IsPage, refused: refused,
 	}
 	e.Thumbprint = event.Thumbprint
 	switch {
@@ -72,17 +74,35 @@ func (e *TokenError) Advice() string {
 			return a.For(e.refused)
 		}
 	}
+	entry, known := advice.OAuth[e.Code]
 	switch {
-	case e.Code != "":
-		return advice.OAuth[e.Code].For(e.refused)
+	case e.Code == "invalid_request" && e.namesAssertion(): // such as a kid that is missing
+		return advice.OAuth["invalid_client"].For(e.refused)
+	case known:
+		return entry.For(e.refused)
+	case e.StatusCode == 500 && e.Code != "" && len(e.AADSTS) == 0:
+		return advice.Fault
 	case e.Temporary():
 		return advice.Later
 	case e.isPage:
 		return advice.Page
 	case e.StatusCode == 401 || e.StatusCode == 403: // some servers refuse a client by the status alone
 		return advice.OAuth["invalid_client"].For(e.refused)
+	case (e.StatusCode == 404 || e.StatusCode == 405) && !e.isForeign: // else the description asks already
+		return advice.Elsewhere
 	}
 	return ""
+}
+
+// namesAssertion reports whether the description is about the assertion that proves the
+// client. Other assertions belong to a grant.
+func (e *TokenError) namesAssertion() bool {
+	text := strings.ToLower(e.Description)
+	if strings.Contains(text, "client_assertion") || strings.Contains(text, "client assertion") {
+		return true
+	}
+	isGrant := e.refused.ForUser || e.refused.Signed || e.refused.Exchange
+	return !isGrant && (strings.Contains(text, "assertion") || strings.Contains(text, "jwt"))
 }
 
 // Temporary reports whether the same request may succeed later: it was throttled

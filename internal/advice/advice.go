@@ -61,6 +61,13 @@ const (
 	// Later is for a fault that passes.
 	Later = "a fault or throttling on the server's side: call again later"
 
+	// Fault is for a fault that the server gives no reason for.
+	Fault = "a fault on the server's side, which its log explains; some servers answer so to an assertion " +
+		"whose times, audience or key they don't take"
+
+	// Elsewhere is for a status by which a server says that nothing is there.
+	Elsewhere = "compare the token endpoint's URL with the server's documentation or metadata"
+
 	// Page is for a page of HTML: it says nothing of the client's key.
 	Page = "the page is not the token endpoint's own: give who runs the web filter, proxy or gateway " +
 		"in between the time and the page's id"

@@ -36,6 +36,10 @@ func readAnswer(r *Request, resp *http.Response, f fields) (Answer, error) {
 		Extra:     f.extra(),
 	}
 	switch {
+	case a.Access == "" && a.ID != "":
+		u := r.unusable(resp, "it has an id_token and no access_token")
+		u.Todo = "ask for an access token: Google, for one, issues an ID token alone where the assertion has target_audience"
+		return Answer{}, u
 	case a.Access == "":
 		return Answer{}, r.unusable(resp, "it has no access_token"+f.problem().quoted(r))
 	case !syntax.IsVisible(a.Access):
@@ -55,6 +59,9 @@ func readAnswer(r *Request, resp *http.Response, f fields) (Answer, error) {
 		}
 		name := r.secretsAnd(a.Access, a.Refresh, a.ID).Short(a.Type)
 		u := r.unusable(resp, fmt.Sprintf(`its token is of type "%s" where %s was asked for`, name, r.wanted()))
+		if r.wanted() == Bearer && strings.EqualFold(a.Type, dpop.Scheme) {
+			u.Todo = "the server binds this client's tokens to a key: give WithDPoP to the authority"
+		}
 		u.UnknownType = !otherSchemes[strings.ToLower(a.Type)] && r.wanted() == Bearer
 		return Answer{}, u
 	}

@@ -230,6 +230,7 @@ func TestParseGrant(t *testing.T) {
 		"a blank token":      {body: `{"access_token":" \n","expires_in":3600}`, err: "no access_token"},
 		"token not a text":   {body: `{"access_token":17,"expires_in":3600}`, err: "no access_token"},
 		"another's spelling": {body: `{"Access_Token":"abc","expires_in":3600}`, err: "no access_token"},
+		"an ID token alone":  {body: `{"id_token":"abc"}`, err: "an id_token and no access_token"},
 		"a message instead": {
 			body: `{"message":"try the other endpoint"}`, err: "no access_token; it says: try the other endpoint",
 		},
@@ -311,7 +312,18 @@ func TestParseGrant(t *testing.T) {
 			status: 307, header: []string{"Location", "https://u:abc@evil.example/"},
 			err: "it redirects to evil.example, which",
 		},
-		"a redirect to a path":  {status: 302, header: []string{"Location", "/login"}, err: "it redirects, which"},
+		"a redirect to a path": {
+			status: 302, header: []string{"Location", "/login;jsessionid=5?next=abc"},
+			err: "it redirects to https://issuer.example/login, which",
+		},
+		"a redirect to the same with a slash": {
+			status: 308, header: []string{"Location", "https://issuer.example/token/"},
+			err: "it redirects to https://issuer.example/token/, which",
+		},
+		"a redirect to another port": {
+			status: 308, header: []string{"Location", "https://issuer.example:8443/token"},
+			err: "it redirects to issuer.example:8443, which",
+		},
 		"a redirect to nowhere": {status: 303, err: "it redirects, which"},
 		"what isn't an answer":  {status: 101, err: "status 101"},
 	}

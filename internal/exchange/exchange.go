@@ -86,7 +86,7 @@ func (c *Client) Post(ctx context.Context, r *Request) (Answer, error) {
 func Read(r *Request, resp *http.Response, body []byte) (Answer, error) {
 	switch {
 	case resp.StatusCode/100 == 3:
-		return Answer{}, r.unusable(resp, "it redirects"+redirectHost(r, resp)+", which a token request doesn't follow")
+		return Answer{}, r.unusable(resp, "it redirects"+redirectTarget(r, resp)+", which a token request doesn't follow")
 	case resp.StatusCode < 200:
 		return Answer{}, r.unusable(resp, "a token comes with status 200")
 	case resp.StatusCode > 299:

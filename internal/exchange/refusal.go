@@ -30,6 +30,7 @@ type Refusal struct {
 	RetryAfter    time.Duration
 	Endpoint      string    // scheme, host and path
 	Date          time.Time // the response's; zero: none
+	IsForeign     bool      // it says nothing that is understood, and Description asks what answered
 	IsPage        bool      // it is a page of HTML, as web filters and proxies make them
 }
 
@@ -102,7 +103,7 @@ func (e *Refusal) describe(r *Request, resp *http.Response, body []byte) {
 		challenge = "WWW-Authenticate: " + r.secrets().Text(challenge, maxQuote)
 	}
 	p := page(body)
-	e.IsPage = p.isHTML
+	e.IsForeign, e.IsPage = true, p.isHTML
 	kind := "the answer (" + contentType(resp, r.secrets()) + ") is no OAuth error"
 	switch {
 	case len(body) == 0 && challenge != "":

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/certtoken/certtoken/internal/syntax"
 )
@@ -15,6 +16,7 @@ type Unusable struct {
 	ContentType string
 	Problem     string // what is wrong with it
 	UnknownType bool   // the token's type, which may mean Bearer at this server
+	Todo        string // what to do, where that is known; else ""
 }
 
 func (e *Unusable) Error() string {
@@ -35,11 +37,18 @@ func (r *Request) unusable(resp *http.Response, problem string) *Unusable {
 	}
 }
 
-// redirectHost is where a response redirects to.
-func redirectHost(r *Request, resp *http.Response) string {
-	u, err := url.Parse(resp.Header.Get("Location"))
-	if err != nil || u.Host == "" {
+// redirectTarget is where a response redirects to, without query. Of another host's URL it
+// is the host alone, because a path there may be a secret of the proxy that answered.
+func redirectTarget(r *Request, resp *http.Response) string {
+	from, fromErr := url.Parse(r.Endpoint)
+	to, err := url.Parse(resp.Header.Get("Location"))
+	switch {
+	case err != nil || fromErr != nil || to.Host == "" && to.Path == "":
 		return ""
+	case to.Host != "" && syntax.Origin(from.ResolveReference(to)) != syntax.Origin(from):
+		return " to " + r.secrets().Short(to.Host)
 	}
-	return " to " + r.secrets().Short(u.Host)
+	at := syntax.EndpointName(from.ResolveReference(to).String())
+	at, _, _ = strings.Cut(at, ";") // behind it stands a session's id (;jsessionid=…)
+	return " to " + r.secrets().Text(at, maxQuote)
 }

@@ -152,7 +152,7 @@ const idleLimit = 90 * time.Second
 // transport makes a copy of base whose connections present the certificate. Everything
 // else is as the base has it, above all how the server's certificate is verified.
 func (b *Binding) transport(base http.RoundTripper) (*http.Transport, error) {
-	if err := CheckBase(base); err != nil {
+	if err := canPresent(base); err != nil {
 		return nil, err
 	}
 	if base == nil {
@@ -176,8 +176,23 @@ func (b *Binding) transport(base http.RoundTripper) (*http.Transport, error) {
 	return t, nil
 }
 
-// CheckBase reports why a transport can't be made to present a certificate.
+// CheckBase reports why a transport can't be made to present a certificate, or why nobody
+// could know which one is meant.
 func CheckBase(base http.RoundTripper) error {
+	if err := canPresent(base); err != nil {
+		return err
+	}
+	t, ok := base.(*http.Transport)
+	if !ok || t.TLSClientConfig == nil ||
+		len(t.TLSClientConfig.Certificates) == 0 && t.TLSClientConfig.GetClientCertificate == nil {
+		return nil
+	}
+	return errors.New("to present the client's certificate in TLS, the *http.Transport must not have one of its own in " +
+		"its TLSClientConfig; if TLS is to have another certificate than the one that signs, leave out the option that " +
+		"presents the client's (WithCertificateBoundTokens), and give the mTLS endpoint to Issuer")
+}
+
+func canPresent(base http.RoundTripper) error {
 	if base == nil {
 		base = http.DefaultTransport
 	}

@@ -217,7 +217,18 @@ func TestCheckBase(t *testing.T) {
 		"a nil transport":         {none, "is nil"},
 		"another type":            {http.NewFileTransport(http.Dir(".")), "must be an *http.Transport"},
 		//lint:ignore SA1019 it is still obeyed
-		"TLS of its own": {&http.Transport{DialTLS: dial}, "DialTLS"},
+		"TLS of its own":    {&http.Transport{DialTLS: dial}, "DialTLS"},
+		"a CA of one's own": {&http.Transport{TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}, ""},
+		"a certificate of its own": {
+			&http.Transport{TLSClientConfig: &tls.Config{Certificates: make([]tls.Certificate, 1)}},
+			"another certificate than the one that signs",
+		},
+		"a certificate of its own, by a function": {
+			&http.Transport{TLSClientConfig: &tls.Config{
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return nil, nil },
+			}},
+			"another certificate than the one that signs",
+		},
 	} {
 		err := CheckBase(c.base)
 		if c.says == "" {
