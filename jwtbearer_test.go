@@ -77,7 +77,7 @@ func TestJWTBearer(t *testing.T) {
 			assertion: certtoken.Assertion{Subject: user, Audience: "account.docusign.com"},
 			says:      "compare its Audience, Subject, ClientID, KeyID and Claims",
 		},
-		"proof wanted": {assertion: certtoken.Assertion{Subject: user}, says: "parameter: 'client_id'"},
+		"proof wanted": {assertion: certtoken.Assertion{Subject: user}, says: "beside the grant's 'assertion'"},
 		"of a client's type": {
 			server:    []certtokentest.Option{certtokentest.WithGrantOnly()},
 			assertion: certtoken.Assertion{Subject: user, Type: "client-authentication+jwt"}, says: "typ header value",

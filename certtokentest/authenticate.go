@@ -67,6 +67,9 @@ func (c *call) checkCredential() *refusal.Refusal {
 		return refusal.New(7000215, "Invalid client secret provided. This server knows certificates only.")
 	case c.byGrant() && kind == "": // the grant is the proof
 		return nil
+	case c.isBearerGrant() && c.form("client_assertion") == "" && !c.byTLS():
+		return refusal.New(7000218, "The request must contain 'client_assertion' and 'client_assertion_type' "+
+			"beside the grant's 'assertion', which isn't taken for the client's own proof.")
 	case c.request.ClientID == "":
 		return refusal.Missing("client_id")
 	case c.byTLS() && kind == "": // the certificate is the proof

@@ -25,7 +25,9 @@ func (c *call) checkBearerGrant() *refusal.Refusal {
 func (c *call) verifyBearerGrant(assertion *proof.Assertion) *refusal.Refusal {
 	issuer, user := assertion.Issuer(), assertion.Subject()
 	rules := c.route.dialect.rules
-	rules.Audiences = append(c.accepted(), c.request.URL)
+	if rules.Audiences = c.accepted(); !slices.Contains(rules.Audiences, c.request.URL) {
+		rules.Audiences = append(rules.Audiences, c.request.URL)
+	}
 	rules.Types = []string{"JWT", ""} // one for client authentication says that it is for something else
 	if trusted := c.endpoint.issuers.Lookup(issuer); trusted != nil {
 		return c.verifyForeignGrant(trusted, assertion, &rules)
@@ -42,6 +44,8 @@ func (c *call) verifyBearerGrant(assertion *proof.Assertion) *refusal.Refusal {
 	}
 	presented := proof.Presented{
 		Assertion: assertion, ClientID: issuer, MayRepeat: c.endpoint.cfg.replay, ForUser: true,
+		NeedsNoID:      true,        // Kafka's clients and Google's libraries send none
+		NeedsNoSubject: c.byGrant(), // as Google's service accounts
 	}
 	cert, refused := signer.Verify(c.ctx, presented, &rules, &c.endpoint.used, c.now)
 	if refused != nil {

@@ -291,6 +291,13 @@ func TestGenericServer(t *testing.T) {
 			err: "invalid_scope", status: 400, codeSeen: 70011},
 		{name: "another grant", change: func(v url.Values) { v.Set("grant_type", "x") },
 			err: "unsupported_grant_type", status: 400, codeSeen: 70003},
+		{name: "a grant alone", change: func(v url.Values) {
+			v.Set("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+			v.Set("assertion", v.Get("client_assertion"))
+			v.Del("client_assertion")
+			v.Del("client_assertion_type")
+			v.Del("client_id")
+		}, err: "invalid_client", status: 401, codeSeen: 7000218},
 		{name: "FAPI refuses RS256", opts: []certtokentest.Option{certtokentest.WithAlgorithms(certtoken.PS256)},
 			spoil: func(_ *fixture,
 				d *draft) {

@@ -224,7 +224,8 @@ func WithoutRefreshRotation() Option { return func(c *config) { c.keepRefresh = 
 
 // WithGrantOnly takes, with [WithIssuer], the assertion of a JWT bearer grant (RFC 7523
 // §2.1) without any proof of the client beside it, as Salesforce, DocuSign and Google do.
-// By default the client must prove itself too.
+// Without a sub, the token is for the client itself. By default the client must prove
+// itself too.
 func WithGrantOnly() Option { return func(c *config) { c.grantOnly = true } }
 
 // WithReuseDetection revokes, when a refresh token comes that was used up, all that came

@@ -27,6 +27,7 @@ type serveCommand struct {
 	issuer   string
 	audience []string
 	loose    bool
+	grants   bool
 	scopes   []string
 	lifetime duration
 	offset   duration
@@ -82,6 +83,8 @@ one for every TLS handshake that fails: what the client minds about it. A
 	flags.StringArrayVar(&s.audience, "audience", nil, "`AUD` to accept in assertions besides the usual one")
 	flags.BoolVar(&s.loose, "loose-audience", false,
 		"with --issuer, accept the token URL and a list as audience too, as many servers do")
+	flags.BoolVar(&s.grants, "grant-only", false,
+		"with --issuer, take a JWT bearer grant alone as the client's proof, as Salesforce and Google do")
 	flags.StringArrayVar(&s.scopes, "scope", nil, "the only `SCOPE` to grant; repeat it for several (default any)")
 	flags.BoolVar(&s.dpop, "dpop", false, "with --issuer, want DPoP proofs and bind tokens to their key (RFC 9449)")
 	flags.BoolVar(&s.nonces, "dpop-nonce", false, "with --dpop, want a nonce in them")
@@ -211,6 +214,12 @@ func (s *serveCommand) endpoint(clients []servedClient) (*certtokentest.Server, 
 			return nil, failure.Usagef("--loose-audience goes with --issuer: Entra ID takes the token URL alone")
 		}
 		opts = append(opts, certtokentest.WithLooseAudience())
+	}
+	if s.grants {
+		if s.issuer == "" {
+			return nil, failure.Usagef("--grant-only goes with --issuer: Entra ID wants the client's own proof as well")
+		}
+		opts = append(opts, certtokentest.WithGrantOnly())
 	}
 	switch {
 	case s.nonces && !s.dpop:

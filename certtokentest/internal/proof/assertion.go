@@ -25,6 +25,9 @@ type Presented struct {
 	ForUser   bool   // it is a grant: its subject is a user
 	MayRepeat bool   // it may be used as often as it comes
 	SVID      bool   // it comes as a JWT-SVID
+
+	NeedsNoID      bool // it may lack jti (RFC 7523 §3), and may be used again then
+	NeedsNoSubject bool // it may lack sub, and speaks for who signed it then
 }
 
 var parser = jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())

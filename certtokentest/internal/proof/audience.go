@@ -39,15 +39,18 @@ func (r *Rules) checkAudience(a *Assertion) *refusal.Refusal {
 
 // checkIdentity demands the client's id as iss and as sub. The subject of a grant is a
 // user.
-func checkIdentity(a *Assertion, clientID string, forUser bool) *refusal.Refusal {
+func checkIdentity(p Presented) *refusal.Refusal {
 	for _, name := range []string{"iss", "sub"} {
-		value := a.text(name)
+		value := p.Assertion.text(name)
 		if value == "" {
+			if p.NeedsNoSubject && name == "sub" && p.Assertion.Claims[name] == nil {
+				continue
+			}
 			return refusal.MissingClaim(name)
 		}
-		if value != clientID && !(forUser && name == "sub") {
+		if value != p.ClientID && !(p.ForUser && name == "sub") {
 			return refusal.New(700021, "Client assertion application identifier doesn't match 'client_id' parameter. "+
-				"Assertion's %s is '%s', client_id is '%s'.", name, value, clientID)
+				"Assertion's %s is '%s', client_id is '%s'.", name, value, p.ClientID)
 		}
 	}
 	return nil

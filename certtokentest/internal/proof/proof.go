@@ -44,7 +44,7 @@ func (c *Client) Verify(
 		},
 		func() *refusal.Refusal { return checkValidity(cert, now) },
 		func() *refusal.Refusal { return r.checkAudience(a) },
-		func() *refusal.Refusal { return checkIdentity(a, p.ClientID, p.ForUser) },
+		func() *refusal.Refusal { return checkIdentity(p) },
 		func() *refusal.Refusal { return r.Times.check(a.Claims, now) },
 		func() *refusal.Refusal { return used.check(p, r.Times.Leeway, now) },
 	}

@@ -58,6 +58,9 @@ func (u *Used) Reset() {
 // Which code Entra ID gives a replay isn't known; it is seen to take an assertion
 // that comes again in another request.
 func (u *Used) check(p Presented, leeway time.Duration, now time.Time) *refusal.Refusal {
+	if p.NeedsNoID && p.Assertion.Claims["jti"] == nil {
+		return nil
+	}
 	jti := p.Assertion.text("jti")
 	if jti == "" || len(jti) > maxNameLength {
 		return refusal.New(
