@@ -20,6 +20,7 @@ var (
 	errOwner = errors.New("its folder belongs to neither root nor this user")
 	errOpen  = errors.New("others may write into its folder, and could put a socket of theirs in its place")
 	errOther = errors.New("there is something that is no socket")
+	errLong  = errors.New("its path is too long for a socket")
 )
 
 // exclusive is for Windows: here nobody else can listen on an address that is taken.
@@ -43,6 +44,9 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listene
 		return nil, err
 	}
 	folder := filepath.Dir(path)
+	if err := checkLength(path); err != nil {
+		return nil, err
+	}
 	if err := checkFolder(folder); err != nil {
 		return nil, err
 	}
@@ -57,6 +61,9 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listene
 	}
 	defer os.RemoveAll(private) // empty by then
 	made := filepath.Join(private, "s")
+	if err := checkLength(made); err != nil {
+		return nil, err
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", made)
 	if err != nil {
 		return nil, err
@@ -70,6 +77,18 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listene
 		return nil, errors.Join(err, listener.Close())
 	}
 	return &unixListener{Listener: listener, path: path, info: info}, nil
+}
+
+// longest is the length of the longest path that a socket can be bound and connected to by.
+const longest = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// checkLength refuses a path that nobody could connect to. A socket can be moved to one.
+func checkLength(path string) error {
+	if len(path) > longest {
+		return fmt.Errorf("%w: %s has %d bytes, and at most %d can be connected to: choose a shorter folder",
+			errLong, path, len(path), longest)
+	}
+	return nil
 }
 
 // checkFolder refuses a folder in which somebody else could take the socket's place, or

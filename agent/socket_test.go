@@ -119,6 +119,31 @@ func TestSocketFolders(t *testing.T) {
 	require.ErrorContains(t, err, "belongs to neither root nor this user")
 }
 
+// A socket can be moved to a path that is too long to connect to: nobody would reach the agent.
+func TestSocketWithALongPath(t *testing.T) {
+	dir := folder(t)
+	inner := filepath.Join(dir, strings.Repeat("d", longest-len(dir)-len("//agent.sock")))
+	require.NoError(t, os.Mkdir(inner, 0o700))
+	for _, path := range []string{
+		filepath.Join(dir, strings.Repeat("x", longest)), // of the socket itself
+		filepath.Join(inner, "agent.sock"),               // of the one that it is made as
+	} {
+		_, err := ListenUnix(t.Context(), path, 0o600)
+		require.ErrorIs(t, err, errLong)
+		require.ErrorContains(t, err, strconv.Itoa(longest))
+		entries, err := os.ReadDir(filepath.Dir(path))
+		require.NoError(t, err)
+		assert.LessOrEqual(t, len(entries), 1, "nothing is left behind")
+	}
+	path := filepath.Join(dir, strings.Repeat("x", longest-len(dir)-1))
+	listener, err := ListenUnix(t.Context(), path, 0o600)
+	require.NoError(t, err)
+	conn, err := dialer(path)(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	require.NoError(t, listener.Close())
+}
+
 // The kernel says who connects, whatever they say themselves.
 func TestOtherUserOnTheSocket(t *testing.T) {
 	if runtime.GOOS != "linux" {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/certtoken/certtoken/certtokentest/internal/proof"
 	"github.com/certtoken/certtoken/certtokentest/internal/refusal"
@@ -72,7 +73,11 @@ func (c *call) verifyForeignGrant(
 	if refused := trusted.VerifyIssued(presented, rules, &c.endpoint.used, c.now); refused != nil {
 		return refused
 	}
-	if client, ok := assertion.Claims["client_id"]; ok && client != c.request.ClientID {
+	client, ok := assertion.Claims["client_id"]
+	if typ, _ := assertion.Header["typ"].(string); !ok && strings.EqualFold(typ, typeIDJAG) {
+		return refusal.MissingClaim("client_id") // draft-ietf-oauth-identity-assertion-authz-grant §3
+	}
+	if ok && client != c.request.ClientID {
 		return refusal.New(700021, "The assertion is for the client '%v', and '%s' brings it.",
 			client, c.request.ClientID)
 	}

@@ -25,3 +25,6 @@ func IdentityOf(r Registrar) string {
 	name, _ := nameOf(r)
 	return name.identity
 }
+
+// OccupyFile stands for a file that hangs until the channel is closed.
+func (s *KeySet) OccupyFile(until <-chan struct{}) { s.files.Occupy(until) }

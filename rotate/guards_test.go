@@ -11,7 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -274,6 +277,68 @@ func TestAHeldKeyIsToldOfOthers(t *testing.T) {
 		source.Granted(nil)
 	})
 	assert.NoError(t, source.Health())
+}
+
+// hangingStore hangs, and ignores its context, while hang isn't nil.
+type hangingStore struct {
+	*store
+	hang atomic.Pointer[chan struct{}]
+}
+
+func (s *hangingStore) Signer(ctx context.Context, leaf *x509.Certificate) (crypto.Signer, error) {
+	if hang := s.hang.Load(); hang != nil {
+		<-*hang
+	}
+	return s.store.Signer(ctx, leaf)
+}
+
+// A store that hangs for a new certificate keeps the last good pair from nobody, and is asked once.
+func TestAHeldKeyWhoseStoreHangs(t *testing.T) {
+	held := &hangingStore{store: &store{keys: map[string]crypto.Signer{}}}
+	path := filepath.Join(t.TempDir(), "app.cer")
+	put := func(name string) *certtoken.Certificate {
+		key, err := held.NewKey(t.Context(), name)
+		require.NoError(t, err)
+		cert, err := selfsigned.For(t.Context(), key, selfsigned.Options{Subject: name})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, cert.Leaf.Raw, 0o600))
+		return cert
+	}
+	synctest.Test(t, func(t *testing.T) {
+		source := rotate.HeldKey(path, held)
+		first := put("first")
+		got, err := source.Certificate(t.Context())
+		require.NoError(t, err)
+		require.True(t, got.Leaf.Equal(first.Leaf))
+
+		hang := make(chan struct{})
+		held.hang.Store(&hang)
+		second := put("second")
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				got, err := source.Certificate(t.Context())
+				require.NoError(t, err)
+				assert.True(t, got.Leaf.Equal(first.Leaf))
+			})
+		}
+		all.Wait()
+		assert.Equal(t, 5*time.Second, time.Since(began))
+		require.ErrorContains(t, source.Health(), "the key store: no answer in time")
+		began = time.Now()
+		_, err = source.Certificate(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(began), "it is waited for once")
+
+		held.hang.Store(nil)
+		close(hang)
+		synctest.Wait()
+		got, err = source.Certificate(t.Context())
+		require.NoError(t, err)
+		assert.True(t, got.Leaf.Equal(second.Leaf))
+		require.NoError(t, source.Health())
+	})
 }
 
 // What a hook takes too long for isn't written when its lock has run out.

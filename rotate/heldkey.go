@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/internal/regularfile"
+	"github.com/certtoken/certtoken/internal/single"
 	"github.com/certtoken/certtoken/rotate/internal/disk"
 )
 
@@ -21,13 +23,17 @@ const (
 	// backMost is how long the certificate before may sign at all after it was replaced, as
 	// with a certtoken.FileSource.
 	backMost = 24 * time.Hour
+
+	// storePatience is how long a store is waited for while there is a good pair.
+	storePatience = 5 * time.Second
 )
 
 // HeldKey is a source for a key that never leaves a [KeyStore]. The file at path holds the
 // certificate, in PEM or DER, and is followed. Make the client with it, and its rotation makes
 // the new key in the same store. Old keys stay in the store.
 //
-// While the file can't be used, the last good pair stays in use. While the token endpoint
+// While the file can't be used, or the store doesn't have the key of a new one within 5 s, the last
+// good pair stays in use. While the token endpoint
 // refuses the certificate in the file, the one before signs, if it was granted a token in this
 // process and is valid, for at most a day. It may be used from many goroutines.
 func HeldKey(path string, store KeyStore) *HeldKeySource {
@@ -39,6 +45,7 @@ type HeldKeySource struct {
 	path  string
 	store KeyStore
 	files regularfile.Reader
+	calls single.Caller[struct{}]
 
 	mu      sync.Mutex // held for assignments only
 	content []byte     // of the file that current is from
@@ -60,10 +67,7 @@ var (
 func (s *HeldKeySource) Certificate(ctx context.Context) (*certtoken.Certificate, error) {
 	data, err := s.files.Read(ctx, s.path, disk.MaxFile)
 	if err == nil && !s.isCurrent(data) {
-		var cert *certtoken.Certificate
-		if cert, err = heldPair(ctx, data, s.store); err == nil {
-			s.found(cert, data)
-		}
+		err = s.load(ctx, data)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,6 +79,37 @@ func (s *HeldKeySource) Certificate(ctx context.Context) (*certtoken.Certificate
 		return s.before, nil
 	}
 	return s.current, nil
+}
+
+// load looks for the key of a certificate that is new in the file. The store may hang: while there
+// is a pair, it is waited for a moment only, and that pair goes on.
+func (s *HeldKeySource) load(ctx context.Context, data []byte) error {
+	limit := askLimit
+	if s.hasPair() {
+		limit = storePatience
+	}
+	_, err := s.calls.Do(ctx, limit, func() (struct{}, error) {
+		if s.isCurrent(data) { // another caller has loaded it meanwhile
+			return struct{}{}, nil
+		}
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
+		defer cancel()
+		cert, err := heldPair(limited, data, s.store)
+		if err == nil {
+			s.found(cert, data)
+		}
+		return struct{}{}, err
+	})
+	if errors.Is(err, single.ErrNoAnswer) {
+		err = fmt.Errorf("the key store: %w", err)
+	}
+	return err
+}
+
+func (s *HeldKeySource) hasPair() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current != nil
 }
 
 // isBack reports whether the pair before signs. The caller holds s.mu.

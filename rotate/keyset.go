@@ -14,11 +14,13 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/internal/jwk"
+	"github.com/certtoken/certtoken/internal/regularfile"
 	"github.com/certtoken/certtoken/internal/workers"
 	"github.com/certtoken/certtoken/jwks"
 	"github.com/certtoken/certtoken/rotate/internal/disk"
@@ -30,6 +32,9 @@ const (
 	// setLock is how long the file's lock is waited for. It is held for a moment.
 	setLock      = 10 * time.Second
 	setLockAgain = 20 * time.Millisecond
+
+	// lookAgain is how long a request is answered from what the one before has read.
+	lookAgain = time.Second
 )
 
 // JWKS registers keys in a JWK Set that the server reads by its URL (jwks_uri, RFC 7591 §2).
@@ -57,8 +62,11 @@ func (o JWKSOptions) Registrar(path string) *KeySet {
 type KeySet struct {
 	options JWKSOptions
 	path    string
-	served  atomic.Pointer[servedSet] // the last good one
 	disk    disk.Disk
+
+	files  regularfile.Reader        // for requests, of which there may be many while the file hangs
+	served atomic.Pointer[servedSet] // the last good one
+	looked atomic.Pointer[time.Time] // when a request has read the file; nil: it must be read
 }
 
 // servedSet is a set in the form in which it is sent.
@@ -198,6 +206,7 @@ func (s *KeySet) change(ctx context.Context, f func(*document) (bool, error)) er
 	if err := s.disk.Replace(s.file(), data); err != nil {
 		return &setError{err}
 	}
+	s.looked.Store(nil)
 	return nil
 }
 
@@ -252,14 +261,15 @@ func (*setError) rotationAdvice() string {
 }
 
 // ServeHTTP answers GET and HEAD with the set, an ETag and Cache-Control, as [jwks.Handler]
-// does. While the file can't be read, or holds a private key, the last good set is served.
+// does. While the file can't be read, or holds a private key, the last good set is served. A
+// change of the file that was not made here is served within a second.
 func (s *KeySet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
 		return
 	}
-	set := s.current()
+	set := s.current(r.Context())
 	if set == nil {
 		w.Header().Set("Cache-Control", "no-store")
 		http.Error(w, "the keys can't be read now", http.StatusInternalServerError)
@@ -275,20 +285,38 @@ func (s *KeySet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(set.body))
 }
 
-// current is the set to serve, or nil if there was never one.
-func (s *KeySet) current() *servedSet {
-	d, err := s.read()
-	if err != nil || len(d.keys) == 0 {
+// current is the set to serve, or nil if there was never one. Anybody may ask, so the file is read
+// once a second, and by one request at a time.
+func (s *KeySet) current(ctx context.Context) *servedSet {
+	if last := s.looked.Load(); last != nil && time.Since(*last) < lookAgain {
 		return s.served.Load()
+	}
+	if set := s.look(ctx); set != nil {
+		s.served.Store(set)
+	}
+	if ctx.Err() == nil { // after the set is there: the next request goes by it
+		now := time.Now()
+		s.looked.Store(&now)
+	}
+	return s.served.Load()
+}
+
+// look reads the file for a request. It is nil if the file can't be served.
+func (s *KeySet) look(ctx context.Context) *servedSet {
+	data, err := s.files.Read(ctx, s.path, disk.MaxFile)
+	if err != nil {
+		return nil
+	}
+	d, err := parseDocument(data)
+	if err != nil || len(d.keys) == 0 {
+		return nil
 	}
 	body, err := d.encode()
 	if err != nil {
-		return s.served.Load()
+		return nil
 	}
 	sum := sha256.Sum256(body)
-	set := &servedSet{body, `"` + hex.EncodeToString(sum[:16]) + `"`}
-	s.served.Store(set)
-	return set
+	return &servedSet{body, `"` + hex.EncodeToString(sum[:16]) + `"`}
 }
 
 // document is the content of the file. What isn't known of it is kept.
@@ -315,20 +343,50 @@ func parseDocument(data []byte) (*document, error) {
 	}
 	for _, raw := range raws {
 		var e struct {
-			KeyID  string          `json:"kid"`
-			D      json.RawMessage `json:"d"`
-			Secret json.RawMessage `json:"k"`
+			KeyID string `json:"kid"`
 		}
-		if err := json.Unmarshal(raw, &e); err != nil {
+		names, err := memberNames(raw)
+		if err != nil || json.Unmarshal(raw, &e) != nil {
 			return nil, errors.New("one of its keys is no JSON object")
 		}
-		if e.D != nil || e.Secret != nil {
+		if slices.ContainsFunc(names, isPrivate) {
 			return nil, fmt.Errorf("the key with the kid %.40q is a private one: take it out and replace it everywhere",
 				e.KeyID)
 		}
 		d.keys = append(d.keys, entry{raw, e.KeyID})
 	}
 	return d, nil
+}
+
+// privateMembers are those of a JWK of whatever kind that nobody else may know (RFC 7518 §6.2.2, §6.3.2
+// and §6.4.1, RFC 8037 §2, and priv of the kind AKP). The primes alone are as good as d.
+var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
+
+// isPrivate compares without case: some readers of JSON do.
+func isPrivate(name string) bool {
+	return slices.ContainsFunc(privateMembers, func(private string) bool { return strings.EqualFold(private, name) })
+}
+
+// memberNames are the names of an object's members. One that stands twice is there twice, which a map
+// would hide.
+func memberNames(data []byte) (names []string, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("no object")
+	}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := t.(string)
+		names = append(names, name)
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
 }
 
 func (d *document) find(kid string) int {

@@ -13,7 +13,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -199,18 +201,60 @@ func TestASetKeepsWhatIsNotOurs(t *testing.T) {
 	assert.ErrorIs(t, err, rotate.ErrRefused, "the last key of a set")
 }
 
-// A private key is neither served nor kept silent about.
+// A private key is neither served nor kept silent about, whatever kind of key it is, and however it
+// is written.
 func TestASetWithAPrivateKeyIsNotUsed(t *testing.T) {
+	for name, key := range map[string]string{
+		"OKP":           `{"kty": "OKP", "kid": "k", "d": "c2VjcmV0"}`,
+		"oct":           `{"kty": "oct", "kid": "k", "k": "c2VjcmV0"}`,
+		"AKP":           `{"kty": "AKP", "kid": "k", "pub": "AA", "priv": "c2VjcmV0"}`,
+		"RSA by primes": `{"kty": "RSA", "kid": "k", "n": "AQ", "e": "AQAB", "p": "c2VjcmV0", "q": "AQ"}`,
+		"RSA by a CRT":  `{"kty": "RSA", "kid": "k", "n": "AQ", "e": "AQAB", "dp": "c2VjcmV0"}`,
+		"twice":         `{"kty": "OKP", "kid": "k", "d": "c2VjcmV0", "d": null}`,
+		"upper case":    `{"kty": "OKP", "kid": "k", "D": "c2VjcmV0"}`,
+		"escaped":       `{"kty": "OKP", "kid": "k", "\u0064": "c2VjcmV0"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "jwks.json")
+			require.NoError(t, os.WriteFile(path, []byte(`{"keys": [`+key+`]}`), 0o600))
+			set := rotate.JWKS(path)
+			_, err := set.Add(t.Context(), newEC(t), rotate.Identity{})
+			require.ErrorContains(t, err, "private")
+			assert.NotContains(t, err.Error(), "c2VjcmV0")
+			w := httptest.NewRecorder()
+			set.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+			assert.Equal(t, http.StatusInternalServerError, w.Code)
+			assert.NotContains(t, w.Body.String(), "c2VjcmV0")
+		})
+	}
+}
+
+// Anybody can ask for the set. While its file hangs, the last good one is served, and the requests don't
+// pile up in the file system.
+func TestASetOnAMountThatHangs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jwks.json")
-	require.NoError(t, os.WriteFile(path, []byte(`{"keys": [{"kty": "OKP", "kid": "k", "d": "c2VjcmV0"}]}`), 0o600))
-	set := rotate.JWKS(path)
-	_, err := set.Add(t.Context(), newEC(t), rotate.Identity{})
-	require.ErrorContains(t, err, "private")
-	assert.NotContains(t, err.Error(), "c2VjcmV0")
-	w := httptest.NewRecorder()
-	set.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-	assert.Equal(t, http.StatusInternalServerError, w.Code)
-	assert.NotContains(t, w.Body.String(), "c2VjcmV0")
+	cert := newEC(t)
+	synctest.Test(t, func(t *testing.T) {
+		set := rotate.JWKS(path)
+		require.NoError(t, set.Publish(cert))
+		ask := func() string {
+			w := httptest.NewRecorder()
+			set.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+			return w.Body.String()
+		}
+		require.Contains(t, ask(), jwks.KeyID(cert))
+		time.Sleep(2 * time.Second)
+		release := make(chan struct{})
+		defer close(release)
+		set.OccupyFile(release)
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() { assert.Contains(t, ask(), jwks.KeyID(cert)) })
+		}
+		all.Wait()
+		assert.LessOrEqual(t, time.Since(began), 5*time.Second)
+	})
 }
 
 func TestASetIsServed(t *testing.T) {
@@ -236,6 +280,26 @@ func TestASetIsServed(t *testing.T) {
 	assert.Equal(t, time.Minute, set.Delay())
 	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
 	assert.Contains(t, get("GET", "").Body.String(), jwks.KeyID(cert), "the last good one")
+}
+
+// A key that is added here is served at once, and what somebody else writes within a second.
+func TestAChangedSetIsServed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jwks.json")
+	one, two := newEC(t), newEC(t)
+	synctest.Test(t, func(t *testing.T) {
+		set, other := rotate.JWKS(path), rotate.JWKS(path)
+		ask := func() string {
+			w := httptest.NewRecorder()
+			set.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+			return w.Body.String()
+		}
+		ask()
+		require.NoError(t, set.Publish(one))
+		assert.Contains(t, ask(), jwks.KeyID(one))
+		require.NoError(t, other.Publish(two))
+		time.Sleep(time.Second)
+		assert.Contains(t, ask(), jwks.KeyID(two))
+	})
 }
 
 // script is a program that keeps keys in files, each named by its id.

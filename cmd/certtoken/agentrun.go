@@ -215,20 +215,38 @@ func (r *agentRun) watch(ctx context.Context, hangUp <-chan os.Signal, ended <-c
 	stamps := r.cfg.stamps
 	ticker := time.NewTicker(watchPause)
 	defer ticker.Stop()
+	looked := make(chan map[string]stamp, 1)
 	for {
+		var look func() map[string]stamp
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-ended:
 			return err
 		case <-hangUp:
-			stamps = r.again(ctx)
+			look = func() map[string]stamp { return r.again(ctx) }
 		case <-ticker.C:
-			if !sameStamps(stamps, stampsOf(keysOf(stamps))) {
-				stamps = r.again(ctx)
-			}
+			look = func() map[string]stamp { return r.ifChanged(ctx, stamps) }
+		}
+		// A file may be on a mount that doesn't answer. The agent goes on with what it has, and can
+		// be ended.
+		go func() { looked <- look() }()
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-ended:
+			return err
+		case stamps = <-looked:
 		}
 	}
+}
+
+// ifChanged loads the configuration again if its files look another way than before.
+func (r *agentRun) ifChanged(ctx context.Context, before map[string]stamp) map[string]stamp {
+	if sameStamps(before, stampsOf(keysOf(before))) {
+		return before
+	}
+	return r.again(ctx)
 }
 
 // again loads the configuration again. If it is mistaken, the one before stays. It

@@ -343,6 +343,8 @@ func TestWhatIsRefused(t *testing.T) {
 		"e is 1":            {rsaKey.with("e", "AQ"), jwk.ErrFormat, "e is not the exponent"},
 		"e is even":         {rsaKey.with("e", "AQAA"), jwk.ErrFormat, "e is not the exponent"},
 		"e is long":         {rsaKey.with("e", "gAAAAQ"), jwk.ErrFormat, "e is not the exponent"},
+		"p without d":       {rsaKey.with("d", nil), jwk.ErrFormat, "private member p and no d"},
+		"q without d":       {rsaKey.with("d", nil).with("p", nil), jwk.ErrFormat, "private member q and no d"},
 		"d is null":         {rsaKey.with("d", json.RawMessage("null")), jwk.ErrFormat, "d is not a string"},
 		"d is empty":        {rsaKey.with("d", ""), jwk.ErrFormat, "d is missing or empty"},
 		"no q":              {rsaKey.with("q", nil), jwk.ErrFormat, "one of p and q"},

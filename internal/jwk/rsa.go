@@ -41,7 +41,7 @@ func readRSA(o object) (public crypto.PublicKey, private crypto.Signer, err erro
 		return nil, nil, formatError("its member n is not the modulus of an RSA key")
 	}
 	if !o.has("d") {
-		return pub, nil, nil
+		return pub, nil, withoutPrivate(o)
 	}
 	d, err := number(o, "d")
 	if err != nil {
@@ -62,6 +62,17 @@ func readRSA(o object) (public crypto.PublicKey, private crypto.Signer, err erro
 		return nil, nil, err
 	}
 	return pub, key, nil
+}
+
+// withoutPrivate refuses a key without d that has other private members. It would pass for a public
+// one, and its primes are as good as d.
+func withoutPrivate(o object) error {
+	for _, name := range []string{"p", "q", "dp", "dq", "qi", "oth"} {
+		if o.has(name) {
+			return formatError("it has the private member %s and no d: a public key has neither", name)
+		}
+	}
+	return nil
 }
 
 // withPrimes completes and checks a key. What follows from the primes (dp, dq, qi) is

@@ -135,6 +135,9 @@ func (l *Codes) Redeem(r Redemption) (code *Code, revoke []string, refused *refu
 	case !r.Refresh && r.RedirectURI != c.RedirectURI:
 		return nil, nil, refusal.New(500112, "The reply address '%s' does not match the reply address '%s' "+
 			"provided when requesting Authorization code.", r.RedirectURI, c.RedirectURI)
+	case !r.Refresh && c.CodeChallenge == "" && r.CodeVerifier != "": // RFC 9700 §4.8.2
+		return nil, nil, refusal.New(50148, "The request has a code_verifier, and the authorization request had no "+
+			"code_challenge.")
 	case !r.Refresh && c.CodeChallenge != "" && !provesKey(r.CodeVerifier, c.CodeChallenge):
 		return nil, nil, refusal.New(50148, "The code_verifier does not match the code_challenge "+
 			"supplied in the authorization request for PKCE.")

@@ -29,9 +29,14 @@ func TestRedeem(t *testing.T) {
 		},
 		"no verifier":      {change: func(r *Redemption, _ *Codes) { r.CodeVerifier = "" }, code: 50148},
 		"another verifier": {change: func(r *Redemption, _ *Codes) { r.CodeVerifier = challenge }, code: 50148},
-		"at the last":      {change: func(r *Redemption, _ *Codes) { r.Now = now.Add(codeLife - 1) }},
-		"too late":         {change: func(r *Redemption, _ *Codes) { r.Now = now.Add(codeLife) }, code: 70008},
-		"refresh":          {change: refresh(false, 0)},
+		"a verifier without a challenge": {
+			change: func(r *Redemption, codes *Codes) {
+				r.Secret = codes.New(Code{ClientID: "c", RedirectURI: "https://a.example"}, r.Now)
+			}, code: 50148,
+		},
+		"at the last": {change: func(r *Redemption, _ *Codes) { r.Now = now.Add(codeLife - 1) }},
+		"too late":    {change: func(r *Redemption, _ *Codes) { r.Now = now.Add(codeLife) }, code: 70008},
+		"refresh":     {change: refresh(false, 0)},
 		"refresh as code": {
 			change: func(r *Redemption, c *Codes) { refresh(false, 0)(r, c); r.Refresh = false }, code: 70000,
 		},
