@@ -32,6 +32,9 @@ func ShiftWall(c *Client, by time.Duration) { c.clock.Shift(by) }
 // ShiftWallOfSource does the same to the clock by which a replaced pair may still sign.
 func ShiftWallOfSource(s *FileSource, by time.Duration) { s.back.clock.Shift(by) }
 
+// TakeLock takes a lock of a shared store.
+var TakeLock = takeLock
+
 // CacheLen counts the slots that can be found.
 func CacheLen(c *Client) int { return c.own.Len() }
 

@@ -225,10 +225,7 @@ func (s *sharedStore) tryLock(
 ) (release func(), err error) {
 	taken := make(chan func(context.Context) error, 1)
 	err = s.callStore(ctx, k, func(ctx context.Context) error {
-		release, err := locker.TryLock(ctx, name, lockLife)
-		if release != nil && ctx.Err() != nil {
-			return release(context.WithoutCancel(ctx)) // the caller has left
-		}
+		release, err := takeLock(ctx, locker, name)
 		taken <- release
 		return err
 	})
@@ -241,6 +238,17 @@ func (s *sharedStore) tryLock(
 	}
 	// This call is made even after a failure: another process waits for the lock.
 	return func() { _ = s.callNow(context.WithoutCancel(ctx), k, free) }, nil
+}
+
+// takeLock tries once to take a lock. One that was taken when the caller had left already
+// is given back, and the end of the caller's time is the error.
+func takeLock(ctx context.Context, locker Locker, name string) (release func(context.Context) error, err error) {
+	release, err = locker.TryLock(ctx, name, lockLife)
+	if release != nil && ctx.Err() != nil {
+		_ = release(context.WithoutCancel(ctx))
+		return nil, context.Cause(ctx)
+	}
+	return release, err
 }
 
 // errStoreDown says that a call wasn't made. No hook is called for it.

@@ -347,3 +347,22 @@ func TestARushUsesTheStore(t *testing.T) {
 		assert.Equal(t, keys, srv.Count(), "the second process asks the store alone")
 	})
 }
+
+// A lock that was taken when the caller had left already is given back, and the call is an
+// error: without one, the flight would wait for the lock for ever.
+func TestALockThatNobodyWaitsFor(t *testing.T) {
+	locker := certtoken.NewMemoryStore().(certtoken.Locker)
+	ctx, leave := context.WithCancelCause(t.Context())
+	leave(assert.AnError)
+	release, err := certtoken.TakeLock(ctx, locker, "a lock")
+	require.ErrorIs(t, err, assert.AnError)
+	assert.Nil(t, release)
+
+	release, err = certtoken.TakeLock(t.Context(), locker, "a lock")
+	require.NoError(t, err)
+	require.NotNil(t, release, "it is free")
+	again, err := certtoken.TakeLock(t.Context(), locker, "a lock")
+	require.NoError(t, err)
+	assert.Nil(t, again, "somebody has it")
+	assert.NoError(t, release(t.Context()))
+}
