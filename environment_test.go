@@ -19,9 +19,11 @@ import (
 	"github.com/certtoken/certtoken/selfsigned"
 )
 
-// setEnvironment sets these AZURE_ variables and no others.
+// setEnvironment sets these AZURE_ variables and no others, and takes away what App Service
+// says of the region.
 func setEnvironment(t *testing.T, values map[string]string) {
 	t.Helper()
+	t.Setenv("REGION_NAME", "")
 	for _, line := range os.Environ() {
 		if name, _, _ := strings.Cut(line, "="); strings.HasPrefix(name, "AZURE_") {
 			t.Setenv(name, "")
@@ -353,7 +355,7 @@ func TestKubernetesTokenProxy(t *testing.T) {
 	require.NoError(t, client.Close())
 	select {
 	case <-closed:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Error("the client's end leaves its connection to the proxy open")
 	}
 	assert.Equal(t, []string{"/exchange/contoso.com/oauth2/v2.0/token"}, paths)

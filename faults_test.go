@@ -300,16 +300,34 @@ func afterWord(s, word string) string {
 	return rest
 }
 
+// dialing makes clients of a server that dial another address.
+func dialing(address string) func(*certtokentest.Server) *http.Client {
+	return func(s *certtokentest.Server) *http.Client {
+		tr := s.Transport().(*http.Transport).Clone()
+		tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		return &http.Client{Transport: tr}
+	}
+}
+
+// nobodysAddress is an address at which nobody listens, and where nobody else can begin to:
+// it is that of a connection to a server.
+func nobodysAddress(t *testing.T, server string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", server)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn.LocalAddr().String()
+}
+
 // What only real connections do.
 func TestFaultsOverTheWire(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
-	closed := certtokentest.NewServer(t)
-	closed.Close()
 	cases := map[string]struct {
 		fault    certtokentest.Fault
-		server   *certtokentest.Server
 		client   func(*certtokentest.Server) *http.Client
 		is       error
 		words    []string
@@ -318,20 +336,17 @@ func TestFaultsOverTheWire(t *testing.T) {
 		"reset once":     {fault: certtokentest.Fault{Shape: certtokentest.ResetConnection}, requests: 2},
 		"truncated once": {fault: certtokentest.Fault{Shape: certtokentest.TruncatedBody}, requests: 2},
 		"503 once":       {fault: certtokentest.Fault{Status: 503}, requests: 2},
-		"refused":        {server: closed, is: syscall.ECONNREFUSED, words: []string{"connection refused"}},
+		"refused": {
+			client: dialing(nobodysAddress(t, plain.Listener.Addr().String())),
+			is:     syscall.ECONNREFUSED, words: []string{"connection refused"},
+		},
 		"a CA that isn't trusted": {
 			client: func(*certtokentest.Server) *http.Client { return &http.Client{Transport: new(http.Transport)} },
 			words:  []string{"certificate signed by unknown authority"},
 		},
 		"a server without TLS": {
-			client: func(s *certtokentest.Server) *http.Client {
-				tr := s.Transport().(*http.Transport).Clone()
-				tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-					return new(net.Dialer).DialContext(ctx, network, plain.Listener.Addr().String())
-				}
-				return &http.Client{Transport: tr}
-			},
-			words: []string{"HTTP response to HTTPS client"},
+			client: dialing(plain.Listener.Addr().String()),
+			words:  []string{"HTTP response to HTTPS client"},
 		},
 		"a gzip bomb": {
 			fault: certtokentest.Fault{Shape: certtokentest.GzipBomb}, is: certtoken.ErrBadResponse,
@@ -350,10 +365,7 @@ func TestFaultsOverTheWire(t *testing.T) {
 		for name, c := range cases {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel() // they wait between their attempts
-				server := c.server
-				if server == nil {
-					server = certtokentest.NewServer(t, certtokentest.WithOpaqueTokens())
-				}
+				server := certtokentest.NewServer(t, certtokentest.WithOpaqueTokens())
 				hc := server.Client()
 				if c.client != nil {
 					hc = c.client(server)
@@ -379,7 +391,7 @@ func TestFaultsOverTheWire(t *testing.T) {
 	})
 	plain.Close()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	goleak.VerifyNone(t, ignore)
+	noLeak(t, ignore)
 }
 
 // Without a client of the user's, Close leaves no connection.
@@ -393,7 +405,7 @@ func TestCloseEndsConnections(t *testing.T) {
 	require.ErrorContains(t, err, "unknown authority")
 	require.NoError(t, client.Close())
 	server.Close()
-	goleak.VerifyNone(t, ignore)
+	noLeak(t, ignore)
 }
 
 func TestPlainHTTPIsRefused(t *testing.T) {
@@ -484,8 +496,9 @@ func TestRetries(t *testing.T) {
 // Pauses grow and are spread out, so that a fleet doesn't come back in step.
 func TestBackoffHasJitter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
+		const pauses = 120 // by luck, the test fails once in 10 to the 11 times
 		var first, second []time.Duration
-		for i := range 60 {
+		for i := range pauses {
 			r := newRig(t)
 			r.server.Fail(certtokentest.Fault{Status: 503}, certtokentest.Fault{Status: 503})
 			r.token(t, scopeOf(i))
@@ -493,15 +506,15 @@ func TestBackoffHasJitter(t *testing.T) {
 			first = append(first, requests[1].Time.Sub(requests[0].Time))
 			second = append(second, requests[2].Time.Sub(requests[1].Time))
 		}
-		check := func(pauses []time.Duration, limit time.Duration) {
+		check := func(list []time.Duration, limit time.Duration) {
 			var low, high, sum time.Duration = limit, 0, 0
-			for _, p := range pauses {
+			for _, p := range list {
 				low, high, sum = min(low, p), max(high, p), sum+p
 			}
 			assert.LessOrEqual(t, high, limit)
 			assert.Less(t, low, limit/5)
 			assert.Greater(t, high, limit*4/5)
-			assert.InDelta(t, (limit / 2).Seconds(), (sum / 60).Seconds(), limit.Seconds()/5)
+			assert.InDelta(t, (limit / 2).Seconds(), (sum / pauses).Seconds(), limit.Seconds()/5)
 		}
 		check(first, time.Second)
 		check(second, 2*time.Second)

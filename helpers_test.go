@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,11 +55,14 @@ var testKeys = struct {
 	given map[string]int
 }{given: make(map[string]int)}
 
+// serials makes certificates of the same key and time differ, as those of a bubble would be.
+var serials atomic.Int64
+
 // leafOf makes a self-signed certificate for any key.
 func leafOf(t testing.TB, key crypto.Signer, from time.Time, validity time.Duration) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		SerialNumber: big.NewInt(1_000_000 + serials.Add(1)),
 		Subject:      pkix.Name{CommonName: "test"},
 		NotBefore:    from,
 		NotAfter:     from.Add(validity),

@@ -370,14 +370,16 @@ func TestIsolation(t *testing.T) {
 	var all sync.WaitGroup
 	for range goroutines {
 		all.Go(func() {
-			for n := 0; n < least || time.Now().Before(end); n++ {
+			for n := 0; n < least || time.Now().Before(end) || s.granted.Load() == 0 && n < 100*least; n++ {
 				s.call()
 			}
 		})
 	}
 	all.Wait()
 	for i := range s.clients {
-		assert.NoError(t, s.clients[i].Load().Close())
+		if err := s.clients[i].Load().Close(); err != nil {
+			s.late.Add(1)
+		}
 	}
 	t.Logf("%d calls, %d tokens handed out, %d of them wrong; %d token requests; %d panics; %d clients closed, %d late",
 		s.calls.Load(), s.granted.Load(), s.wrong.Load(), s.mirror.requests.Load(),

@@ -229,10 +229,13 @@ func TestRotationOfABoundCertificate(t *testing.T) {
 		})),
 	)
 
-	for range 5 {
+	// A connection may come back just after the next request has begun to dial. Without
+	// kept connections there would be as many as requests.
+	const requests = 10
+	for range requests {
 		require.Equal(t, 200, r.get(t, hc))
 	}
-	assert.EqualValues(t, 1, dials.Load(), "connections are kept")
+	assert.LessOrEqual(t, dials.Load(), int32(requests/2), "connections are kept")
 	first, err := r.client.Token(t.Context(), "read")
 	require.NoError(t, err)
 	other, err := r.client.Token(t.Context(), "write")
@@ -250,8 +253,8 @@ func TestRotationOfABoundCertificate(t *testing.T) {
 	renewed := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("renewed"))
 	r.server.Register(appID, renewed.Leaf)
 	allowed, _ := r.api.Counts()
-	require.GreaterOrEqual(t, allowed, 5)
-	require.Eventually(t, arrived.Load, 20*time.Second, time.Millisecond, "the slow request is at the server")
+	require.GreaterOrEqual(t, allowed, requests)
+	require.Eventually(t, arrived.Load, patience, time.Millisecond, "the slow request is at the server")
 	r.source.current.Store(renewed)
 	_, err = r.client.Acquire(t.Context(), certtoken.Request{Scopes: []string{"read"}, Fresh: true})
 	require.NoError(t, err)
@@ -263,10 +266,11 @@ func TestRotationOfABoundCertificate(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotSame(t, other, again, "a token of the old certificate")
 	before := dials.Load()
-	for range 5 {
+	for range requests {
 		require.Equal(t, 200, r.get(t, hc))
 	}
-	assert.Equal(t, before+1, dials.Load(), "one new connection, with the new certificate")
+	assert.Greater(t, dials.Load(), before, "a new connection, with the new certificate")
+	assert.LessOrEqual(t, dials.Load(), before+requests/2, "it is kept, too")
 	close(release)
 	wg.Wait()
 }
@@ -490,12 +494,8 @@ func TestBoundTokensInTheStore(t *testing.T) {
 		assert.Equal(t, 200, r.get(t, hc))
 		return got
 	}
-	require.Eventually(
-		t,
-		func() bool { return second(r.source.current.Load()).AccessToken() == tok.AccessToken() },
-		5*time.Second,
-		10*time.Millisecond,
-	)
+	require.NoError(t, r.client.Close()) // now it is stored
+	assert.Equal(t, tok.AccessToken(), second(r.source.current.Load()).AccessToken())
 	count := r.server.Count()
 	renewed := certtokentest.NewCertificate(t, certtokentest.WithSharedKey(), certtokentest.WithSubject("renewed"))
 	r.server.Register(appID, renewed.Leaf)
@@ -596,14 +596,12 @@ func TestBoundTokensShowNoSecret(t *testing.T) {
 // The connections that present a certificate to resources end with the client.
 func TestBoundConnectionsEndWithTheClient(t *testing.T) {
 	r := newMTLSRig(t, []certtoken.AuthorityOption{certtoken.WithTLSClientAuth()})
+	ignore := goleak.IgnoreCurrent()
 	hc := &http.Client{Transport: r.client.Transport(r.server.Transport(), "read")}
 	require.Equal(t, 200, r.get(t, hc))
 	require.NoError(t, r.client.Close())
 	r.server.Client().CloseIdleConnections()
-	if err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*Server).Serve"),
-		goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.IgnoreAnyFunction("testing.(*T).Run")); err != nil {
-		assert.NotContains(t, err.Error(), "persistConn")
-	}
+	noLeak(t, ignore, goleak.IgnoreAnyFunction("net/http.(*conn).serve")) // the server's side of them
 }
 
 // A server that ends the handshake for the client's certificate, or because it wants one,

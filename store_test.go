@@ -288,7 +288,7 @@ func TestABrokenStoreNeverFailsACaller(t *testing.T) {
 			false,
 		},
 		"a changed entry": {hostile{get: func(context.Context, string) ([]byte, error) {
-			return append(bytes.Clone(other[:len(other)-1]), 0), nil
+			return append(bytes.Clone(other[:len(other)-1]), other[len(other)-1]^1), nil
 		}}, false},
 		"far too large": {
 			hostile{get: func(context.Context, string) ([]byte, error) { return make([]byte, 5<<20), nil }},
