@@ -81,7 +81,7 @@ var OAuth = map[string]Entry{
 	},
 	"use_dpop_nonce": {
 		Advice: "the server wants a nonce in the DPoP proof: give WithDPoP to the authority; if it has that, " +
-			"the server didn't take the nonce that it had just given",
+			"the server gave none, or didn't take the one that it had just given",
 	},
 	"unsupported_grant_type":  {Advice: "the server doesn't offer this grant to this client"},
 	"temporarily_unavailable": {Advice: Later, Temporary: true},

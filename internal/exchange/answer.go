@@ -55,7 +55,9 @@ func readAnswer(r *Request, resp *http.Response, f fields) (Answer, error) {
 		a.Type = NotApplicable
 	} else if a.Type, ok = r.tokenType(given); !ok {
 		if r.wanted() == dpop.Scheme && strings.EqualFold(a.Type, Bearer) {
-			return Answer{}, r.unusable(resp, bearerForProof)
+			u := r.unusable(resp, bearerForProof)
+			u.Todo = "turn DPoP on for this client at the server, or leave out WithDPoP"
+			return Answer{}, u
 		}
 		name := r.secretsAnd(a.Access, a.Refresh, a.ID).Short(a.Type)
 		u := r.unusable(resp, fmt.Sprintf(`its token is of type "%s" where %s was asked for`, name, r.wanted()))
@@ -85,7 +87,7 @@ func dateOf(resp *http.Response) (date time.Time, ok bool) {
 
 // bearerForProof is what is wrong with a token that is bound to no key.
 const bearerForProof = "its token is of type Bearer: the server ignored the DPoP proof, " +
-	"so a thief of the token can use it; turn DPoP on for this client at the server, or leave out WithDPoP"
+	"so a thief of the token can use it"
 
 func (r *Request) wanted() string {
 	if r.TokenType == "" {

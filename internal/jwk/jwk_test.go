@@ -318,13 +318,17 @@ func TestWhatIsRefused(t *testing.T) {
 		is   error
 		want string
 	}{
-		"empty":             {"", jwk.ErrFormat, "not a JSON object"},
-		"a list":            {"[]", jwk.ErrFormat, "not a JSON object"},
-		"half":              {`{"kty":"RSA","n":`, jwk.ErrFormat, "damaged"},
-		"not closed":        {`{"kty":"RSA"`, jwk.ErrFormat, "damaged"},
-		"two":               {`{"kty":"RSA"}{}`, jwk.ErrFormat, "something stands behind"},
-		"twice":             {`{"kty":"oct","kty":"RSA"}`, jwk.ErrFormat, "twice"},
-		"no kty":            {members{"n": "AQAB"}, jwk.ErrFormat, "kty is missing"},
+		"empty":      {"", jwk.ErrFormat, "not a JSON object"},
+		"a list":     {"[]", jwk.ErrFormat, "not a JSON object"},
+		"half":       {`{"kty":"RSA","n":`, jwk.ErrFormat, "damaged"},
+		"not closed": {`{"kty":"RSA"`, jwk.ErrFormat, "damaged"},
+		"two":        {`{"kty":"RSA"}{}`, jwk.ErrFormat, "something stands behind"},
+		"twice":      {`{"kty":"oct","kty":"RSA"}`, jwk.ErrFormat, "twice"},
+		"no kty":     {members{"n": "AQAB"}, jwk.ErrFormat, "kty is missing"},
+		"a service account": {
+			members{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\nAA", "private_key_id": "1"},
+			jwk.ErrFormat, `a PEM key in its member "private_key"`,
+		},
 		"kty in upper case": {rsaKey.with("kty", nil).with("KTY", "RSA"), jwk.ErrFormat, "kty is missing"},
 		"kty is a number":   {members{"kty": 1}, jwk.ErrFormat, "kty is not a string"},
 		"kty is null":       {`{"kty":null}`, jwk.ErrFormat, "kty is not a string"},

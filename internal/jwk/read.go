@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/certtoken/certtoken/internal/jws"
@@ -124,6 +125,18 @@ func ParseSet(data []byte) (keys []*Key, skipped []error, err error) {
 	return keys, skipped, nil
 }
 
+// noType is what is wrong with an object without kty. The files that Google, Zitadel and others
+// hand out for service accounts have the key as PEM within JSON.
+func noType(o object) error {
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		if bytes.Contains(o[name], []byte("-----BEGIN ")) {
+			return formatError("it is JSON with a PEM key in its member %q, as service accounts have it: put that text, "+
+				"with its line ends, into a file of its own", cut(name))
+		}
+	}
+	return formatError("its member kty is missing or empty")
+}
+
 // readKey reads the members of a key.
 func readKey(o object) (*Key, error) {
 	kty, err := o.text("kty")
@@ -139,7 +152,7 @@ func readKey(o object) (*Key, error) {
 	case typeOKP:
 		k.Public, k.Private, err = readOKP(o)
 	case "":
-		err = formatError("its member kty is missing or empty")
+		err = noType(o)
 	case "oct":
 		err = &keyError{ErrUnsupported, "it is a secret that both sides know (kty oct) and not a key pair: " +
 			"make an RSA, EC or OKP key"}
