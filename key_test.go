@@ -181,6 +181,35 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
+// Not all JSON is a JWK: ACM, Vault and a cloud's service accounts hand out PEM in it.
+func TestPEMInJSON(t *testing.T) {
+	cert := goldenCert(t)
+	leaf, key := string(certPEM(cert.Leaf)), string(keyPEM(t, cert))
+	marshal := func(members map[string]any) []byte {
+		data, err := json.Marshal(members)
+		require.NoError(t, err)
+		return data
+	}
+	for name, data := range map[string][]byte{
+		"ACM":   marshal(map[string]any{"Certificate": leaf, "CertificateChain": leaf, "PrivateKey": key}),
+		"Vault": marshal(map[string]any{"data": map[string]any{"certificate": leaf, "private_key": key}}),
+		"lists": marshal(map[string]any{"certificates": []string{leaf}, "keys": []string{key}}),
+	} {
+		got, err := certtoken.ParseCertificate(data)
+		require.NoError(t, err, name)
+		assert.Equal(t, cert.Leaf.Raw, got.Leaf.Raw)
+		bare, err := certtoken.ParseKey(data)
+		require.NoError(t, err, name)
+		assert.Equal(t, cert.Signer.Public(), bare.Signer.Public())
+	}
+	account := marshal(map[string]any{"type": "service_account", "private_key_id": "1", "private_key": key})
+	bare, err := certtoken.ParseKey(account)
+	require.NoError(t, err)
+	assert.Equal(t, cert.Signer.Public(), bare.Signer.Public())
+	_, err = certtoken.ParseCertificate(account)
+	require.ErrorIs(t, err, certtoken.ErrNoCertificate)
+}
+
 func TestParseKeyRefuses(t *testing.T) {
 	leaf := certPEM(goldenCert(t).Leaf)
 	const publicJWK = `{"kty":"OKP","crv":"Ed25519","x":"` + edX + `"}`
@@ -199,9 +228,11 @@ func TestParseKeyRefuses(t *testing.T) {
 			"32 bits, must be"},
 		"a set": {`{"keys":[]}`, nil, certtoken.ErrFormat, "set of keys (JWKS)"},
 		"half":  {`{"kty":`, nil, certtoken.ErrFormat, "damaged"},
+		"JSON":  {`{"value":"MIIK"}`, nil, certtoken.ErrFormat, "it is JSON"},
+		"JWE":   {`{"protected":"e30","ciphertext":"eA"}`, nil, certtoken.ErrFormat, "an encrypted key (JWE)"},
 		"long kid": {fmt.Sprintf(edJWK, `"kid":"`+strings.Repeat("x", 1025)+`",`), nil, nil,
 			"the key id has 1025 bytes"},
-		"large":    {"{" + strings.Repeat(" ", 1<<18), nil, certtoken.ErrTooLarge, "over 131072 bytes"},
+		"large":    {`{"kty":"RSA",` + strings.Repeat(" ", 1<<18), nil, certtoken.ErrTooLarge, "over 131072 bytes"},
 		"cert":     {string(leaf), nil, certtoken.ErrNoPrivateKey, ""},
 		"empty":    {"", nil, certtoken.ErrFormat, ""},
 		"key file": {"", []certtoken.CertOption{certtoken.WithKeyFile("x")}, nil, "WithKeyFile is for certificates"},

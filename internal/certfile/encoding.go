@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"net/url"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -20,19 +22,61 @@ func unwrap(data []byte) ([]byte, bool) {
 	if der, ok := decodeHex(text); ok {
 		return der, true
 	}
-	return decodeBase64(text)
+	return decodePieces(text)
 }
 
-// decodeHex decodes the hex form of a DER value, as SQL and xxd write it. Its
-// first digits are those of a sequence, which in base64 would mean nothing.
+// decodePieces decodes base64 as decodeBase64 does, also several of it one after the
+// other, each with its padding, as the values of a secret come that are printed together.
+func decodePieces(text []byte) (out []byte, ok bool) {
+	if whole, ok := decodeBase64(text); ok {
+		return whole, true
+	}
+	for piece := range bytes.FieldsFuncSeq(text, func(c rune) bool { return c == '=' }) {
+		if len(bytes.TrimSpace(piece)) == 0 {
+			continue
+		}
+		decoded, ok := decodeBase64(piece)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, decoded...)
+	}
+	return out, len(out) > 0
+}
+
+// decodeHex decodes the hex form of a DER value or of PEM text, as SQL, xxd and
+// debuggers write it. Its first digits are those of a sequence, which in base64 would
+// mean nothing, or of five dashes.
 func decodeHex(text []byte) ([]byte, bool) {
-	text = bytes.TrimPrefix(bytes.Join(bytes.Fields(text), nil), []byte("0x"))
-	if !bytes.HasPrefix(text, []byte("308")) {
+	digits := []byte(hexSeparators.Replace(string(text)))
+	if !bytes.HasPrefix(digits, []byte("308")) && !bytes.HasPrefix(bytes.ToLower(digits), []byte("2d2d2d2d2d")) {
 		return nil, false
 	}
-	out := make([]byte, hex.DecodedLen(len(text)))
-	_, err := hex.Decode(out, text)
+	out := make([]byte, hex.DecodedLen(len(digits)))
+	_, err := hex.Decode(out, digits)
 	return out, err == nil
+}
+
+// hexSeparators takes away what stands between and before hex digits.
+var hexSeparators = strings.NewReplacer("0x", "", `\x`, "", "X'", "", "x'", "", ":", "", ",", "",
+	" ", "", "\t", "", "\r", "", "\n", "", "\x00", "")
+
+// withoutPercent undoes the encoding of URLs, in which proxies pass on a client's
+// certificate: nginx in $ssl_client_escaped_cert, for example.
+func withoutPercent(text []byte) []byte {
+	unescape := url.PathUnescape
+	switch {
+	case bytes.Contains(text, []byte("-----BEGIN%20")):
+	case bytes.Contains(text, []byte("-----BEGIN+")):
+		unescape = url.QueryUnescape
+	default:
+		return text
+	}
+	decoded, err := unescape(string(text))
+	if err != nil {
+		return text
+	}
+	return []byte(decoded)
 }
 
 // decodeBase64 decodes base64 or base64url, wrapped or not, padded or not.

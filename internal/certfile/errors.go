@@ -43,5 +43,12 @@ func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
 
+// otherAlgorithm is the error for an encryption, a derivation or an integrity check that
+// isn't known here.
+func otherAlgorithm(what string, alg algorithm) error {
+	return fmt.Errorf("%w: %s with %s; have the file written again with AES-256-CBC, PBKDF2 and HMAC-SHA-256, "+
+		"as \"openssl pkcs12 -export\" and \"openssl pkcs8 -topk8\" do", ErrUnsupported, what, alg)
+}
+
 // errKey: a private key whose structure can't be read.
 var errKey = formatError("the private key is broken")

@@ -1,9 +1,6 @@
 package certfile
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // readFile reads one file into r, whatever is wrapped around its content. It
 // returns only the errors that end the reading.
@@ -17,7 +14,7 @@ func readFile(r *reader, data []byte) error {
 		}
 		// ASCII in UTF-16 is ASCII with zeros in between: also where only a
 		// part of the file is, because PowerShell appended it.
-		if text := withoutZeros(data); bytes.Contains(text, []byte(pemBegin)) || hasShortBegin(text) {
+		if text := withoutPercent(withoutZeros(data)); hasBegin(text) || hasShortBegin(text) {
 			r.format = "PEM"
 			return readPEM(r, text)
 		}

@@ -40,31 +40,51 @@ const (
 	noteJCEKS = "a Java keystore (JCEKS): convert it with " +
 		"\"keytool -importkeystore -srcstoretype JCEKS -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\""
 	noteBKS = "a BouncyCastle keystore (BKS): convert it with " +
-		"\"keytool -importkeystore -srcstoretype BKS -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\""
+		"\"keytool -importkeystore -srcstoretype BKS -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12 " +
+		bcProvider
 	noteUBER = "a BouncyCastle keystore (UBER): convert it with " +
-		"\"keytool -importkeystore -srcstoretype UBER -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\" " +
-		"and BouncyCastle's provider (-providerpath, -provider)"
+		"\"keytool -importkeystore -srcstoretype UBER -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12 " +
+		bcProvider
 	noteBCFKS = "a BouncyCastle FIPS keystore (BCFKS): convert it with " +
-		"\"keytool -importkeystore -srcstoretype BCFKS -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12\" " +
-		"and BouncyCastle's FIPS provider (-providerpath, -provider)"
+		"\"keytool -importkeystore -srcstoretype BCFKS -srckeystore FILE -destkeystore NEW.pfx -deststoretype PKCS12 " +
+		bcProvider
+
+	// bcProvider: the JDK has none of BouncyCastle's stores.
+	bcProvider = "-providerpath BCPROV.jar -provider org.bouncycastle.jce.provider.BouncyCastleProvider\", " +
+		"where BCPROV.jar is BouncyCastle's (org.bouncycastle:bcprov-jdk18on of Maven)"
 	noteNSS      = "a database, perhaps of NSS: export a PFX with \"pk12util -o NEW.pfx -n NAME -d DIRECTORY\""
 	noteKeychain = "a macOS keychain: export the identity from Keychain Access as .p12"
 	notePVK      = "a PVK key of Windows: convert it with \"openssl rsa -inform PVK -in FILE -out NEW.pem\""
 
-	noteJSON   = "JSON: take the certificate out of it (Key Vault: \"az keyvault secret show … --query value -o tsv\")"
-	noteSecret = "a Kubernetes Secret around the files: take each out of it with " +
+	noteJSON      = "JSON: take the certificate out of it (Key Vault: \"az keyvault secret show … --query value -o tsv\")"
+	kubectlAdvice = "take each out of it with " +
 		"\"kubectl get secret NAME -o jsonpath='{.data.tls\\.crt}' | base64 -d\", and so for tls\\.key"
+	noteSecret     = "a Kubernetes Secret around the files: " + kubectlAdvice
+	noteKubernetes = "a Kubernetes object that is no Secret: the certificate and the key are in the Secret, " +
+		"whose name stands in the object, for cert-manager in spec.secretName; " + kubectlAdvice
+	noteSealed = "a SealedSecret, which only its cluster can open: take the files out of the Secret that it makes; " +
+		kubectlAdvice
+	noteKubeconfig = "a kubeconfig: take the certificate out of it with \"kubectl config view --raw " +
+		"-o jsonpath='{.users[0].user.client-certificate-data}' | base64 -d\", and so for client-key-data"
+	noteJWE     = "an encrypted key (JWE): decrypt it, with \"step crypto jwe decrypt\" for example"
 	noteJWK     = "a JSON Web Key: export the certificate with its key as PFX or PEM"
 	noteXMLKey  = "an RSA key in .NET's XML form: export the certificate with its key as PFX or PEM"
 	noteHTML    = "a web page (HTML) or XML: a download that wanted a login, perhaps"
 	noteZIP     = "a ZIP archive: unpack it"
 	noteGzip    = "compressed with gzip: unpack it"
+	notePacked  = "compressed, or an archive: unpack it"
 	notePDF     = "a PDF document"
 	noteMangled = "a binary file that something read as text and so destroyed: copy it in binary mode, or as base64"
 	noteLFS     = "a pointer of Git LFS in place of the file: \"git lfs pull\" fetches it"
 	noteRef     = "a Key Vault reference that nothing replaced by its secret: may the app read the vault?"
 	noteAnsible = "encrypted by Ansible Vault: decrypt it with \"ansible-vault decrypt FILE\""
-	noteEmpty   = "empty"
+	noteSOPS    = "encrypted by SOPS: decrypt it with \"sops decrypt FILE\""
+	noteAge     = "encrypted by age: decrypt it with \"age --decrypt --identity KEYFILE FILE\""
+	noteTransit = "encrypted by Vault's transit engine: " +
+		"decrypt it with \"vault write transit/decrypt/NAME ciphertext=…\""
+	noteCosign = "a key of Sigstore's cosign, which only that can read: use another key"
+	noteText   = "what openssl prints of a certificate or a key for people (-text -noout): give the file itself"
+	noteEmpty  = "empty"
 )
 
 // foreignKind says what a file that is neither DER nor PEM is, or "".
@@ -90,6 +110,10 @@ func foreignBinary(data []byte) string {
 		{"\x1e\xf1\xb5\xb0", notePVK},
 		{"PK\x03\x04", noteZIP},
 		{"\x1f\x8b", noteGzip},
+		{"7z\xbc\xaf\x27\x1c", notePacked},
+		{"\xfd7zXZ\x00", notePacked},
+		{"BZh", notePacked},
+		{"\x28\xb5\x2f\xfd", notePacked}, // Zstandard
 		{"%PDF-", notePDF},
 		// DER starts with 30 82: the second byte isn't UTF-8, and became the
 		// replacement character, or a character of its own.
@@ -124,8 +148,8 @@ func foreignText(text []byte) string {
 	if text[0] == '{' && bytes.Contains(text, []byte(`"kty"`)) {
 		return noteJWK
 	}
-	if bytes.Contains(text, []byte("kind")) && kubernetesSecret().Match(text) {
-		return noteSecret
+	if kind := foreignSecret(text); kind != "" {
+		return kind
 	}
 	for _, f := range [...]struct{ prefix, kind string }{
 		{"putty-user-key-file", notePuTTY},
@@ -137,6 +161,11 @@ func foreignText(text []byte) string {
 		{"version https://git-lfs", noteLFS},
 		{"@microsoft.keyvault(", noteRef},
 		{"$ansible_vault;", noteAnsible},
+		{"vault:v", noteTransit},
+		{"age-encryption.org/", noteAge},
+		{"certificate:", noteText},
+		{"private-key:", noteText},
+		{"rsa private-key:", noteText},
 		{"<rsakeyvalue", noteXMLKey},
 		{"<", noteHTML},
 		{"{", noteJSON},
@@ -149,8 +178,31 @@ func foreignText(text []byte) string {
 	return ""
 }
 
+// foreignSecret recognises what has the files in it, in base64 or encrypted, by what
+// stands anywhere in a text that is in lower case.
+func foreignSecret(text []byte) string {
+	has := func(part string) bool { return bytes.Contains(text, []byte(part)) }
+	switch {
+	case has("enc[aes256_gcm,"):
+		return noteSOPS
+	case has("client-key-data"):
+		return noteKubeconfig
+	case has("sealedsecret"):
+		return noteSealed
+	case has("kind") && kubernetesSecret().Match(text), has("tls.crt"), has("tls.key"):
+		return noteSecret
+	case bytes.HasPrefix(text, []byte("apiversion:")):
+		return noteKubernetes
+	case text[0] == '{' && has(`"ciphertext"`),
+		bytes.HasPrefix(text, []byte("eyj")) && bytes.Count(text, []byte(".")) == 4:
+		return noteJWE
+	}
+	return ""
+}
+
 // kubernetesSecret is a line of YAML, or a part of JSON, in lower case.
-var kubernetesSecret = lazyregexp.New(`(?m)^[ \t]*kind[ \t]*:[ \t]*["']?secret["']?[ \t\r]*$|"kind"\s*:\s*"secret"`)
+var kubernetesSecret = lazyregexp.New(
+	`(?m)^[ \t-]*kind[ \t]*:[ \t]*["']?secret(?:list)?["']?[ \t\r]*$|"kind"\s*:\s*"secret(?:list)?"`)
 
 // foreignPEM says what a PEM block is that isn't DER we read, or "".
 func foreignPEM(label string, body []byte) string {
@@ -159,6 +211,10 @@ func foreignPEM(label string, body []byte) string {
 		return openSSHNote(body)
 	case strings.HasPrefix(label, "PGP "):
 		return notePGP
+	case label == "AGE ENCRYPTED FILE":
+		return noteAge
+	case label == "ENCRYPTED SIGSTORE PRIVATE KEY", label == "ENCRYPTED COSIGN PRIVATE KEY":
+		return noteCosign
 	case label == "SSH2 PUBLIC KEY":
 		return noteSSHPub
 	case label == "TSS2 PRIVATE KEY", label == "TSS PRIVATE KEY", label == "TSS KEY BLOB":

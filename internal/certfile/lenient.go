@@ -12,8 +12,8 @@ import (
 
 // Our own certificate and its chain are only shown and hashed here: the
 // server that accepts them has long read them with another parser. So what crypto/x509
-// refuses about a name, a serial number or an extension must not keep the key
-// from signing. Where crypto/x509 refuses a certificate, it is given a copy in
+// refuses about a name, a serial number, the form of a time or an extension must not keep
+// the key from signing. Where crypto/x509 refuses a certificate, it is given a copy in
 // which the parts that it dislikes are replaced. It still judges the key, the
 // validity and the signature's form, and the bytes of the certificate stay as
 // they are, so its thumbprints and its signature do too.
@@ -36,6 +36,7 @@ func parseLenient(raw []byte) (cert *x509.Certificate, deviations []string, err 
 		outerAlgorithm: parts.algorithm,
 		signature:      parts.signature,
 	}}
+	l.addValidity()
 	if err := l.addKey(); err != nil {
 		return nil, nil, err
 	}

@@ -83,6 +83,47 @@ func TestOddExtensionsAreKept(t *testing.T) {
 	assert.Len(t, pair.Deviations, 2)
 }
 
+// Times in other forms than RFC 5280 asks for are read as openssl reads them.
+func TestOddTimes(t *testing.T) {
+	k := testKeys(t)
+	generalized := func(text string) []byte { return tlv(24, []byte(text)) }
+	utc := func(text string) []byte { return tlv(23, []byte(text)) }
+	until := generalized("21000101000000Z")
+	for name, tt := range map[string]struct {
+		from []byte
+		want string
+	}{
+		"fraction":                 {generalized("20080801103026.6Z"), "2008-08-01T10:30:26.6Z"},
+		"no seconds":               {generalized("202501010203Z"), "2025-01-01T02:03:00Z"},
+		"no minutes":               {generalized("2025010102Z"), "2025-01-01T02:00:00Z"},
+		"another zone":             {generalized("20250101020304+0200"), "2025-01-01T00:03:04Z"},
+		"no seconds, two digits":   {utc("5101010203Z"), "1951-01-01T02:03:00Z"},
+		"another zone, two digits": {utc("250101020304-0330"), "2025-01-01T05:33:04Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := certWriter{validity: seq(tt.from, until)}.sign(&k.key.PublicKey, k.key)
+			pair, err := Parse(raw, Options{Key: k.pkcs8})
+			require.NoError(t, err)
+			want, err := time.Parse(time.RFC3339Nano, tt.want)
+			require.NoError(t, err)
+			assert.Equal(t, want.Truncate(time.Second), pair.Leaf.NotBefore.UTC())
+			assert.Equal(t, 2100, pair.Leaf.NotAfter.Year())
+			assert.Equal(t, raw, pair.Leaf.Raw)
+			_, err = ParsePublic(raw)
+			if err == nil {
+				return // crypto/x509 reads some UTCTimes of other zones itself
+			}
+			require.NotEmpty(t, pair.Deviations)
+			assert.Contains(t, pair.Deviations[0], "leaf: validity: ")
+		})
+	}
+	for _, from := range [][]byte{generalized("20251301020304Z"), generalized("20250101020304"), utc("25"), null()} {
+		raw := certWriter{validity: seq(from, until)}.sign(&k.key.PublicKey, k.key)
+		_, err := Parse(raw, Options{Key: k.pkcs8})
+		require.ErrorIs(t, err, ErrFormat)
+	}
+}
+
 // Key, validity and structure stay strict.
 func TestOddCertificatesThatAreRefused(t *testing.T) {
 	k := testKeys(t)

@@ -47,10 +47,10 @@ const (
 	scryptRounds = 2
 
 	// PBMAC1 keys: RFC 9579 §8 warns of short keys (a one-byte key makes any
-	// password right for one file in 256) and no HMAC uses more than 64 bytes
-	// of them well.
+	// password right for one file in 256). No HMAC uses more than 64 bytes of them
+	// well, but BouncyCastle has written 256, which were meant as bits.
 	minPBMAC1Key = 20
-	maxPBMAC1Key = 64
+	maxPBMAC1Key = 256
 
 	// RSA keys: RFC 7518 §3.3 asks for 2048 bits; far above 16384 one signature
 	// takes seconds.

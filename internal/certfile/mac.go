@@ -32,7 +32,7 @@ func newMAC(s cryptobyte.String) (*macData, error) {
 	}
 	h, ok := digestOf(alg.oid)
 	if !ok {
-		return nil, fmt.Errorf("%w: integrity check with %s", ErrUnsupported, alg)
+		return nil, otherAlgorithm("integrity check", alg)
 	}
 	if !h.fips {
 		if err := checkFIPS("an integrity check with " + h.name); err != nil {
@@ -74,7 +74,7 @@ func newPBMAC1(params cryptobyte.String, digest []byte) (*macData, error) {
 	}
 	h, ok := hmacOf(macAlg.oid)
 	if !ok {
-		return nil, fmt.Errorf("%w: PBMAC1 with %s", ErrUnsupported, macAlg)
+		return nil, otherAlgorithm("PBMAC1", macAlg)
 	}
 	if !h.fips {
 		if err := checkFIPS("PBMAC1 with HMAC-" + h.name); err != nil {
@@ -89,7 +89,11 @@ func newPBMAC1(params cryptobyte.String, digest []byte) (*macData, error) {
 	case kdf.keyLen > maxPBMAC1Key:
 		return nil, fmt.Errorf("%w: a PBMAC1 key of %d bytes", ErrTooLarge, kdf.keyLen)
 	}
-	return &macData{rounds: kdf.rounds, digest: digest, hash: h, keyLen: int(kdf.keyLen), derive: kdf.derive}, nil
+	m := &macData{rounds: kdf.rounds, digest: digest, hash: h, keyLen: int(kdf.keyLen), derive: kdf.derive}
+	if kdf.prfSize > 0 {
+		m.rounds *= (kdf.keyLen + kdf.prfSize - 1) / kdf.prfSize // each part of the key costs them anew
+	}
+	return m, nil
 }
 
 var errMAC = formatError("its integrity check is broken")

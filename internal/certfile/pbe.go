@@ -1,7 +1,5 @@
 package certfile
 
-import "fmt"
-
 // newScheme reads an encryption algorithm. Everything that can be refused
 // without a password is refused here.
 func newScheme(alg algorithm) (scheme, error) {
@@ -13,5 +11,5 @@ func newScheme(alg algorithm) (scheme, error) {
 	case oidPBEMD5DES, oidPBEMD5RC2, oidPBESHA1DES, oidPBESHA1RC2:
 		return newPBES1(alg)
 	}
-	return scheme{}, fmt.Errorf("%w: encryption with %s", ErrUnsupported, alg)
+	return scheme{}, otherAlgorithm("encryption", alg)
 }

@@ -67,9 +67,10 @@ func unwrapPBES2(seq cryptobyte.String) cryptobyte.String {
 
 // derivation is PBKDF2 or scrypt with its parameters.
 type derivation struct {
-	rounds int64 // its price
-	keyLen int64 // as the file says, or 0
-	derive func(password []byte, keyLen int) ([]byte, error)
+	rounds  int64 // its price
+	keyLen  int64 // as the file says, or 0
+	prfSize int64 // the bytes that PBKDF2's rounds give at once; 0 for scrypt
+	derive  func(password []byte, keyLen int) ([]byte, error)
 }
 
 func newDerivation(alg algorithm) (derivation, error) {
@@ -81,7 +82,7 @@ func newDerivation(alg algorithm) (derivation, error) {
 			return derivation{}, errParameters
 		}
 	default:
-		return derivation{}, fmt.Errorf("%w: key derivation with %s", ErrUnsupported, alg)
+		return derivation{}, otherAlgorithm("key derivation", alg)
 	}
 	if alg.oid == oidScrypt {
 		return newScrypt(seq)
@@ -123,7 +124,7 @@ func newPBKDF2(seq cryptobyte.String) (derivation, error) {
 		}
 		return key, nil
 	}
-	return derivation{rounds, keyLen, derive}, nil
+	return derivation{rounds, keyLen, int64(prf.new().Size()), derive}, nil
 }
 
 // readPRF reads the function of PBKDF2; absent means HMAC-SHA-1.
@@ -137,7 +138,7 @@ func readPRF(seq *cryptobyte.String) (hashAlgorithm, error) {
 	}
 	h, ok := hmacOf(prf.oid)
 	if !ok {
-		return hashAlgorithm{}, fmt.Errorf("%w: PBKDF2 with %s", ErrUnsupported, prf)
+		return hashAlgorithm{}, otherAlgorithm("PBKDF2", prf)
 	}
 	return h, nil
 }
@@ -176,7 +177,7 @@ func newScrypt(seq cryptobyte.String) (derivation, error) {
 	derive := func(password []byte, keyLen int) ([]byte, error) {
 		return scrypt.Key(password, salt, int(n), int(r), int(p), keyLen)
 	}
-	return derivation{scryptRounds * n * r * p, keyLen, derive}, nil
+	return derivation{rounds: scryptRounds * n * r * p, keyLen: keyLen, derive: derive}, nil
 }
 
 // checkScrypt refuses parameters that aren't scrypt's, or cost too much. Each
@@ -214,7 +215,7 @@ func newBlockCipher(alg algorithm, keyLen int64) (blockCipher, error) {
 	case oidDESCBC:
 		c.keyLen, c.newBlock, blockSize = 8, des.NewCipher, des.BlockSize
 	default:
-		return blockCipher{}, fmt.Errorf("%w: encryption with %s", ErrUnsupported, alg)
+		return blockCipher{}, otherAlgorithm("encryption", alg)
 	}
 	if blockSize == des.BlockSize {
 		if err := checkFIPS(alg.String()); err != nil {

@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"mime/quotedprintable"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,30 +42,35 @@ func textForms(text []byte) map[string][]byte {
 		panic(err)
 	}
 	return map[string][]byte{
-		"as it is":              text,
-		"CRLF":                  replace("\n", "\r\n"),
-		"lone CR":               replace("\n", "\r"),
-		"BOM":                   append([]byte("\xef\xbb\xbf"), text...),
-		"UTF-16LE":              utf16Of(text, 0, true),
-		"UTF-16BE":              utf16Of(text, 1, true),
-		"UTF-16LE without mark": utf16Of(text, 0, false),
-		"UTF-16BE without mark": utf16Of(text, 1, false),
-		"trailing spaces":       replace("\n", "  \t\n"),
-		"blank lines":           replace("\n", "\n\n"),
-		"trailing zeros":        append(bytes.Clone(text), 0, 0, 0),
-		"no final newline":      bytes.TrimRight(text, "\n"),
-		"indented":              replace("\n", "\n      "),
-		`literal \n`:            replace("\n", `\n`),
-		`literal \r\n`:          replace("\n", `\r\n`),
-		"on one line":           replace("\n", " "),
-		"a JSON string":         quoted,
-		"a JSON string of .NET": bytes.ReplaceAll(quoted, []byte("+"), []byte(`\u002B`)),
-		"a JSON string of PHP":  bytes.ReplaceAll(quoted, []byte("/"), []byte(`\/`)),
-		"base64":                []byte(base64.StdEncoding.EncodeToString(text)),
-		"base64 twice":          nest64(text, 2),
-		"base64 in UTF-16":      utf16Of(nest64(text, 1), 0, true),
-		"base64url":             []byte(base64.RawURLEncoding.EncodeToString(text)),
-		"base64, quoted":        []byte(`"` + base64.StdEncoding.EncodeToString(text) + `"` + "\n"),
+		"as it is":               text,
+		"CRLF":                   replace("\n", "\r\n"),
+		"lone CR":                replace("\n", "\r"),
+		"BOM":                    append([]byte("\xef\xbb\xbf"), text...),
+		"UTF-16LE":               utf16Of(text, 0, true),
+		"UTF-16BE":               utf16Of(text, 1, true),
+		"UTF-16LE without mark":  utf16Of(text, 0, false),
+		"UTF-16BE without mark":  utf16Of(text, 1, false),
+		"trailing spaces":        replace("\n", "  \t\n"),
+		"blank lines":            replace("\n", "\n\n"),
+		"trailing zeros":         append(bytes.Clone(text), 0, 0, 0),
+		"no final newline":       bytes.TrimRight(text, "\n"),
+		"indented":               replace("\n", "\n      "),
+		`literal \n`:             replace("\n", `\n`),
+		`literal \r\n`:           replace("\n", `\r\n`),
+		"on one line":            replace("\n", " "),
+		"a JSON string":          quoted,
+		"a JSON string of .NET":  bytes.ReplaceAll(quoted, []byte("+"), []byte(`\u002B`)),
+		"a JSON string of PHP":   bytes.ReplaceAll(quoted, []byte("/"), []byte(`\/`)),
+		"every space a line end": replace(" ", "\n"),
+		"a URL's encoding":       []byte(url.PathEscape(string(text))),
+		"a form's encoding":      []byte(url.QueryEscape(string(text))),
+		"hex":                    []byte(hex.EncodeToString(text)),
+		`hex of PostgreSQL`:      []byte(`\x` + hex.EncodeToString(text)),
+		"base64":                 []byte(base64.StdEncoding.EncodeToString(text)),
+		"base64 twice":           nest64(text, 2),
+		"base64 in UTF-16":       utf16Of(nest64(text, 1), 0, true),
+		"base64url":              []byte(base64.RawURLEncoding.EncodeToString(text)),
+		"base64, quoted":         []byte(`"` + base64.StdEncoding.EncodeToString(text) + `"` + "\n"),
 	}
 }
 
@@ -162,6 +170,65 @@ func TestPEMLabels(t *testing.T) {
 			requirePair(t, k, data, opts)
 		})
 	}
+}
+
+// What stands before every line of a block is not of it.
+func TestPEMLinePrefixes(t *testing.T) {
+	k := testKeys(t)
+	chain := slices.Concat(pemCert(k.root), pemOf("PRIVATE KEY", k.pkcs8), pemCert(k.intermediate), pemCert(k.leaf))
+	for _, prefix := range []string{"> ", "> > ", "+", "- ", "# ", "// ", "app-1  | ", "\t* "} {
+		lines := strings.SplitAfter(strings.TrimSuffix(string(chain), "\n"), "\n")
+		data := []byte("-- text\n" + prefix + strings.Join(lines, prefix))
+		assert.Len(t, requirePair(t, k, data, Options{}).Chain, 2, prefix)
+		assert.Len(t, requirePair(t, k, bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")), Options{}).Chain, 2, prefix)
+	}
+	// OpenPGP puts "- " before lines that start with a dash, and before no others (RFC 9580 §7.2).
+	requirePair(t, k, bytes.ReplaceAll(chain, []byte("-----"), []byte("- -----"))[2:], Options{})
+}
+
+// Mail encodes the padding, the plus signs and perhaps the line ends.
+func TestPEMQuotedPrintable(t *testing.T) {
+	k := testKeys(t)
+	for _, length := range []int{0, 1, 2} { // for each length of the padding
+		csr := append([]byte("-----BEGIN JUNK-----\n"), bytes.Repeat([]byte("A"), length)...)
+		chain := slices.Concat(csr, pemCert(k.root), pemOf("PRIVATE KEY", k.pkcs8), pemCert(k.intermediate), pemCert(k.leaf))
+		var mail bytes.Buffer
+		w := quotedprintable.NewWriter(&mail)
+		_, err := w.Write(chain)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		assert.Len(t, requirePair(t, k, mail.Bytes(), Options{}).Chain, 2)
+		ends := strings.NewReplacer("=", "=3D", "+", "=2B", "/", "=2F", "\n", "=0A=\n").Replace(string(chain))
+		assert.Len(t, requirePair(t, k, []byte(ends), Options{}).Chain, 2)
+	}
+}
+
+// An error shows what is not of the base64, and nothing else of a key.
+func TestPEMThatIsNotBase64(t *testing.T) {
+	k := testKeys(t)
+	key := string(pemOf("PRIVATE KEY", k.pkcs8))
+	for from, foreign := range map[string]string{
+		"^\n": "'^'", "`n": "'`'", "<br>": "'<'", "\n\x1b[0m": `'\x1b'`, ",": "','",
+	} {
+		_, err := Parse([]byte(strings.ReplaceAll(key, "\n", from)), Options{})
+		require.ErrorIs(t, err, ErrFormat)
+		require.ErrorContains(t, err, "has "+foreign+" in it")
+		assert.NotContains(t, err.Error(), key[40:50])
+	}
+	_, err := Parse([]byte("-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----\n"), Options{})
+	require.ErrorContains(t, err, "damaged")
+}
+
+// The values of a secret, printed one after the other.
+func TestSeveralBase64(t *testing.T) {
+	k := testKeys(t)
+	for _, extra := range []string{"", "\n", "\n\n"} { // for each length of the padding
+		cert := base64.StdEncoding.EncodeToString(slices.Concat(pemCert(k.leaf), []byte(extra)))
+		key := base64.StdEncoding.EncodeToString(pemOf("PRIVATE KEY", k.pkcs8))
+		requirePair(t, k, []byte(cert+"\n"+key+"\n"), Options{})
+	}
+	der := base64.StdEncoding.EncodeToString(k.pkcs8) + "\r\n" + base64.StdEncoding.EncodeToString(k.leaf.Raw)
+	requirePair(t, k, []byte(der), Options{})
 }
 
 // A block whose dashes are wrong is reported, beside a good one too.

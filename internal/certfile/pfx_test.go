@@ -100,6 +100,9 @@ func TestPFXMACs(t *testing.T) {
 	for name, id := range hmacs {
 		macs["PBMAC1 "+name] = pbmac1(pbkdf2Recipe(id, []byte(testPassword), 3, 32), id, 32)
 	}
+	const hmacSHA512 = "1.2.840.113549.2.11"
+	macs["PBMAC1 with a key as long as BouncyCastle's"] = pbmac1(
+		pbkdf2Recipe(oidHMACSHA256, []byte(testPassword), 3, 256), hmacSHA512, 256)
 	for name, mac := range macs {
 		t.Run(name, func(t *testing.T) {
 			data := pfxFile(mac, safe)
@@ -269,7 +272,7 @@ func TestPFXErrors(t *testing.T) {
 		},
 		{
 			"GCM", pfxFile(mac, plainSafe(shroudedBag(gcm, nil)), encryptedSafeOf(e, leaf)), ErrUnsupported,
-			"AES-256-GCM",
+			"AES-256-GCM; have the file written again with AES-256-CBC",
 		},
 		{"only encrypted for a certificate", pfxFile(mac, plainSafe(key), seq(oid(oidEnvelopedData), explicit0(seq()))),
 			ErrUnsupported, "for a certificate"},

@@ -117,6 +117,22 @@ func TestPrivateKeysAreRead(t *testing.T) {
 	}
 }
 
+func TestWhatLooksLikeAJWK(t *testing.T) {
+	for data, want := range map[string]bool{
+		`{"kty":"EC"}`: true,
+		"\xef\xbb\xbf\n{ \"use\": \"sig\", \"kty\": \"RSA\", \"n\"": true,
+		`{"keys": []}`: true,
+		`{"kty":"RSA","pem":"-----BEGIN CERTIFICATE-----"}`:      true,
+		`{"keys":["-----BEGIN PRIVATE KEY-----"]}`:               false,
+		`{"PrivateKey":"-----BEGIN ENCRYPTED PRIVATE KEY-----"}`: false,
+		`{}`:    false,
+		`"kty"`: false,
+		"":      false,
+	} {
+		assert.Equal(t, want, jwk.Is([]byte(data)), data)
+	}
+}
+
 func TestRSAKeyWithoutPrimes(t *testing.T) {
 	m := private(t, keys()["RSA"])
 	for _, name := range []string{"p", "q", "dp", "dq", "qi"} {

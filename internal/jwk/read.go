@@ -50,10 +50,15 @@ func (k Key) Format(s fmt.State, _ rune) { fmt.Fprint(s, k.String()) }
 // MarshalText makes encoders write k as String does.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// Is reports whether data looks like a JSON object and not like any other form of a key.
+// Is reports whether data looks like a JWK, or a set of them, and not like any other form of
+// a key. Other JSON, such as what a vault or a cloud's command prints, may have PEM in it.
 func Is(data []byte) bool {
 	data = bytes.TrimLeft(withoutBOM(data), " \t\r\n")
-	return len(data) > 0 && data[0] == '{'
+	if len(data) == 0 || data[0] != '{' {
+		return false
+	}
+	return bytes.Contains(data, []byte(`"kty"`)) ||
+		bytes.Contains(data, []byte(`"keys"`)) && !bytes.Contains(data, []byte("-----BEGIN "))
 }
 
 // withoutBOM removes the mark that Windows' editors put at the beginning of a file.
