@@ -29,7 +29,9 @@ func (l *agentLog) openAudit(name string, quiet bool) error {
 	case name == "":
 		l.audit = l.own
 	default:
-		l.file = &auditFile{name: name}
+		l.file = &auditFile{name: name, trouble: func(err error) {
+			l.own.Error("decisions aren't written down: the audit file can't be written to", "error", err.Error())
+		}}
 		if err := l.file.reopen(); err != nil {
 			return err
 		}
@@ -54,10 +56,12 @@ func (l *agentLog) close() {
 
 // auditFile is a file that grows, and that may be replaced while it does.
 type auditFile struct {
-	name string
+	name    string
+	trouble func(error) // is told of the first failure of several
 
-	mu   sync.Mutex
-	file io.WriteCloser
+	mu      sync.Mutex
+	file    io.WriteCloser
+	failing bool
 }
 
 func (f *auditFile) reopen() error {
@@ -76,11 +80,17 @@ func (f *auditFile) reopen() error {
 }
 
 // Write writes one record. The lock is held while it does: records must not mix, and
-// the file's replacement waits for them.
+// the file's replacement waits for them. The logger that calls it drops the error.
 func (f *auditFile) Write(p []byte) (int, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.file.Write(p)
+	n, err := f.file.Write(p)
+	first := err != nil && !f.failing
+	f.failing = err != nil
+	f.mu.Unlock()
+	if first {
+		f.trouble(err)
+	}
+	return n, err
 }
 
 func (f *auditFile) close() error {

@@ -3,9 +3,11 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -13,7 +15,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/agentfile"
+	"github.com/certtoken/certtoken/cmd/certtoken/internal/console"
 )
+
+// A full disk takes the decisions away, and the agent's own log says so, once.
+func TestAuditOnAFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	var own bytes.Buffer
+	log := newAgentLog(console.With(os.Stdin, t.Output(), &own))
+	require.NoError(t, log.openAudit("/dev/full", false))
+	defer log.close()
+	for range 3 {
+		log.audit.Info("token granted")
+	}
+	assert.Equal(t, 1, strings.Count(own.String(), "decisions aren't written down"), own.String())
+	assert.NotContains(t, own.String(), "token granted")
+}
 
 func TestSocketOfAGroup(t *testing.T) {
 	dir := t.TempDir()

@@ -79,7 +79,7 @@ func (s *Source) fly(ctx context.Context, f *flight) {
 	var c *connection
 	err := errEnded
 	defer func() { s.land(f, c, err) }() // before the place is left: Close looks for the connection
-	c, err = s.connect(ctx)
+	c, err = guarded(func() (*connection, error) { return s.connect(ctx) })
 }
 
 // land publishes what came of a flight.
@@ -129,7 +129,7 @@ func (s *Source) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, call("C_OpenSession", err)
 	}
-	found, err := s.enterToken(ctx, api, t, session)
+	found, err := guarded(func() (*pair, error) { return s.enterToken(ctx, api, t, session) })
 	if err != nil {
 		s.keepLeftover(session, err)
 		s.closeLeftover(api)

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,6 +103,70 @@ func TestAnswers(t *testing.T) {
 	assert.ErrorIs(t, sign(), certtoken.ErrKeyMismatch, "a signature of another key")
 	m.fail.Store(nil)
 	assert.NoError(t, sign())
+}
+
+// panicky panics in one of a module's functions, as code does that reads what nobody expected.
+type panicky struct {
+	cryptoki
+	in atomic.Pointer[string]
+}
+
+func (p *panicky) at(name string) {
+	if in := p.in.Load(); in != nil && *in == name {
+		panic(userPIN)
+	}
+}
+
+func (p *panicky) GetTokenInfo(slot uint) (p11.TokenInfo, error) {
+	p.at("GetTokenInfo")
+	return p.cryptoki.GetTokenInfo(slot)
+}
+
+func (p *panicky) OpenSession(slot, flags uint) (p11.SessionHandle, error) {
+	p.at("OpenSession")
+	return p.cryptoki.OpenSession(slot, flags)
+}
+
+func (p *panicky) GetAttributeValue(
+	session p11.SessionHandle, object p11.ObjectHandle, attributes []*p11.Attribute,
+) ([]*p11.Attribute, error) {
+	p.at("GetAttributeValue")
+	return p.cryptoki.GetAttributeValue(session, object, attributes)
+}
+
+func (p *panicky) Sign(session p11.SessionHandle, message []byte) ([]byte, error) {
+	p.at("Sign")
+	return p.cryptoki.Sign(session, message)
+}
+
+// A panic over what a module answers is an error of its caller, and holds no place.
+func TestPanics(t *testing.T) {
+	for _, in := range []string{"GetTokenInfo", "OpenSession", "GetAttributeValue", "Sign"} {
+		t.Run(in, func(t *testing.T) {
+			h := newHSM(t)
+			h.store(t, certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), "my-app", "01")
+			s, p := h.source(t), &panicky{}
+			s.wrap = func(api cryptoki) cryptoki {
+				p.cryptoki = api
+				return p
+			}
+			sign := func() error {
+				cert, err := s.Certificate(t.Context())
+				if err == nil {
+					_, err = cert.Signer.Sign(nil, digest[:], pss256)
+				}
+				return err
+			}
+			p.in.Store(&in)
+			for range 2 * cap(s.places) {
+				err := sign()
+				require.ErrorContains(t, err, "a panic with a string")
+				assert.NotContains(t, err.Error(), userPIN)
+			}
+			p.in.Store(nil)
+			require.NoError(t, sign())
+		})
+	}
 }
 
 // A card is taken out and put back into another reader.

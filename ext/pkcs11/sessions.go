@@ -34,7 +34,7 @@ func do[T any](ctx context.Context, s *Source, work func(*connection, p11.Sessio
 		go func() {
 			r := result{err: errEnded}
 			defer func() { done <- r }()
-			r.value, r.err = inSession(s, c, work)
+			r.value, r.err = guarded(func() (T, error) { return inSession(s, c, work) })
 		}()
 		select {
 		case r := <-done:
@@ -85,9 +85,20 @@ func inSession[T any](s *Source, c *connection, work func(*connection, p11.Sessi
 		}
 		return none, err
 	}
-	value, err := work(c, session)
+	value, err := guarded(func() (T, error) { return work(c, session) })
 	s.putBack(c, session, err)
 	return value, err
+}
+
+// guarded makes an error of a panic. What a module answers goes through code that isn't ours, in
+// goroutines whose panic would end the program.
+func guarded[T any](f func() (T, error)) (value T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the answer of the module can't be read: a panic with a %T", p)
+		}
+	}()
+	return f()
 }
 
 // session takes an idle session, else opens one.
