@@ -2,6 +2,6 @@
 
 package regularfile
 
-// withoutWaiting is nothing here: Windows opens a pipe or a device without waiting,
+// WithoutWaiting is nothing here: Windows opens a pipe or a device without waiting,
 // or reports that it is busy.
-const withoutWaiting = 0
+const WithoutWaiting = 0

@@ -4,7 +4,7 @@ package regularfile
 
 import "syscall"
 
-// withoutWaiting opens a named pipe without waiting for somebody at its other end,
+// WithoutWaiting opens a named pipe without waiting for somebody at its other end,
 // and a terminal without becoming controlled by it. Regular files are read in the
 // same way with and without these flags.
-const withoutWaiting = syscall.O_NONBLOCK | syscall.O_NOCTTY
+const WithoutWaiting = syscall.O_NONBLOCK | syscall.O_NOCTTY

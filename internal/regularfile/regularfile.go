@@ -87,7 +87,7 @@ func read(path string, max int64) ([]byte, error) {
 // open opens a file and reads it. What was opened is looked at again, because it may
 // be another one by then.
 func open(path string, max int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|withoutWaiting, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|WithoutWaiting, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/certtoken/certtoken/internal/regularfile"
 )
 
 const (
@@ -58,18 +60,18 @@ func (d Disk) at(when, what, path string) error {
 
 // Read returns the content of a regular file, having followed links.
 func (d Disk) Read(path string) ([]byte, error) {
-	info, err := os.Stat(path) // before it is opened: opening a pipe would wait for its writer
+	f, err := os.OpenFile(path, os.O_RDONLY|regularfile.WithoutWaiting, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat() // of what was opened: the folder's owner may put a pipe there at any moment
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err == nil && len(data) > MaxFile {
 		return nil, fmt.Errorf("%s: %w", path, ErrTooLarge)

@@ -122,3 +122,11 @@ func TestALockThatIsThereIsNotGivenAway(t *testing.T) {
 	_, err = d.TryLock(file + ".link")
 	assert.ErrorIs(t, err, syscall.ELOOP)
 }
+
+// A named pipe is refused, and no writer is waited for.
+func TestAPipeIsNotRead(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	_, err := disk.Disk{}.Read(pipe)
+	assert.ErrorContains(t, err, "is not a regular file")
+}
