@@ -167,10 +167,10 @@ func TestRenewal(t *testing.T) {
 		t.Run(j.name, func(t *testing.T) {
 			t.Parallel()
 			var seen *renewals
-			for lifetime := 4 * time.Second; lifetime < 10*time.Minute; lifetime *= 3 {
+			for lifetime := 4 * time.Second; lifetime < 2*time.Minute; lifetime *= 3 {
 				seen = watchRenewals(t, j, lifetime)
-				// It is renewed at 75 % ± 10 % of its life, so that more than a sixth of it is left.
-				if seen.slowest+seen.stalled < lifetime/6 {
+				// It is due at 83 % of its life at the latest, and callers have it until 95 %.
+				if seen.late < lifetime/10 && seen.stalled < lifetime/10 {
 					break
 				}
 			}
@@ -186,7 +186,7 @@ func TestRenewal(t *testing.T) {
 // renewals are what a client's callers and hooks saw.
 type renewals struct {
 	misses, requests, failed atomic.Int64
-	slowest                  time.Duration // of the requests
+	late                     time.Duration // the longest from when a token was due to when callers had the next
 	stalled                  time.Duration // the longest that a caller was held up by the machine
 }
 
@@ -197,16 +197,11 @@ func watchRenewals(t *testing.T, j *judge, lifetime time.Duration) (seen *renewa
 	id := "short-" + rand.Text()
 	j.register(t, registration{id: id, algorithm: j.best(), lifetime: lifetime, keys: []key{keyOf(cert)}})
 	seen = new(renewals)
-	var mu sync.Mutex // guards slowest and stalled
+	var mu sync.Mutex // guards late and stalled
 	client, err := certtoken.NewClient(j.authority(j.best()), id, cert, certtoken.WithHTTPClient(j.http), patient,
 		certtoken.WithHooks(certtoken.Hooks{
-			Miss: func(certtoken.Event) { seen.misses.Add(1) },
-			RequestEnd: func(_ context.Context, e certtoken.Event) {
-				seen.requests.Add(1)
-				mu.Lock()
-				defer mu.Unlock()
-				seen.slowest = max(seen.slowest, e.Elapsed)
-			},
+			Miss:       func(certtoken.Event) { seen.misses.Add(1) },
+			RequestEnd: func(context.Context, certtoken.Event) { seen.requests.Add(1) },
 		}))
 	require.NoError(t, err)
 	defer client.Close()
@@ -217,6 +212,7 @@ func watchRenewals(t *testing.T, j *judge, lifetime time.Duration) (seen *renewa
 	end := time.Now().Add(lifetime * 9 / 4)
 	for range callers {
 		wg.Go(func() {
+			var before *certtoken.Token
 			for last := time.Now(); last.Before(end); {
 				token, err := client.Token(t.Context(), scope)
 				if err != nil || !time.Now().Before(token.ExpiresAt()) {
@@ -226,8 +222,11 @@ func watchRenewals(t *testing.T, j *judge, lifetime time.Duration) (seen *renewa
 				now := time.Now()
 				mu.Lock()
 				seen.stalled = max(seen.stalled, now.Sub(last)-pauseOfCallers)
+				if before != nil && token != before {
+					seen.late = max(seen.late, now.Sub(before.RenewAt()))
+				}
 				mu.Unlock()
-				last = now
+				last, before = now, token
 			}
 		})
 	}
