@@ -255,7 +255,8 @@ func WithTLSClientAuth() AuthorityOption { return func(a *Authority) { a.tlsAuth
 // that changes with the first token that is granted for the new certificate: then the
 // other tokens are acquired anew, over new connections, and the old connections end
 // with their last request. The transports of an http.Client and of a [Transport] must
-// be nil or [*http.Transport].
+// be nil or [*http.Transport]. That of [WithHTTPClient] must have no client certificate: a
+// bank that wants another one in TLS than the one that signs wants none of these options.
 func WithCertificateBoundTokens() AuthorityOption { return func(a *Authority) { a.tlsBound = true } }
 
 // WithDPoP binds tokens to a key by proofs (DPoP, RFC 9449): a thief can't use such a
