@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log"
 	"net/http"
@@ -62,7 +63,7 @@ func requestText(r *certtokentest.Request) string {
 	case r.Status == 0:
 		text = "connection reset " + client
 	case r.AccessToken != "":
-		text += ": token granted for " + cut(r.Scope, maxLogField)
+		text += ": token granted" + grantedFor(r)
 	case r.Error != "":
 		text += ": " + cut(r.Error, maxLogField)
 	}
@@ -76,6 +77,15 @@ func requestText(r *certtokentest.Request) string {
 		text += " (by --fail)"
 	}
 	return text
+}
+
+// grantedFor says what was asked for: scopes, or as at Entra ID's older endpoint resources.
+func grantedFor(r *certtokentest.Request) string {
+	asked := cmp.Or(r.Scope, strings.Join(r.Form["resource"], " "))
+	if asked == "" {
+		return ", no scope was asked for"
+	}
+	return " for " + cut(asked, maxLogField)
 }
 
 // cut shortens a text to this many bytes.

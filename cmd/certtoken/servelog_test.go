@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -21,6 +22,16 @@ func TestRequestTextIsBounded(t *testing.T) {
 			t.Errorf("%s: a line of %d bytes", name, len(text))
 		} else if !strings.Contains(text, "ää…") {
 			t.Errorf("%s: %s", name, text)
+		}
+	}
+	for want, r := range map[string]certtokentest.Request{
+		"200 app: token granted for read":                {Scope: "read"},
+		"200 app: token granted for https://a b":         {Form: url.Values{"resource": {"https://a", "b"}}},
+		"200 app: token granted, no scope was asked for": {},
+	} {
+		r.Status, r.ClientID, r.AccessToken = 200, "app", "t"
+		if got := requestText(&r); got != want {
+			t.Error(got)
 		}
 	}
 	short := certtokentest.Request{Status: 401, ClientID: "app", Error: "invalid_client", Description: "no"}
