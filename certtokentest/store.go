@@ -107,12 +107,26 @@ func (t *storeTest) largeValues() {
 }
 
 func (t *storeTest) end() {
-	t.set("short", []byte("x"), storeTTL)
-	t.want("short", []byte("x"))
+	t.setShort()
 	t.eventually("an entry outlives its ttl", func() bool {
 		_, err := t.store.Get(t.ctx, t.key("short"))
 		return errors.Is(err, certtoken.ErrStoreMiss)
 	})
+}
+
+// setShort sets an entry that ends soon, and sees it. Where the machine stood still for longer than
+// that, it is done again.
+func (t *storeTest) setShort() {
+	t.Helper()
+	for {
+		began := time.Now()
+		t.set("short", []byte("x"), storeTTL)
+		_, err := t.store.Get(t.ctx, t.key("short"))
+		if time.Since(began) < storeTTL || !errors.Is(err, certtoken.ErrStoreMiss) {
+			t.want("short", []byte("x"))
+			return
+		}
+	}
 }
 
 // eventually waits for what a ttl brings about.

@@ -39,8 +39,9 @@ type Wire struct {
 	over    bool         // guarded by serving
 }
 
-// headerTimeout only ends what would hang for ever: tests run on machines that are busy.
-const headerTimeout = time.Minute
+// headerTimeout bounds a handshake and a request's header. A client on a busy machine, such as a
+// JVM, takes more than ten seconds for its first handshake.
+const headerTimeout = 2 * time.Minute
 
 // Listen opens the socket and starts to answer.
 func Listen(c Config) (*Wire, error) {
