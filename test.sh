@@ -25,7 +25,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 go build -o "$work/ran" ./release/ran
 
 # ran prints what go test prints, and notes which tests passed.
-check() { "$work/ran" test "$work/record" -timeout 40m "$@"; }
+check() { "$work/ran" test "$work/record" -timeout 60m "$@"; }
 
 # Many tests wait for other programs, so that two runs side by side end earlier.
 slow_ones() {
