@@ -86,8 +86,12 @@ func parsePKCS1(der []byte) (privateKey, error) {
 	if !s.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipASN1(cbasn1.INTEGER) {
 		return privateKey{}, errKey
 	}
+	numbers := seq
 	public, ok := readRSAPublic(&seq)
-	if !ok {
+	switch {
+	case !ok && hasLongExponent(numbers):
+		return privateKey{}, errLongExponent
+	case !ok:
 		return privateKey{}, errKey
 	}
 	return privateKey{kind: keyNames[oidRSA], public: public, pkcs1: der}, nil

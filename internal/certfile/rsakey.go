@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 
@@ -85,6 +86,19 @@ func readRSAPublic(s *cryptobyte.String) (*rsa.PublicKey, bool) {
 	e, ok := publicExponent(number)
 	return &rsa.PublicKey{N: n, E: e}, ok
 }
+
+// hasLongExponent reports whether a modulus is followed by an exponent that crypto/rsa
+// has no room for. Openssl makes such keys if it is asked to.
+func hasLongExponent(s cryptobyte.String) bool {
+	if _, ok := readPositive(&s); !ok {
+		return false
+	}
+	e, ok := readPositive(&s)
+	return ok && e.BitLen() > 31
+}
+
+var errLongExponent = fmt.Errorf("%w: an RSA key whose public exponent has more than 31 bits; "+
+	"make a new key and a certificate for it, with the exponent 65537 as every tool does by default", ErrUnsupported)
 
 // publicExponent is e as crypto/rsa takes it.
 func publicExponent(e *big.Int) (int, bool) {

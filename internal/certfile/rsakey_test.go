@@ -296,3 +296,16 @@ func FuzzRSAKey(f *testing.F) {
 		require.True(t, bytes.Contains(der, key.N.Bytes()))
 	})
 }
+
+// A key that is whole and can't be used isn't called broken.
+func TestLongExponent(t *testing.T) {
+	k := testKeys(t)
+	modulus := tlv(2, append([]byte{0}, k.key.N.Bytes()...))
+	rest := []byte{2, 1, 1}
+	der := seq(number(0), modulus, number(1<<32+1), rest, rest, rest, rest, rest, rest)
+	for _, data := range [][]byte{der, pemOf("RSA PRIVATE KEY", der), append(pemCert(k.leaf), pemOf("X", der)...)} {
+		_, err := Parse(data, Options{})
+		require.ErrorIs(t, err, ErrUnsupported)
+		require.ErrorContains(t, err, "exponent 65537")
+	}
+}
