@@ -139,22 +139,6 @@ func metadataClient(lease *connections.Lease) *http.Client {
 
 var errRedirects = errors.New("it redirects")
 
-// statusError is an answer whose status isn't 200.
-type statusError struct {
-	status int
-	wait   time.Duration // that the server asks for before the next request
-}
-
-func (e statusError) Error() string { return fmt.Sprintf("it answered %d", e.status) }
-
-// IsTemporary reports whether the server may answer otherwise later.
-func (e statusError) IsTemporary() bool { return exchange.IsTemporary(e.status) }
-
-// unanswered is a request that got no answer, or half of one.
-type unanswered struct{ error }
-
-func (e unanswered) Unwrap() error { return e.error }
-
 // readMetadata reads the metadata at a place. A temporary failure is tried up to three
 // times within one time limit.
 func readMetadata(ctx context.Context, client *http.Client, place string) (metadata, error) {

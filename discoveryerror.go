@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/certtoken/certtoken/internal/advice"
+	"github.com/certtoken/certtoken/internal/exchange"
 	"github.com/certtoken/certtoken/internal/syntax"
 )
 
@@ -23,6 +25,24 @@ type unfit struct{ what, todo string }
 
 func (e *unfit) Error() string  { return e.what }
 func (e *unfit) Advice() string { return e.todo }
+
+var errNoMetadata = errors.New("it is not metadata")
+
+// statusError is an answer whose status isn't 200.
+type statusError struct {
+	status int
+	wait   time.Duration // that the server asks for before the next request
+}
+
+func (e statusError) Error() string { return fmt.Sprintf("it answered %d", e.status) }
+
+// IsTemporary reports whether the server may answer otherwise later.
+func (e statusError) IsTemporary() bool { return exchange.IsTemporary(e.status) }
+
+// unanswered is a request that got no answer, or half of one.
+type unanswered struct{ error }
+
+func (e unanswered) Unwrap() error { return e.error }
 
 // discoveryError is what was wrong at each place, in one line that ends with Advice.
 type discoveryError []placeError

@@ -59,8 +59,6 @@ func decodeMetadata(body []byte) (metadata, error) {
 	return meta, nil
 }
 
-var errNoMetadata = errors.New("it is not metadata")
-
 // check reports why the metadata aren't those of the issuer that was asked, or can't be used.
 func (m metadata) check(issuer string, given Authority) error {
 	if m.Issuer != issuer && !m.smart {

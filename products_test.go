@@ -235,7 +235,7 @@ func (p product) ask(t *testing.T, opts ...certtoken.AuthorityOption) string {
 	defer client.Close()
 	token, err := client.Acquire(t.Context(), p.request)
 	require.NoError(t, err)
-	assert.Equal(t, p.lifetime, token.ExpiresAt().Sub(time.Now()))
+	assert.Equal(t, p.lifetime, time.Until(token.ExpiresAt()))
 	return p.refuses(t, wire)
 }
 

@@ -45,7 +45,7 @@ func formatError(format string, args ...any) error {
 
 // otherAlgorithm is the error for an encryption, a derivation or an integrity check that
 // isn't known here.
-func otherAlgorithm(what string, alg algorithm) error {
+func otherAlgorithm(what string, alg fmt.Stringer) error {
 	return fmt.Errorf("%w: %s with %s; have the file written again with AES-256-CBC, PBKDF2 and HMAC-SHA-256, "+
 		"as \"openssl pkcs12 -export\" and \"openssl pkcs8 -topk8\" do", ErrUnsupported, what, alg)
 }

@@ -43,7 +43,7 @@ func Read(raw string) *Assertion {
 	}
 	a.err = err
 	if err == nil || errors.Is(err, jwt.ErrTokenUnverifiable) {
-		a.err = cmp.Or(strictForm(a), err)
+		a.err = cmp.Or(strictForm(raw, a.Header, a.Claims), err)
 	}
 	return a
 }

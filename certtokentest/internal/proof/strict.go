@@ -23,8 +23,8 @@ var textParameters = []string{"alg", "typ", "cty", "kid", "x5t", "x5t#S256"}
 // strictForm refuses what the JWT libraries of real servers refuse, or don't agree about, before they
 // look at what it means: two members of one name, parameters of another type, numbers that
 // are no times. No client has a use for them.
-func strictForm(a *Assertion) error {
-	parts := strings.Split(a.Raw, ".")
+func strictForm(raw string, header map[string]any, claims jwt.MapClaims) error {
+	parts := strings.Split(raw, ".")
 	for i, what := range []string{"header", "claims"} {
 		data, err := base64.RawURLEncoding.DecodeString(parts[i])
 		if err != nil {
@@ -37,7 +37,7 @@ func strictForm(a *Assertion) error {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
-	return errors.Join(checkTypes(a.Header), checkNumbers(a.Claims))
+	return errors.Join(checkTypes(header), checkNumbers(claims))
 }
 
 // checkNames refuses an object in which a name stands twice (RFC 7515 §4, RFC 7519 §4). What is
