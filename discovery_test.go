@@ -243,7 +243,8 @@ func TestDiscoverTellsOnce(t *testing.T) {
 	}{
 		"none": {
 			metadataServer{},
-			places + "oauth-authorization-server, " + places + "openid-configuration, " + places + "smart-configuration: " +
+			places + "oauth-authorization-server, " + places + "openid-configuration, " +
+				places + "smart-configuration: " +
 				"it answered 404; give the issuer exactly as the server's documentation has it; for a server without " +
 				"metadata, give the token endpoint to Issuer",
 		},
@@ -260,7 +261,8 @@ func TestDiscoverTellsOnce(t *testing.T) {
 			roundTripFunc(func(req *http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: 500, Body: http.NoBody, Request: req}, nil
 			}),
-			places + "oauth-authorization-server, " + places + "openid-configuration, " + places + "smart-configuration: " +
+			places + "oauth-authorization-server, " + places + "openid-configuration, " +
+				places + "smart-configuration: " +
 				"it answered 500; a fault or throttling on the server's side: call again later",
 		},
 	} {

@@ -61,7 +61,8 @@ var products = []product{
 		name: "Auth0", issuer: "https://TENANT.auth0.com/", tokenURL: "https://TENANT.auth0.com/oauth/token",
 		written: "`WithParameter(\"audience\", API)`",
 		options: []certtoken.AuthorityOption{certtoken.WithParameter("audience", "https://api.example")},
-		aud:     []string{"https://TENANT.auth0.com/"}, algs: []string{"RS256", "RS384", "PS256"}, span: 5 * time.Minute,
+		aud:     []string{"https://TENANT.auth0.com/"}, algs: []string{"RS256", "RS384", "PS256"},
+		span:   5 * time.Minute,
 		fields: map[string]string{"audience": "https://api.example"}, lifetime: 24 * time.Hour,
 		answer: `{"access_token":"abc","scope":"read","expires_in":86400,"token_type":"Bearer"}`,
 	},
@@ -88,10 +89,12 @@ var products = []product{
 	{
 		name: "NetSuite", issuer: "https://ACCOUNT.suitetalk.api.netsuite.com", tokenURL: netsuite,
 		written: "`WithAudience(tokenURL)`, `WithAlgorithm(certtoken.PS256)`, `WithAssertionType(\"JWT\")`, " +
-			"`WithKeyID(CERTIFICATE_ID)`, `WithAssertionClaims(map[string]any{\"scope\": \"rest_webservices\"})`; no scopes " +
+			"`WithKeyID(CERTIFICATE_ID)`, `WithAssertionClaims(map[string]any{\"scope\": \"rest_webservices\"})`; " +
+			"no scopes " +
 			"in the request",
 		options: []certtoken.AuthorityOption{
-			certtoken.WithAudience(netsuite), certtoken.WithAlgorithm(certtoken.PS256), certtoken.WithAssertionType("JWT"),
+			certtoken.WithAudience(netsuite), certtoken.WithAlgorithm(certtoken.PS256),
+			certtoken.WithAssertionType("JWT"),
 			certtoken.WithKeyID("certificate-id"),
 			certtoken.WithAssertionClaims(map[string]any{"scope": "rest_webservices"}),
 		},
@@ -102,7 +105,8 @@ var products = []product{
 	},
 	{
 		name: "NHS England", issuer: "https://api.service.nhs.uk", tokenURL: nhs,
-		written: "`WithAudience(tokenURL)`, `WithAlgorithm(certtoken.RS512)`, `WithAssertionType(\"JWT\")`, `WithKeyID(KID)`",
+		written: "`WithAudience(tokenURL)`, `WithAlgorithm(certtoken.RS512)`, `WithAssertionType(\"JWT\")`, " +
+			"`WithKeyID(KID)`",
 		options: []certtoken.AuthorityOption{
 			certtoken.WithAudience(nhs), certtoken.WithAlgorithm(certtoken.RS512), certtoken.WithAssertionType("JWT"),
 			certtoken.WithKeyID("test-1"),

@@ -40,7 +40,8 @@ func TestKeycloakWithNothingSet(t *testing.T) {
 			for how, authority := range map[string]certtoken.Authority{
 				"Issuer": certtoken.Issuer(k.issuer(), k.tokenURL()), "Discover": discovered,
 			} {
-				client, err := certtoken.NewClient(authority, "default-"+name, cert, certtoken.WithHTTPClient(hc), patient)
+				client, err := certtoken.NewClient(authority, "default-"+name, cert,
+					certtoken.WithHTTPClient(hc), patient)
 				require.NoError(t, err)
 				defer client.Close()
 				asked := time.Now()

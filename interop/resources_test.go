@@ -35,7 +35,8 @@ func TestResourceIndicators(t *testing.T) {
 	j := oidcProvider(t, "plain")
 	cert := newCertificate(t, "resources")
 	j.register(t, registration{id: "resources", keys: []key{keyOf(cert)}})
-	client, err := certtoken.NewClient(j.authority(j.best()), "resources", cert, certtoken.WithHTTPClient(j.http), patient)
+	client, err := certtoken.NewClient(j.authority(j.best()), "resources", cert,
+		certtoken.WithHTTPClient(j.http), patient)
 	require.NoError(t, err)
 	defer client.Close()
 	request := func(resources ...string) certtoken.Request {

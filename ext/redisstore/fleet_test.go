@@ -225,7 +225,8 @@ func TestProcessDiesWithTheLock(t *testing.T) {
 		first, second, third := procs.start(), procs.start(), procs.start()
 		procs.within(lockWait, func() { // before it asks once more
 			first.ask()
-			require.Eventually(t, func() bool { return procs.endpoint.Count() == 1 }, 5*time.Minute, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return procs.endpoint.Count() == 1 },
+				5*time.Minute, 10*time.Millisecond)
 			first.kill()
 		})
 		second.ask()

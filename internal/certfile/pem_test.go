@@ -180,7 +180,8 @@ func TestPEMLinePrefixes(t *testing.T) {
 		lines := strings.SplitAfter(strings.TrimSuffix(string(chain), "\n"), "\n")
 		data := []byte("-- text\n" + prefix + strings.Join(lines, prefix))
 		assert.Len(t, requirePair(t, k, data, Options{}).Chain, 2, prefix)
-		assert.Len(t, requirePair(t, k, bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")), Options{}).Chain, 2, prefix)
+		windows := bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
+		assert.Len(t, requirePair(t, k, windows, Options{}).Chain, 2, prefix)
 	}
 	// OpenPGP puts "- " before lines that start with a dash, and before no others (RFC 9580 §7.2).
 	requirePair(t, k, bytes.ReplaceAll(chain, []byte("-----"), []byte("- -----"))[2:], Options{})
@@ -191,7 +192,8 @@ func TestPEMQuotedPrintable(t *testing.T) {
 	k := testKeys(t)
 	for _, length := range []int{0, 1, 2} { // for each length of the padding
 		csr := append([]byte("-----BEGIN JUNK-----\n"), bytes.Repeat([]byte("A"), length)...)
-		chain := slices.Concat(csr, pemCert(k.root), pemOf("PRIVATE KEY", k.pkcs8), pemCert(k.intermediate), pemCert(k.leaf))
+		chain := slices.Concat(csr, pemCert(k.root), pemOf("PRIVATE KEY", k.pkcs8),
+			pemCert(k.intermediate), pemCert(k.leaf))
 		var mail bytes.Buffer
 		w := quotedprintable.NewWriter(&mail)
 		_, err := w.Write(chain)

@@ -42,7 +42,8 @@ func TestPrintJSONIsPrintable(t *testing.T) {
 		}
 		var got, want any
 		before, _ := json.Marshal(v)
-		if json.Unmarshal(out.Bytes(), &got) != nil || json.Unmarshal(before, &want) != nil || !reflect.DeepEqual(got, want) {
+		if json.Unmarshal(out.Bytes(), &got) != nil || json.Unmarshal(before, &want) != nil ||
+			!reflect.DeepEqual(got, want) {
 			t.Errorf("%v became %v", want, got)
 		}
 	}
