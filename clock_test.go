@@ -60,7 +60,8 @@ func TestClocks(t *testing.T) {
 				_, err := source.Token()
 				require.NoError(t, err)
 				time.Sleep(0)
-				r.server.FailAlways(certtokentest.Fault{Delay: time.Millisecond}) // a renewal behind a hit takes its time
+				// A renewal behind a hit takes its time.
+				r.server.FailAlways(certtokentest.Fault{Delay: time.Millisecond})
 				for i, s := range steps {
 					certtoken.ShiftWall(r.client, s.shift)
 					time.Sleep(s.sleep)

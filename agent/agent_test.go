@@ -185,7 +185,8 @@ func TestOAuth(t *testing.T) {
 			assert.NotEmpty(t, body["access_token"])
 			life := certtokentest.DefaultLifetime.Seconds()
 			assert.LessOrEqual(t, body["expires_in"], life)
-			assert.GreaterOrEqual(t, body["expires_in"], life-time.Since(began).Seconds()-2, "the token was granted once")
+			assert.GreaterOrEqual(t, body["expires_in"], life-time.Since(began).Seconds()-2,
+				"the token was granted once")
 			assert.Equal(t, graph+"/.default", body["scope"])
 		})
 	}
@@ -658,10 +659,13 @@ func TestHealth(t *testing.T) {
 func TestHealthOfABadSource(t *testing.T) {
 	hung := make(chan struct{})
 	for name, bad := range map[string]certtoken.CertSourceFunc{
-		"hangs":              func(context.Context) (*certtoken.Certificate, error) { <-hung; return nil, nil },
-		"panics":             func(context.Context) (*certtoken.Certificate, error) { panic(goodSecret) },
-		"ends its goroutine": func(context.Context) (*certtoken.Certificate, error) { runtime.Goexit(); return nil, nil },
-		"returns nothing":    func(context.Context) (*certtoken.Certificate, error) { return nil, nil },
+		"hangs":  func(context.Context) (*certtoken.Certificate, error) { <-hung; return nil, nil },
+		"panics": func(context.Context) (*certtoken.Certificate, error) { panic(goodSecret) },
+		"ends its goroutine": func(context.Context) (*certtoken.Certificate, error) {
+			runtime.Goexit()
+			return nil, nil
+		},
+		"returns nothing": func(context.Context) (*certtoken.Certificate, error) { return nil, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -42,7 +42,8 @@ func TestIdentityAssertionNamesItsClient(t *testing.T) {
 				d.claims["client_id"] = tt.client
 			}
 			r := f.post(url.Values{
-				"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {clientID}, "scope": {"read"},
+				"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {clientID},
+				"scope":            {"read"},
 				"assertion":        {d.sign(t)},
 				"client_assertion": {own.sign(t)}, "client_assertion_type": {kind},
 			})

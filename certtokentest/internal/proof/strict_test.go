@@ -57,11 +57,13 @@ func TestCriticalParameters(t *testing.T) {
 		svid.TrustWorkload(Workload{ID: "c"})
 		for name, verify := range map[string]func() bool{
 			"own": func() bool {
-				_, refused := (&Client{}).Verify(context.Background(), Presented{Assertion: a, ClientID: "c"}, rules, &Used{}, now)
+				_, refused := (&Client{}).Verify(context.Background(), Presented{Assertion: a, ClientID: "c"},
+					rules, &Used{}, now)
 				return refused.Code == 5002726
 			},
 			"federated": func() bool {
-				_, refused := federated.Verify(context.Background(), Presented{Assertion: a, ClientID: "d"}, rules, &Used{}, now)
+				_, refused := federated.Verify(context.Background(), Presented{Assertion: a, ClientID: "d"},
+					rules, &Used{}, now)
 				return refused.Code == 5002726
 			},
 			"SVID": func() bool {
