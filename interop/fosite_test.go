@@ -36,7 +36,10 @@ func fositeServer(t *testing.T) *judge {
 			// Without this, what is wrong with an assertion stays on the server.
 			SendDebugMessagesToClients: true,
 			JWKSFetcherStrategy:        fosite.NewDefaultJWKSFetcherStrategy(fosite.JWKSFetcherWithHTTPClient(fetcher)),
+			// Fosite sets what is missing while it serves, which is a data race.
+			AudienceMatchingStrategy: fosite.DefaultAudienceMatchingStrategy,
 		}
+		config.ClientSecretsHasher = &fosite.BCrypt{Config: config}
 		store = &fositeStore{MemoryStore: storage.NewMemoryStore()}
 		provider := compose.Compose(
 			config,
