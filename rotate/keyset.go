@@ -20,6 +20,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/internal/jwk"
+	"github.com/certtoken/certtoken/internal/jws"
 	"github.com/certtoken/certtoken/internal/regularfile"
 	"github.com/certtoken/certtoken/internal/workers"
 	"github.com/certtoken/certtoken/jwks"
@@ -345,7 +346,7 @@ func parseDocument(data []byte) (*document, error) {
 		var e struct {
 			KeyID string `json:"kid"`
 		}
-		names, err := memberNames(raw)
+		names, err := jws.MemberNames(raw)
 		if err != nil || json.Unmarshal(raw, &e) != nil {
 			return nil, errors.New("one of its keys is no JSON object")
 		}
@@ -365,28 +366,6 @@ var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv
 // isPrivate compares without case: some readers of JSON do.
 func isPrivate(name string) bool {
 	return slices.ContainsFunc(privateMembers, func(private string) bool { return strings.EqualFold(private, name) })
-}
-
-// memberNames are the names of an object's members. One that stands twice is there twice, which a map
-// would hide.
-func memberNames(data []byte) (names []string, err error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("no object")
-	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := t.(string)
-		names = append(names, name)
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, err
-		}
-	}
-	return names, nil
 }
 
 func (d *document) find(kid string) int {

@@ -1,15 +1,14 @@
 package proof
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/certtoken/certtoken/internal/jws"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -43,26 +42,18 @@ func strictForm(raw string, header map[string]any, claims jwt.MapClaims) error {
 // checkNames refuses an object in which a name stands twice (RFC 7515 §4, RFC 7519 §4). What is
 // inside its members is left to who reads them.
 func checkNames(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil // null, which has no members
+	names, err := jws.MemberNames(data)
+	if errors.Is(err, jws.ErrNoObject) { // null, which has no members
+		return nil
 	}
-	seen := map[any]bool{}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return err
-		}
+	seen := map[string]bool{}
+	for _, name := range names {
 		if seen[name] {
 			return fmt.Errorf("the member %q stands in it twice", name)
 		}
 		seen[name] = true
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return err
-		}
 	}
-	return nil
+	return err
 }
 
 func checkTypes(header map[string]any) error {
