@@ -96,7 +96,7 @@ func TestTransportsThatCannotBe(t *testing.T) {
 		t.Error("a request was sent")
 		return httptest.NewRecorder().Result(), nil
 	})
-	code := certtoken.AuthorizationCode("c0de", "", "")
+	code := certtoken.AuthorizationCode("the-code", "", "")
 	of := func(req certtoken.Request, hosts ...string) *certtoken.Transport {
 		req.Scopes = []string{apiScope}
 		return &certtoken.Transport{Client: r.client, Request: req, Hosts: hosts}
@@ -124,7 +124,7 @@ func TestTransportsThatCannotBe(t *testing.T) {
 				_, err := (&http.Client{Transport: c.transport}).Post(apiURL, "text/plain", body)
 				require.ErrorContains(t, err, c.says)
 				assert.Equal(t, 1, strings.Count(err.Error(), "certtoken: "))
-				assert.NotContains(t, err.Error(), "c0de")
+				assert.NotContains(t, err.Error(), "the-code")
 				assert.NotContains(t, err.Error(), "r3fresh")
 				assert.Positive(t, body.closed.Load())
 			}

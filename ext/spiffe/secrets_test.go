@@ -32,7 +32,7 @@ func TestSourcesShowNoSVID(t *testing.T) {
 		_ = json.NewEncoder(&all).Encode(value)
 	}
 	assert.NotContains(t, all.String(), assertion)
-	assert.NotContains(t, all.String(), "eyJ")
+	assert.NotRegexp(t, `eyJ[\w-]+\.`, all.String())
 	assert.Equal(t, "spiffe.JWTSource("+agent.Address()+", the ID "+appID+")", jwts.String())
 	assert.Equal(t, "spiffe.X509Source("+agent.Address()+`, the hint "x")`, fmt.Sprintf("%#v", x509))
 }
