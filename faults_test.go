@@ -547,6 +547,11 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 				"Retry-After": {"Mon, 01 Jan 2035 00:00:04 GMT"}}}},
 			4 * time.Second, true,
 		},
+		"until the limit's end": {
+			[]certtokentest.Fault{{Status: 429, Header: http.Header{"Date": {"Mon, 01 Jan 2035 00:00:00 GMT"},
+				"X-Rate-Limit-Reset": {"2051222404"}}}},
+			4 * time.Second, true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -34,9 +34,10 @@ type TokenError struct {
 	CorrelationID string // correlation_id, else the one that was sent
 	Thumbprint    string // of the certificate or the key that signed, as in an [Event]; "": none did
 
-	// RetryAfter is how long the server asked to wait. In an error that the Client
-	// remembered, it is how long the Client will still return it without a request.
-	// 0 means that the server didn't say.
+	// RetryAfter is how long the server asked to wait: by its Retry-After (RFC 9110 §10.2.3),
+	// or with a 429 by the end of its limit (X-Rate-Limit-Reset, X-RateLimit-Reset). In an
+	// error that the Client remembered, it is how long the Client will still return it without
+	// a request. 0 means that the server didn't say.
 	RetryAfter time.Duration
 
 	endpoint  string         // scheme, host and path of the token endpoint

@@ -55,7 +55,7 @@ func readRefusal(r *Request, resp *http.Response, body []byte) *Refusal {
 		Endpoint:      syntax.EndpointName(r.Endpoint),
 	}
 	e.Date, _ = http.ParseTime(resp.Header.Get("Date"))
-	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), e.Date)
+	e.RetryAfter = pauseAsked(resp, e.Date)
 	body = bytes.TrimSpace(withoutBOM(body))
 	var found problem
 	f, err := readFields(resp, body)

@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -414,46 +412,4 @@ func TestLongRefusals(t *testing.T) {
 		require.Error(t, err, name)
 		assert.NotContains(t, err.Error(), c.not, name)
 	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	date := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	for value, want := range map[string]time.Duration{
-		"":                              0,
-		"7":                             7 * time.Second,
-		" 7 ":                           7 * time.Second,
-		"007":                           7 * time.Second,
-		"0":                             0,
-		"1.0":                           time.Second,
-		"1.5":                           1500 * time.Millisecond,
-		".5":                            500 * time.Millisecond,
-		"3600":                          maxRetryAfter,
-		"99999999999999999999":          maxRetryAfter,
-		strings.Repeat("9", 400):        maxRetryAfter,
-		"-1":                            0,
-		"1.2.3":                         0,
-		".":                             0,
-		"1e3":                           0,
-		"soon":                          0,
-		"Mon, 23 Nov 2026 10:00:09 GMT": 9 * time.Second,
-		"Mon, 23 Nov 2026 09:00:00 GMT": 0,
-		"Mon, 23 Nov 2076 09:00:00 GMT": maxRetryAfter,
-	} {
-		assert.Equal(t, want, retryAfter(value, date), value)
-	}
-	synctest.Test(t, func(t *testing.T) { // its clock begins with a whole second
-		later := time.Now().Add(10 * time.Second).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
-		assert.Equal(t, 10*time.Second, retryAfter(later, time.Time{}), "without a Date, by our clock")
-	})
-}
-
-func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"", "7", "1.0", "-1", "Mon, 23 Nov 2026 10:00:09 GMT", "99999999999999999999",
-		"Monday, 23-Nov-26 10:00:09 GMT"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		d := retryAfter(value, time.Unix(1e9, 0))
-		assert.True(t, d >= 0 && d <= maxRetryAfter)
-	})
 }

@@ -30,3 +30,44 @@ func retryAfter(value string, date time.Time) time.Duration {
 	}
 	return min(max(0, at.Sub(date)), maxRetryAfter)
 }
+
+// rateLimitResets are the headers in which servers that send no Retry-After say when they
+// answer again: Okta's, Auth0's, and that of an early draft of the IETF.
+var rateLimitResets = []string{"X-Rate-Limit-Reset", "X-RateLimit-Reset", "RateLimit-Reset"}
+
+// pauseAsked is how long a server wants to be left alone. Many send the headers of their
+// limits with every answer, so these count for a 429 alone. 0 means none.
+func pauseAsked(resp *http.Response, date time.Time) time.Duration {
+	pause := retryAfter(resp.Header.Get("Retry-After"), date)
+	if pause > 0 || resp.StatusCode != http.StatusTooManyRequests {
+		return pause
+	}
+	for _, name := range rateLimitResets {
+		if pause := untilReset(resp.Header.Get(name), date); pause > 0 {
+			return pause
+		}
+	}
+	return 0
+}
+
+// untilReset reads when a limit ends. Some servers write the seconds that are left, others
+// the time in seconds or milliseconds since 1970. They are told apart by their size: seconds
+// that are left are fewer than 100 million, which is three years.
+func untilReset(value string, date time.Time) time.Duration {
+	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+	var at time.Time
+	switch {
+	case err != nil:
+		return 0
+	case n >= 1e12:
+		at = time.UnixMilli(n)
+	case n >= 1e8:
+		at = time.Unix(n, 0)
+	default:
+		return min(max(0, duration(float64(n))), maxRetryAfter)
+	}
+	if date.IsZero() {
+		date = time.Now()
+	}
+	return min(max(0, at.Sub(date)), maxRetryAfter)
+}
