@@ -2,7 +2,6 @@ package main
 
 import (
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 )
@@ -53,31 +52,6 @@ var (
 		fleet: fleetTime{processes: 4, all: 12 * time.Second, outage: 3 * time.Second},
 	}
 )
-
-// samples are nanoseconds for an operation, one value for each round.
-type samples []float64
-
-func (s samples) median() float64 {
-	if len(s) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(s))
-	mid := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[mid]
-	}
-	return (sorted[mid-1] + sorted[mid]) / 2
-}
-
-// over is the median of the ratios to another subject, round by round: what
-// else the machine does in a round concerns both.
-func (s samples) over(other samples) float64 {
-	ratios := make(samples, min(len(s), len(other)))
-	for i := range ratios {
-		ratios[i] = s[i] / other[i]
-	}
-	return ratios.median()
-}
 
 // compare measures subjects in turns, so that they share the machine's moods. The turns
 // are shorter than a time slice of a busy machine, and of each round the fastest counts.

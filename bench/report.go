@@ -162,16 +162,6 @@ func (r *results) checks() []check {
 	return append(list, coldRushChecks(r.coldRush)...)
 }
 
-// notMeasured says why a cell is empty.
-const notMeasured = "not measured"
-
-func cell(s samples) string {
-	if len(s) == 0 {
-		return notMeasured
-	}
-	return nanos(s.median())
-}
-
 // markdown is results.md.
 func (r *results) markdown() string {
 	var b strings.Builder
