@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -155,7 +153,7 @@ func (r *results) markdown() string {
 		runtime.GOOS,
 		runtime.GOARCH,
 		r.started.UTC().Format("2 January 2006"),
-		r.versionList(),
+		versionList(r.versions),
 		r.took.Round(time.Second),
 		r.cfg.rounds,
 	)
@@ -322,34 +320,4 @@ func label(name string) string {
 		return "`time.Now().Before` alone"
 	}
 	return name
-}
-
-// libraryVersions are those that this program was built with.
-func libraryVersions() map[string]string {
-	paths := map[string]string{
-		"github.com/AzureAD/microsoft-authentication-library-for-go": nameMSAL,
-		"github.com/Azure/azure-sdk-for-go/sdk/azidentity":           nameAzidentity,
-		"golang.org/x/oauth2":          nameOAuth2,
-		"github.com/golang-jwt/jwt/v5": "golang-jwt",
-	}
-	versions := make(map[string]string)
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return versions
-	}
-	for _, dep := range info.Deps {
-		if name, ok := paths[dep.Path]; ok {
-			versions[name] = dep.Version
-		}
-	}
-	return versions
-}
-
-func (r *results) versionList() string {
-	list := make([]string, 0, len(r.versions))
-	for name, version := range r.versions {
-		list = append(list, name+" "+version)
-	}
-	slices.Sort(list)
-	return strings.Join(list, ", ")
 }
