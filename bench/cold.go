@@ -63,9 +63,6 @@ func measureSigning(cfg settings, id identity) map[string]samples {
 	)
 }
 
-// subjectHand is one signature and one POST, by hand.
-const subjectHand = "by hand"
-
 // measureCold acquires tokens that aren't in the cache, each for a scope of its
 // own so that no cache can help.
 func measureCold(cfg settings, id identity) (map[string]samples, error) {

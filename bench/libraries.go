@@ -34,15 +34,6 @@ const (
 	tokenURL = "https://login.microsoftonline.com/" + tenant + "/oauth2/v2.0/token"
 )
 
-// Names of the libraries in tables.
-const (
-	nameOurs       = "certtoken"
-	nameMSAL       = "MSAL Go"
-	nameAzidentity = "azidentity"
-	nameOAuth2     = "x/oauth2"
-	nameMap        = "map"
-)
-
 // acquire gets a token for a scope by one of the libraries, from its cache if
 // it is there.
 type acquire func(ctx context.Context, scope string) error

@@ -306,18 +306,3 @@ func (r *results) bytes(library string) string {
 	}
 	return notMeasured
 }
-
-// label names a subject in a table.
-func label(name string) string {
-	switch name {
-	case nameOurs:
-		return "**certtoken**"
-	case nameOAuth2:
-		return "x/oauth2 `ReuseTokenSource`"
-	case nameMap:
-		return "an RWMutex map and the clock"
-	case subjectClock:
-		return "`time.Now().Before` alone"
-	}
-	return name
-}
