@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
@@ -18,6 +19,8 @@ type agents struct {
 }
 
 const exchangeScope = "api://AzureADTokenExchange/.default"
+
+func agentName(i int) string { return fmt.Sprintf("55555555-5555-4555-8555-%012d", i) }
 
 func measureAgents(cfg settings, id identity) (agents, error) {
 	r := agents{size: cfg.agents}

@@ -28,24 +28,9 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 )
 
-const (
-	tenant   = "11111111-1111-4111-8111-111111111111"
-	clientID = "22222222-2222-4222-8222-222222222222"
-	tokenURL = "https://login.microsoftonline.com/" + tenant + "/oauth2/v2.0/token"
-)
-
 // acquire gets a token for a scope by one of the libraries, from its cache if
 // it is there.
 type acquire func(ctx context.Context, scope string) error
-
-// scopeNames are n scopes as Entra ID writes them.
-func scopeNames(n int) []string {
-	scopes := make([]string, n)
-	for i := range scopes {
-		scopes[i] = fmt.Sprintf("api://33333333-3333-4333-8333-%012d/.default", i)
-	}
-	return scopes
-}
 
 // identity is the certificate that all libraries sign with.
 type identity struct {

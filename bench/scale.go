@@ -58,10 +58,6 @@ var kinds = []struct {
 	}},
 }
 
-func agentName(i int) string { return fmt.Sprintf("55555555-5555-4555-8555-%012d", i) }
-
-var oneScope = []string{"https://graph.microsoft.com/.default"}
-
 // mapKey is a key as it would be in a map that is written by hand. An agent, or a text
 // made of the parameters, stands in the place of the user: no request has all of them.
 type mapKey struct{ tenant, user, scope string }
