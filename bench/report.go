@@ -306,3 +306,13 @@ func (r *results) bytes(library string) string {
 	}
 	return notMeasured
 }
+
+// scaleTables are those of hits and of filling with many tokens.
+func (r *results) scaleTables(line func(string, ...any)) {
+	line("## Many scopes, tenants, users, agents and parameters")
+	line("")
+	scaleHitTable(line, r.scale)
+	r.agents.table(line)
+	scaleFillTable(line, r.scale)
+	r.steps.table(line)
+}
