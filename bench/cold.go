@@ -53,3 +53,12 @@ func measureCold(cfg settings, id identity) (map[string]samples, error) {
 		}},
 	), nil
 }
+
+func coldChecks(cold map[string]samples) []check {
+	return []check{atMost(
+		"cold exchange : a POST by hand with one signature",
+		cold[nameOurs].over(cold[subjectHand]),
+		1.1,
+		" ×",
+	)}
+}

@@ -61,3 +61,17 @@ func fillOnce(get acquire, sizes []int, limit int, at map[int]samples) error {
 	}
 	return nil
 }
+
+// fillingChecks hold ours, the first, against what is promised.
+func fillingChecks(all []filling) []check {
+	ours := all[0].at
+	if ours[10_000] == nil {
+		return nil
+	}
+	return []check{atMost(
+		"filling: the 10,000th token : the 1,000th (the same, within 15 %)",
+		ours[10_000].over(ours[1_000]),
+		1.15,
+		" ×",
+	)}
+}

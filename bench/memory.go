@@ -62,3 +62,22 @@ func memoryOf(m maker, id identity, scopes []string) (float64, error) {
 	runtime.KeepAlive(get)
 	return float64(after-before) / float64(len(scopes)), nil
 }
+
+func memoryChecks(all []memory) (list []check) {
+	for _, m := range all {
+		if m.library == nameOurs {
+			list = append(list, atMost("bytes for a cached token of 1,536", m.bytes, tokenSize+400, ""))
+		}
+	}
+	return list
+}
+
+// heapOf is what a table says of a library's memory.
+func heapOf(library string, all []memory) string {
+	for _, m := range all {
+		if m.library == library {
+			return thousands(int64(m.bytes + 0.5))
+		}
+	}
+	return notMeasured
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -86,4 +87,46 @@ func together(n int, call func(i int) error) rush {
 	wg.Wait()
 	r.wall = time.Since(start)
 	return r
+}
+
+// rushChecks hold our own callers, the first of each, against what is promised of them.
+func rushChecks(all, scopes []rush) []check {
+	ours := all[0]
+	return []check{
+		{
+			fmt.Sprintf("%d callers of a cold key", rushCallers),
+			fmt.Sprintf("%d request, %d failed", ours.requests, ours.failed),
+			"1 request",
+			ours.requests == 1 && ours.failed == 0,
+			false,
+		},
+		atMost(
+			fmt.Sprintf("%d cold scopes, endpoint takes %v (about that)", coldScopes, coldDelay),
+			scopes[0].wall.Seconds()*1000,
+			coldDelay.Seconds()*1000*1.25,
+			" ms",
+		),
+	}
+}
+
+// rushTables are a table of callers of one key and one of callers of several.
+func rushTables(line func(string, ...any), all, scopes []rush) {
+	line("## Many callers")
+	line("")
+	line(
+		"| %s callers of one cold key, endpoint takes %v | requests | slowest caller | failed |",
+		thousands(rushCallers),
+		rushDelay,
+	)
+	line("|---|---|---|---|")
+	for _, x := range all {
+		line("| %s | %s | %s | %d |", label(x.library), thousands(x.requests), duration(x.slowest), x.failed)
+	}
+	line("")
+	line("| %d cold scopes at once, endpoint takes %v | until all are there |", coldScopes, coldDelay)
+	line("|---|---|")
+	for _, x := range scopes {
+		line("| %s | %s |", x.library, duration(x.wall))
+	}
+	line("")
 }

@@ -56,3 +56,12 @@ func measureSigning(cfg settings, id identity) map[string]samples {
 		subject{subjectPS256, bare(&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})},
 	)
 }
+
+func signingChecks(signing map[string]samples) []check {
+	return []check{atMost(
+		"assertion without its signature : golang-jwt's `SignedString` with HS256",
+		signing[subjectAssertion].over(signing[subjectHS256]),
+		1,
+		" ×",
+	)}
+}
