@@ -90,17 +90,6 @@ func inSession[T any](s *Source, c *connection, work func(*connection, p11.Sessi
 	return value, err
 }
 
-// guarded makes an error of a panic. What a module answers goes through code that isn't ours, in
-// goroutines whose panic would end the program.
-func guarded[T any](f func() (T, error)) (value T, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the answer of the module can't be read: a panic with a %T", p)
-		}
-	}()
-	return f()
-}
-
 // session takes an idle session, else opens one.
 func (s *Source) session(c *connection) (p11.SessionHandle, error) {
 	s.mu.Lock()
