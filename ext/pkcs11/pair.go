@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/certtoken/certtoken"
+	"github.com/certtoken/certtoken/certsource"
 )
 
 // pair is what a token has for a source: the key, and the certificate that is
@@ -17,27 +18,30 @@ type pair struct {
 	read   time.Time
 }
 
-// read finds key and certificate and joins them.
-func (s *Source) read(o objects) (*pair, error) {
+// signerOf makes the signer of the key on the token that has a public half.
+type signerOf func(publicKey) (*certsource.Signer, error)
+
+// readPair finds key and certificate and joins them.
+func readPair(o objects, cfg *config, signer signerOf) (*pair, error) {
 	now := time.Now()
-	key, err := o.key(&s.cfg)
+	key, err := o.key(cfg)
 	if err != nil {
 		return nil, err
 	}
-	if s.cfg.keyAlone {
-		return s.alone(key, now)
+	if cfg.keyAlone {
+		return alone(key, signer, now)
 	}
 	all, err := o.certificates()
 	if err != nil {
 		return nil, err
 	}
-	leaf := s.cfg.leaf
+	leaf := cfg.leaf
 	if leaf == nil {
 		if leaf, err = leafOf(key, all, now); err != nil {
 			return nil, err
 		}
 	}
-	known := slices.Clone(s.cfg.issuers)
+	known := slices.Clone(cfg.issuers)
 	for _, each := range all {
 		known = append(known, each.cert)
 	}
@@ -53,7 +57,7 @@ func (s *Source) read(o objects) (*pair, error) {
 	if key.public != nil {
 		own = key.public
 	}
-	sig, err := s.signer(own)
+	sig, err := signer(own)
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +69,12 @@ func (s *Source) read(o objects) (*pair, error) {
 }
 
 // alone makes the pair of a key that is handed out without a certificate.
-func (s *Source) alone(key *privateKey, now time.Time) (*pair, error) {
+func alone(key *privateKey, signer signerOf, now time.Time) (*pair, error) {
 	if key.public == nil {
 		return nil, fmt.Errorf("the token doesn't show the public half of the key %v: "+
 			"store it as a public key object with the same id", key)
 	}
-	sig, err := s.signer(key.public)
+	sig, err := signer(key.public)
 	if err != nil {
 		return nil, err
 	}
