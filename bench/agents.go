@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
@@ -18,6 +19,8 @@ type agents struct {
 }
 
 const exchangeScope = "api://AzureADTokenExchange/.default"
+
+func agentName(i int) string { return fmt.Sprintf("55555555-5555-4555-8555-%012d", i) }
 
 func measureAgents(cfg settings, id identity) (agents, error) {
 	r := agents{size: cfg.agents}
@@ -63,14 +66,14 @@ func measureAgents(cfg settings, id identity) (agents, error) {
 	return r, nil
 }
 
-func (r *results) agentTable(line func(string, ...any)) {
-	if r.agents.size == 0 {
+func (a agents) table(line func(string, ...any)) {
+	if a.size == 0 {
 		return
 	}
-	line("| a hit among %s agents of one blueprint | |", thousands(int64(r.agents.size)))
+	line("| a hit among %s agents of one blueprint | |", thousands(int64(a.size)))
 	line("|---|---|")
-	line("| **certtoken**, the agent's token | %s |", cell(r.agents.hits[nameOurs]))
-	line("| MSAL Go, the first leg alone (`WithFMIPath`) | %s |", cell(r.agents.hits[nameMSAL]))
+	line("| **certtoken**, the agent's token | %s |", cell(a.hits[nameOurs]))
+	line("| MSAL Go, the first leg alone (`WithFMIPath`) | %s |", cell(a.hits[nameMSAL]))
 	line("")
 	line("MSAL Go leaves the second leg to its callers, and looks through a list.")
 	line("")

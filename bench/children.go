@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,26 +11,6 @@ import (
 // roleEnv names what a process of this program does: nothing, for the one that a
 // person starts, or one of the roles.
 const roleEnv = "CERTTOKEN_BENCH_ROLE"
-
-// roles are what a child does. It reads its task as JSON from the input, and writes
-// what it has to tell as JSON to the output.
-var roles = map[string]func(in *json.Decoder, out *json.Encoder) error{
-	"endpoint": serveRush,
-	"caller":   callRush,
-}
-
-// childMain is the whole of a child's life. It returns false where this process is none.
-func childMain() bool {
-	role, isChild := roles[os.Getenv(roleEnv)]
-	if !isChild {
-		return false
-	}
-	if err := role(json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)); err != nil {
-		fmt.Fprintf(os.Stderr, "bench: %s: %v\n", os.Getenv(roleEnv), err)
-		os.Exit(1)
-	}
-	return true
-}
 
 // child is a process of this program in one of its roles.
 type child struct {

@@ -10,12 +10,6 @@ import (
 	"time"
 )
 
-// fleetTime is a fleet of processes that share a Redis, and how long that is gone.
-type fleetTime struct {
-	processes   int
-	all, outage time.Duration
-}
-
 // fleetResult is what the program in soak/fleet printed: a table, and whether its
 // invariants held.
 type fleetResult struct {

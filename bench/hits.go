@@ -126,13 +126,6 @@ type hitResults struct {
 	routines int       // goroutines that a client with cached tokens holds
 }
 
-// Further subjects of the comparison with one token.
-const (
-	subjectHandle  = "certtoken TokenSource"
-	subjectSeveral = "certtoken, three scopes in any order"
-	subjectClock   = "time.Now().Before"
-)
-
 // goroutinesOver counts those that stay: the last flight's takes a moment to end.
 func goroutinesOver(before int) int {
 	over := runtime.NumGoroutine() - before

@@ -2,95 +2,20 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
-	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/uuid"
 	"golang.org/x/oauth2"
 
 	"github.com/certtoken/certtoken"
-	"github.com/certtoken/certtoken/certtokentest"
-)
-
-const (
-	tenant   = "11111111-1111-4111-8111-111111111111"
-	clientID = "22222222-2222-4222-8222-222222222222"
-	tokenURL = "https://login.microsoftonline.com/" + tenant + "/oauth2/v2.0/token"
-)
-
-// Names of the libraries in tables.
-const (
-	nameOurs       = "certtoken"
-	nameMSAL       = "MSAL Go"
-	nameAzidentity = "azidentity"
-	nameOAuth2     = "x/oauth2"
-	nameMap        = "map"
 )
 
 // acquire gets a token for a scope by one of the libraries, from its cache if
 // it is there.
 type acquire func(ctx context.Context, scope string) error
-
-// scopeNames are n scopes as Entra ID writes them.
-func scopeNames(n int) []string {
-	scopes := make([]string, n)
-	for i := range scopes {
-		scopes[i] = fmt.Sprintf("api://33333333-3333-4333-8333-%012d/.default", i)
-	}
-	return scopes
-}
-
-// identity is the certificate that all libraries sign with.
-type identity struct {
-	cert *certtoken.Certificate
-	free *certtoken.Certificate // the same with a signer that does nothing
-}
-
-func newIdentity() (identity, error) {
-	cert, err := certtokentest.MakeCertificate()
-	if err != nil {
-		return identity{}, err
-	}
-	free, err := certtoken.NewCertificate(freeSigner{cert.Signer.Public()}, cert.Leaf, nil)
-	return identity{cert: cert, free: free}, err
-}
-
-// signing is the certificate for libraries that want the key itself; nil, so
-// that they don't sign, where the signer does nothing.
-func (id identity) signing() *certtoken.Certificate {
-	if id.cert == id.free {
-		return nil
-	}
-	return id.cert
-}
-
-func (id identity) key() *rsa.PrivateKey { return id.cert.Signer.(*rsa.PrivateKey) }
-
-// freeSigner leaves the signature out of what is measured: an RSA signature
-// takes some thirty times of everything else.
-type freeSigner struct{ public crypto.PublicKey }
-
-func (s freeSigner) Public() crypto.PublicKey { return s.public }
-
-func (s freeSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
-	return make([]byte, s.public.(*rsa.PublicKey).Size()), nil
-}
 
 func newOurs(e *endpoint, cert *certtoken.Certificate, opts ...certtoken.Option) (*certtoken.Client, error) {
 	return certtoken.NewClient(certtoken.Entra(tenant), clientID, cert,
@@ -170,121 +95,33 @@ func newAzidentity(e *endpoint, cert *certtoken.Certificate) (acquire, error) {
 	}, nil
 }
 
-// byHand is the least that a token costs: a JWT by golang-jwt, one signature,
-// one POST. x/oauth2 has no client assertion, so this is also what its users
-// write and put into a ReuseTokenSource.
-type byHand struct {
-	http  *http.Client
-	url   string // of the token endpoint
-	key   *rsa.PrivateKey
-	x5t   string
-	scope string
+// maker makes one library's client of an endpoint, for callers of a scope, and
+// what ends it.
+type maker struct {
+	library string
+	make    func(e *endpoint, id identity) (get acquire, done func(), err error)
 }
 
-var _ oauth2.TokenSource = (*byHand)(nil)
-
-func newByHand(e *endpoint, id identity, scope string) *byHand {
-	return &byHand{http: e.client(), url: tokenURL, key: id.key(), x5t: thumbprint(id.cert.Leaf), scope: scope}
-}
-
-func (s *byHand) Token() (*oauth2.Token, error) {
-	token := jwt.NewWithClaims(jwt.SigningMethodPS256, handClaims())
-	token.Header["x5t#S256"] = s.x5t
-	assertion, err := token.SignedString(s.key)
-	if err != nil {
-		return nil, err
+func makers() []maker {
+	return []maker{
+		{nameOurs, func(e *endpoint, id identity) (acquire, func(), error) {
+			client, err := newOurs(e, id.cert)
+			if err != nil {
+				return nil, nil, err
+			}
+			return acquireOurs(client), func() { client.Close() }, nil
+		}},
+		{nameMSAL, func(e *endpoint, id identity) (acquire, func(), error) {
+			get, err := newMSAL(e, id.signing())
+			return get, func() {}, err
+		}},
+		{nameAzidentity, func(e *endpoint, id identity) (acquire, func(), error) {
+			get, err := newAzidentity(e, id.signing())
+			return get, func() {}, err
+		}},
+		{nameOAuth2, func(e *endpoint, id identity) (acquire, func(), error) {
+			source := oauth2.ReuseTokenSource(nil, newByHand(e, id, "scope"))
+			return func(context.Context, string) error { _, err := source.Token(); return err }, func() {}, nil
+		}},
 	}
-	form := url.Values{
-		"grant_type":            {"client_credentials"},
-		"client_id":             {clientID},
-		"scope":                 {s.scope},
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-		"client_assertion":      {assertion},
-	}
-	req, err := http.NewRequest(http.MethodPost, s.url, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %s", resp.Status)
-	}
-	var grant struct {
-		AccessToken string `json:"access_token"`
-		TokenType   string `json:"token_type"`
-		ExpiresIn   int    `json:"expires_in"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&grant); err != nil {
-		return nil, err
-	}
-	return &oauth2.Token{
-		AccessToken: grant.AccessToken,
-		TokenType:   grant.TokenType,
-		Expiry:      time.Now().Add(time.Duration(grant.ExpiresIn) * time.Second),
-	}, nil
-}
-
-// handClaims are the seven claims that our assertion has.
-func handClaims() jwt.Claims {
-	now := time.Now()
-	return jwt.RegisteredClaims{
-		Audience:  jwt.ClaimStrings{tokenURL},
-		Issuer:    clientID,
-		Subject:   clientID,
-		ID:        uuid.NewString(),
-		NotBefore: jwt.NewNumericDate(now),
-		IssuedAt:  jwt.NewNumericDate(now),
-		ExpiresAt: jwt.NewNumericDate(now.Add(5 * time.Minute)),
-	}
-}
-
-// bareMap is the floor of a cache: what a lookup costs if it does nothing but
-// find the token and look at the clock.
-type bareMap struct {
-	mu     sync.RWMutex
-	tokens map[string]bareToken
-}
-
-type bareToken struct {
-	access  string
-	expires time.Time
-}
-
-func newBareMap(scopes []string, e *endpoint) *bareMap {
-	m := &bareMap{tokens: make(map[string]bareToken)}
-	for _, scope := range scopes {
-		m.tokens[strings.Clone(scope)] = bareToken{access: bareGrant(e), expires: time.Now().Add(time.Hour)}
-	}
-	return m
-}
-
-// bareGrant is an access token as it comes out of a JSON decoder.
-func bareGrant(e *endpoint) string {
-	var grant struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.Unmarshal([]byte(e.token()), &grant); err != nil {
-		panic(err) // we wrote it
-	}
-	return grant.AccessToken
-}
-
-func (m *bareMap) get(scope string) string {
-	m.mu.RLock()
-	t, ok := m.tokens[scope]
-	m.mu.RUnlock()
-	if !ok || !time.Now().Before(t.expires) {
-		return ""
-	}
-	return t.access
-}
-
-func thumbprint(leaf *x509.Certificate) string {
-	sum := sha256.Sum256(leaf.Raw)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

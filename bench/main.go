@@ -63,13 +63,6 @@ func defaultDir() string {
 	return "."
 }
 
-func settingsFor(fast bool) settings {
-	if fast {
-		return quick
-	}
-	return thorough
-}
-
 func progress(what string) { fmt.Fprintln(os.Stderr, "measuring", what) }
 
 // part is a part of the run that can be asked for alone.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -106,4 +107,45 @@ func watch(get acquire, window time.Duration) waits {
 	at := func(q float64) time.Duration { return all[min(len(all)-1, int(q*float64(len(all))))] }
 	w.p50, w.p99, w.p999, w.slowest = at(0.5), at(0.99), at(0.999), all[len(all)-1]
 	return w
+}
+
+// waitsChecks hold our own callers, the first of each, against what is promised of them.
+func waitsChecks(slow, dead []waits) []check {
+	return []check{
+		atMost("renewal of 2 s: the callers' 99.9th percentile", micros(slow[0].p999), 50, " µs"),
+		atMost("dead endpoint: the callers' 99.9th percentile", micros(dead[0].p999), 50, " µs"),
+		atMost("errors in both", float64(slow[0].failed+dead[0].failed), 0, ""),
+	}
+}
+
+// waitsTables are a table for the slow endpoint and one for the dead.
+func waitsTables(line func(string, ...any), slow, dead []waits, window time.Duration) {
+	line("## Callers while the token is due for renewal and valid")
+	line("")
+	waitsTable(line, fmt.Sprintf("the endpoint takes %v", renewalDelay), slow)
+	line("")
+	waitsTable(line, "the endpoint is dead", dead)
+	line("")
+	line(
+		"%d callers, each once a millisecond, for %v. The token is valid for at least five seconds more, or for minutes; each library finds it due: ours by `refresh_in`, MSAL Go and azidentity five minutes before its end, x/oauth2 ten seconds before. A call that blocks counts also for those that would have been made meanwhile.",
+		renewalCallers,
+		window,
+	)
+}
+
+func waitsTable(line func(string, ...any), what string, all []waits) {
+	line("| %s | median | 99 %% | 99.9 %% | slowest | failed |", what)
+	line("|---|---|---|---|---|---|")
+	for _, w := range all {
+		line(
+			"| %s | %s | %s | %s | %s | %s of %s |",
+			label(w.library),
+			duration(w.p50),
+			duration(w.p99),
+			duration(w.p999),
+			duration(w.slowest),
+			thousands(int64(w.failed)),
+			thousands(int64(w.calls)),
+		)
+	}
 }

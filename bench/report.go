@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -38,181 +37,24 @@ type results struct {
 	versions  map[string]string
 }
 
-// check is a figure of issue 4 ("It must show") and what came out.
-type check struct {
-	what   string
-	is     string
-	wanted string
-	met    bool
-	timed  bool // it is a time, or a ratio of times: on a busy machine it isn't judged
-}
-
-func atMost(what string, is, limit float64, unit string) check {
-	return check{what, number(is) + unit, "≤ " + number(limit) + unit, is <= limit, isTimed(unit)}
-}
-
-func atLeast(what string, is, limit float64, unit string) check {
-	return check{what, number(is) + unit, "≥ " + number(limit) + unit, is >= limit, isTimed(unit)}
-}
-
-// isTimed reports whether a figure of this unit is one of time.
-func isTimed(unit string) bool { return unit != "" && unit != unitBytes }
-
-const unitBytes = " bytes"
-
+// checks are those of all parts.
 func (r *results) checks() []check {
-	one, paral := r.hits.one, r.hits.oneParal
-	list := []check{
-		atMost(
-			"hit through a TokenSource : `oauth2.ReuseTokenSource`, serial",
-			one[subjectHandle].over(one[nameOAuth2]),
-			0.6,
-			" ×",
-		),
-		atMost("the same, parallel", paral[subjectHandle].over(paral[nameOAuth2]), 0.3, " ×"),
-		atMost(
-			"hit by `Client.Token`, one scope : `oauth2.ReuseTokenSource`",
-			one[nameOurs].over(one[nameOAuth2]),
-			1.2,
-			" ×",
-		),
-		atLeast("MSAL Go's hit : ours, one token", one[nameMSAL].over(one[nameOurs]), 15, " ×"),
-	}
-	if at := r.hits.bySize[10_000]; at[nameMSAL] != nil {
-		list = append(list, atLeast("MSAL Go's hit : ours, 10,000 tokens", at[nameMSAL].over(at[nameOurs]), 1000, " ×"))
-	}
-	for _, size := range r.cfg.sizes {
-		if size != 10 && size != 100 {
-			at := r.hits.bySize[size]
-			list = append(
-				list,
-				atMost(
-					fmt.Sprintf("ours : an RWMutex map with `time.Now`, %s", tokens(size)),
-					at[nameOurs].over(at[nameMap]),
-					1.1,
-					" ×",
-				),
-			)
-		}
-	}
-	most := 0.0
-	for _, name := range []string{nameOurs, subjectHandle, subjectSeveral} {
-		most = max(most, r.hits.allocs[name])
-	}
-	list = append(
-		list,
-		atMost("three scopes in any order : one scope", one[subjectSeveral].over(one[nameOurs]), 2, " ×"),
-		atMost("allocations of a hit, by `Token`, TokenSource, several scopes", most, 0, ""),
-		atMost("goroutines of a client with cached tokens", float64(r.hits.routines), 0, ""),
-		atMost(
-			"assertion without its signature : golang-jwt's `SignedString` with HS256",
-			r.signing[subjectAssertion].over(r.signing[subjectHS256]),
-			1,
-			" ×",
-		),
-		atMost(
-			"cold exchange : a POST by hand with one signature",
-			r.cold[nameOurs].over(r.cold[subjectHand]),
-			1.1,
-			" ×",
-		),
+	return slices.Concat(
+		hitChecks(r.hits, r.cfg.sizes),
+		signingChecks(r.signing),
+		coldChecks(r.cold),
+		fillingChecks(r.filling),
+		rushChecks(r.rush, r.scopes),
+		waitsChecks(r.slow, r.dead),
+		memoryChecks(r.memory),
+		scaleChecks(r.scale),
+		r.userBytes.checks(),
+		r.steps.checks(),
+		r.fleet.checks(),
+		coldStartChecks(r.starts),
+		renewalsChecks(r.renewals),
+		coldRushChecks(r.coldRush),
 	)
-	if f := r.filling[0].at; f[10_000] != nil {
-		list = append(
-			list,
-			atMost(
-				"filling: the 10,000th token : the 1,000th (the same, within 15 %)",
-				f[10_000].over(f[1_000]),
-				1.15,
-				" ×",
-			),
-		)
-	}
-	rush, scopes, slow, dead := r.rush[0], r.scopes[0], r.slow[0], r.dead[0]
-	list = append(
-		list,
-		check{
-			fmt.Sprintf("%d callers of a cold key", rushCallers),
-			fmt.Sprintf("%d request, %d failed", rush.requests, rush.failed),
-			"1 request",
-			rush.requests == 1 && rush.failed == 0,
-			false,
-		},
-		atMost(
-			fmt.Sprintf("%d cold scopes, endpoint takes %v (about that)", coldScopes, coldDelay),
-			scopes.wall.Seconds()*1000,
-			coldDelay.Seconds()*1000*1.25,
-			" ms",
-		),
-		atMost("renewal of 2 s: the callers' 99.9th percentile", micros(slow.p999), 50, " µs"),
-		atMost("dead endpoint: the callers' 99.9th percentile", micros(dead.p999), 50, " µs"),
-		atMost("errors in both", float64(slow.failed+dead.failed), 0, ""),
-	)
-	for _, m := range r.memory {
-		if m.library == nameOurs {
-			list = append(list, atMost("bytes for a cached token of 1,536", m.bytes, tokenSize+400, ""))
-		}
-	}
-	list = append(list, scaleChecks(r.scale)...)
-	list = append(list, r.userBytes.checks()...)
-	list = append(list, r.steps.checks()...)
-	list = append(list, r.fleet.checks()...)
-	list = append(list, coldStartChecks(r.starts)...)
-	list = append(list, renewalsChecks(r.renewals)...)
-	return append(list, coldRushChecks(r.coldRush)...)
-}
-
-func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-// number has three digits that count.
-func number(x float64) string {
-	switch {
-	case x == float64(int64(x)) || x >= 100:
-		return thousands(int64(x + 0.5))
-	case x >= 10:
-		return fmt.Sprintf("%.1f", x)
-	}
-	return fmt.Sprintf("%.2f", x)
-}
-
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func tokens(n int) string {
-	if n == 1 {
-		return "1 token"
-	}
-	return thousands(int64(n)) + " tokens"
-}
-
-// nanos is a time for people.
-func nanos(ns float64) string {
-	switch {
-	case ns < 1e3:
-		return number(ns) + " ns"
-	case ns < 1e6:
-		return number(ns/1e3) + " µs"
-	case ns < 1e9:
-		return number(ns/1e6) + " ms"
-	}
-	return number(ns/1e9) + " s"
-}
-
-func duration(d time.Duration) string { return nanos(float64(d)) }
-
-// notMeasured says why a cell is empty.
-const notMeasured = "not measured"
-
-func cell(s samples) string {
-	if len(s) == 0 {
-		return notMeasured
-	}
-	return nanos(s.median())
 }
 
 // markdown is results.md.
@@ -220,6 +62,25 @@ func (r *results) markdown() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 
+	r.introduction(line)
+	r.shown(line)
+	hitTables(line, r.hits, r.cfg.sizes, r.cfg.peers)
+	r.scaleTables(line)
+	r.fillingTable(line)
+	r.coldTable(line)
+	coldStartTable(line, r.starts)
+	pfxTable(line, r.pfx)
+	rushTables(line, r.rush, r.scopes)
+	coldRushTables(line, r.coldRush)
+	line("")
+	r.fleet.print(line)
+	renewalsTable(line, r.renewals)
+	waitsTables(line, r.slow, r.dead, r.cfg.window)
+	return b.String()
+}
+
+// introduction says when, with what and how it was measured.
+func (r *results) introduction(line func(string, ...any)) {
 	line("# Measured")
 	line("")
 	line(
@@ -230,11 +91,15 @@ func (r *results) markdown() string {
 		runtime.GOOS,
 		runtime.GOARCH,
 		r.started.UTC().Format("2 January 2006"),
-		r.versionList(),
+		versionList(r.versions),
 		r.took.Round(time.Second),
 		r.cfg.rounds,
 	)
 	line("")
+}
+
+// shown is the table of all checks, and what there was no time for.
+func (r *results) shown(line func(string, ...any)) {
 	line("## What was to be shown")
 	line("")
 	checkTable(line, r.checks(), r.disturbed)
@@ -243,48 +108,28 @@ func (r *results) markdown() string {
 		line("Not measured, because the run had a limit of its time: %s.", strings.Join(omitted, "; "))
 	}
 	line("")
-	line("## A cached token")
+}
+
+// scaleTables are those of hits and of filling with many tokens.
+func (r *results) scaleTables(line func(string, ...any)) {
+	line("## Many scopes, tenants, users, agents and parameters")
 	line("")
-	line("| one token in the cache | serial | parallel | allocations |")
-	line("|---|---|---|---|")
-	for _, name := range []string{nameOurs, subjectHandle, subjectSeveral, nameOAuth2, nameMSAL, nameAzidentity, nameMap, subjectClock} {
-		line(
-			"| %s | %s | %s | %.0f |",
-			label(name),
-			cell(r.hits.one[name]),
-			cell(r.hits.oneParal[name]),
-			r.hits.allocs[name],
-		)
-	}
-	line("")
-	line(
-		"Parallel is %d callers at once, wall time for one call. The bare clock, which shares nothing, ran %s × as fast in parallel: so much of the processor was there for it.",
-		runtime.GOMAXPROCS(0),
-		number(r.hits.one[subjectClock].over(r.hits.oneParal[subjectClock])),
-	)
-	line("")
-	line("Any of n tokens, in no order, serial:")
-	line("")
-	r.growth(line, r.hits.bySize)
-	line("")
-	line("The same, parallel:")
-	line("")
-	r.growth(line, r.hits.bySizePl)
-	line("")
-	line(
-		"`map` is a map of tokens under an RWMutex, and a look at `time.Now`: what a lookup costs that does nothing else. More than %s in MSAL Go and azidentity is not measured: each looks through a list, and so does every token that is added. x/oauth2 holds one token.",
-		tokens(r.cfg.peers),
-	)
-	line("")
-	r.scaleTables(line)
+	scaleHitTable(line, r.scale)
+	r.agents.table(line)
+	scaleFillTable(line, r.scale)
+	r.steps.table(line)
+}
+
+// fillingTable is what one more token costs, in time and of the heap.
+func (r *results) fillingTable(line func(string, ...any)) {
 	line("## Filling and memory")
 	line("")
 	line("| | one more token at 1,000 | at 10,000 | heap for a cached token of %s bytes |", thousands(tokenSize))
 	line("|---|---|---|---|")
 	for _, f := range r.filling {
-		line("| %s | %s | %s | %s |", f.library, cell(f.at[1_000]), cell(f.at[10_000]), r.bytes(f.library))
+		line("| %s | %s | %s | %s |", f.library, cell(f.at[1_000]), cell(f.at[10_000]), heapOf(f.library, r.memory))
 	}
-	line("| %s | | | %s |", label(nameMap), r.bytes(nameMap))
+	line("| %s | | | %s |", label(nameMap), heapOf(nameMap, r.memory))
 	line("")
 	line(
 		"Without signature and connection, by scopes; memory of ours and the map's with %s, of the others' with %s.",
@@ -292,6 +137,10 @@ func (r *results) markdown() string {
 		tokens(r.memory[1].tokens),
 	)
 	line("")
+}
+
+// coldTable is what a cold exchange costs, and the signature in it.
+func (r *results) coldTable(line func(string, ...any)) {
 	line("## A token that isn't cached")
 	line("")
 	line("| | time |")
@@ -303,150 +152,4 @@ func (r *results) markdown() string {
 		line("| %s | %s |", name, cell(r.signing[name]))
 	}
 	line("")
-	coldStartTable(line, r.starts)
-	pfxTable(line, r.pfx)
-	line("## Many callers")
-	line("")
-	line(
-		"| %s callers of one cold key, endpoint takes %v | requests | slowest caller | failed |",
-		thousands(rushCallers),
-		rushDelay,
-	)
-	line("|---|---|---|---|")
-	for _, x := range r.rush {
-		line("| %s | %s | %s | %d |", label(x.library), thousands(x.requests), duration(x.slowest), x.failed)
-	}
-	line("")
-	line("| %d cold scopes at once, endpoint takes %v | until all are there |", coldScopes, coldDelay)
-	line("|---|---|")
-	for _, x := range r.scopes {
-		line("| %s | %s |", x.library, duration(x.wall))
-	}
-	line("")
-	coldRushTables(line, r.coldRush)
-	line("")
-	r.fleet.print(line)
-	renewalsTable(line, r.renewals)
-	line("## Callers while the token is due for renewal and valid")
-	line("")
-	r.waiting(line, fmt.Sprintf("the endpoint takes %v", renewalDelay), r.slow)
-	line("")
-	r.waiting(line, "the endpoint is dead", r.dead)
-	line("")
-	line(
-		"%d callers, each once a millisecond, for %v. The token is valid for at least five seconds more, or for minutes; each library finds it due: ours by `refresh_in`, MSAL Go and azidentity five minutes before its end, x/oauth2 ten seconds before. A call that blocks counts also for those that would have been made meanwhile.",
-		renewalCallers,
-		r.cfg.window,
-	)
-	return b.String()
-}
-
-func (r *results) growth(line func(string, ...any), by map[int]map[string]samples) {
-	head, rule := "| |", "|---|"
-	for _, size := range r.cfg.sizes {
-		head += " " + thousands(int64(size)) + " |"
-		rule += "---|"
-	}
-	line("%s", head)
-	line("%s", rule)
-	for _, name := range []string{nameOurs, nameMap, nameMSAL, nameAzidentity} {
-		row := "| " + label(name) + " |"
-		for _, size := range r.cfg.sizes {
-			row += " " + cell(by[size][name]) + " |"
-		}
-		line("%s", row)
-	}
-}
-
-func (r *results) waiting(line func(string, ...any), what string, all []waits) {
-	line("| %s | median | 99 %% | 99.9 %% | slowest | failed |", what)
-	line("|---|---|---|---|---|---|")
-	for _, w := range all {
-		line(
-			"| %s | %s | %s | %s | %s | %s of %s |",
-			label(w.library),
-			duration(w.p50),
-			duration(w.p99),
-			duration(w.p999),
-			duration(w.slowest),
-			thousands(int64(w.failed)),
-			thousands(int64(w.calls)),
-		)
-	}
-}
-
-func (r *results) bytes(library string) string {
-	for _, m := range r.memory {
-		if m.library == library {
-			return thousands(int64(m.bytes + 0.5))
-		}
-	}
-	return notMeasured
-}
-
-// label names a subject in a table.
-func label(name string) string {
-	switch name {
-	case nameOurs:
-		return "**certtoken**"
-	case nameOAuth2:
-		return "x/oauth2 `ReuseTokenSource`"
-	case nameMap:
-		return "an RWMutex map and the clock"
-	case subjectClock:
-		return "`time.Now().Before` alone"
-	}
-	return name
-}
-
-// checkTable is a table of checks, and on what machine they were measured.
-func checkTable(line func(string, ...any), checks []check, d *disturbance) {
-	line("| | measured | wanted | |")
-	line("|---|---|---|---|")
-	for _, c := range checks {
-		line("| %s | %s | %s | %s |", c.what, c.is, c.wanted, verdict(c, d.busy()))
-	}
-	line("")
-	line("%s", d)
-}
-
-// verdict is what is to be said of a check, on a machine that was busy or not.
-func verdict(c check, busy bool) string {
-	switch {
-	case c.met:
-		return "met"
-	case c.timed && busy:
-		return "machine was busy: not judged"
-	}
-	return "**missed**"
-}
-
-// libraryVersions are those that this program was built with.
-func libraryVersions() map[string]string {
-	paths := map[string]string{
-		"github.com/AzureAD/microsoft-authentication-library-for-go": nameMSAL,
-		"github.com/Azure/azure-sdk-for-go/sdk/azidentity":           nameAzidentity,
-		"golang.org/x/oauth2":          nameOAuth2,
-		"github.com/golang-jwt/jwt/v5": "golang-jwt",
-	}
-	versions := make(map[string]string)
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return versions
-	}
-	for _, dep := range info.Deps {
-		if name, ok := paths[dep.Path]; ok {
-			versions[name] = dep.Version
-		}
-	}
-	return versions
-}
-
-func (r *results) versionList() string {
-	list := make([]string, 0, len(r.versions))
-	for name, version := range r.versions {
-		list = append(list, name+" "+version)
-	}
-	slices.Sort(list)
-	return strings.Join(list, ", ")
 }

@@ -58,10 +58,6 @@ var kinds = []struct {
 	}},
 }
 
-func agentName(i int) string { return fmt.Sprintf("55555555-5555-4555-8555-%012d", i) }
-
-var oneScope = []string{"https://graph.microsoft.com/.default"}
-
 // mapKey is a key as it would be in a map that is written by hand. An agent, or a text
 // made of the parameters, stands in the place of the user: no request has all of them.
 type mapKey struct{ tenant, user, scope string }
@@ -236,13 +232,11 @@ func scaleChecks(all []scaled) (list []check) {
 	return list
 }
 
-// scaleTables are a table of hits and one of filling.
-func (r *results) scaleTables(line func(string, ...any)) {
-	line("## Many scopes, tenants, users, agents and parameters")
-	line("")
+// scaleHitTable is what a hit costs.
+func scaleHitTable(line func(string, ...any), all []scaled) {
 	line("| a hit among | certtoken | a map of the same keys | | allocations |")
 	line("|---|---|---|---|---|")
-	for _, s := range r.scale {
+	for _, s := range all {
 		line("| %s %s | %s | %s | %s × | %.0f |", thousands(int64(s.size)), s.kind, cell(s.hits[nameOurs]),
 			cell(s.hits[nameMap]), number(s.hits[nameOurs].over(s.hits[nameMap])), s.allocs)
 	}
@@ -252,13 +246,16 @@ func (r *results) scaleTables(line func(string, ...any)) {
 			"`time.Now` follows; parameters have to be made a text for it. A user's hit is one with a Grant that was made before.",
 	)
 	line("")
-	r.agentTable(line)
+}
+
+// scaleFillTable is what filling costs.
+func scaleFillTable(line func(string, ...any), all []scaled) {
 	line(
 		"| filling with | each token, on the processor | heap for each token | slowest call | longest stop of the collector | " +
 			"collector's part of the processor's time |",
 	)
 	line("|---|---|---|---|---|---|")
-	for _, s := range r.scale {
+	for _, s := range all {
 		line("| %s %s | %s | %s | %s | %s | %.0f %% |", thousands(int64(s.size)), s.kind, duration(s.fill),
 			thousands(int64(s.bytes+0.5)), duration(s.slowest), duration(s.paused), 100*s.gc)
 	}
@@ -268,5 +265,4 @@ func (r *results) scaleTables(line func(string, ...any)) {
 			"the machine and the collector did meanwhile.",
 	)
 	line("")
-	r.steps.table(line)
 }

@@ -16,7 +16,7 @@ const (
 
 // login logs in unless the token needs none or this process is logged in already:
 // all sessions of a process on one token share that.
-func (s *Source) login(ctx context.Context, api cryptoki, t token, session p11.SessionHandle) error {
+func (p *pool) login(ctx context.Context, api cryptoki, t token, session p11.SessionHandle) error {
 	if !t.has(p11.CKF_LOGIN_REQUIRED) {
 		return nil
 	}
@@ -30,7 +30,7 @@ func (s *Source) login(ctx context.Context, api cryptoki, t token, session p11.S
 	if t.has(p11.CKF_USER_PIN_LOCKED) {
 		return fmt.Errorf("%w: %v; unlock it with the security officer's PIN or PUK", ErrPINLocked, t)
 	}
-	return s.tryPIN(ctx, t.has(p11.CKF_PROTECTED_AUTHENTICATION_PATH), func(pin string) error {
+	return p.tryPIN(ctx, t.has(p11.CKF_PROTECTED_AUTHENTICATION_PATH), func(pin string) error {
 		err := api.Login(session, p11.CKU_USER, pin)
 		if err == nil || answered(err, []p11.Error{p11.CKR_USER_ALREADY_LOGGED_IN}) {
 			return nil
@@ -42,43 +42,43 @@ func (s *Source) login(ctx context.Context, api cryptoki, t token, session p11.S
 // tryPIN asks for the PIN and tries it, one caller at a time: when it was refused
 // once, those who waited don't try it too. No lock is held, as this takes as long
 // as a person types.
-func (s *Source) tryPIN(ctx context.Context, keypad bool, try func(pin string) error) error {
+func (p *pool) tryPIN(ctx context.Context, keypad bool, try func(pin string) error) error {
 	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
 	case <-ctx.Done():
 		return fmt.Errorf("gave up waiting for the PIN: %w", ctx.Err())
-	case <-s.closed:
+	case <-p.closed:
 		return ErrClosed
 	}
-	s.mu.Lock()
-	refused := s.refused
-	s.mu.Unlock()
+	p.mu.Lock()
+	refused := p.refused
+	p.mu.Unlock()
 	if refused != nil {
 		return refused
 	}
-	pin, err := s.askPIN(ctx, keypad)
+	pin, err := p.askPIN(ctx, keypad)
 	if err != nil {
 		return err
 	}
 	err = try(pin)
 	if errors.Is(err, ErrPINRefused) {
-		s.mu.Lock()
-		s.refused = err
-		s.mu.Unlock()
+		p.mu.Lock()
+		p.refused = err
+		p.mu.Unlock()
 	}
 	return err
 }
 
 // askPIN calls the user's function. A token with a keypad asks by itself.
-func (s *Source) askPIN(ctx context.Context, keypad bool) (string, error) {
-	if s.cfg.pin == nil {
+func (p *pool) askPIN(ctx context.Context, keypad bool) (string, error) {
+	if p.cfg.pin == nil {
 		if keypad {
 			return "", nil
 		}
 		return "", errors.New("the token wants a PIN: give a function by WithPIN")
 	}
-	pin, err := callPIN(ctx, s.cfg.pin)
+	pin, err := callPIN(ctx, p.cfg.pin)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("asking for the PIN: %w", err)

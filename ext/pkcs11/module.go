@@ -114,3 +114,14 @@ func (m *module) release() error {
 	}
 	return call("C_Finalize", err)
 }
+
+// guarded makes an error of a panic. What a module answers goes through code that isn't ours, in
+// goroutines whose panic would end the program.
+func guarded[T any](f func() (T, error)) (value T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the answer of the module can't be read: a panic with a %T", p)
+		}
+	}()
+	return f()
+}

@@ -47,17 +47,6 @@ func checkKey(pub crypto.PublicKey) (publicKey, error) {
 	return nil, unsupportedKey(fmt.Sprintf("a key of the type %T", pub))
 }
 
-// isOf reports whether a key is of the kind of a public one.
-func (k *privateKey) isOf(pub publicKey) bool {
-	switch pub.(type) {
-	case *rsa.PublicKey:
-		return k.kind == p11.CKK_RSA
-	case *ecdsa.PublicKey:
-		return k.kind == p11.CKK_EC
-	}
-	return k.kind == keyTypeEdwards
-}
-
 // unsupportedKey is the error for a kind of key that can't sign here.
 func unsupportedKey(what string) error {
 	return fmt.Errorf("%w: %s; use RSA, EC on P-256, P-384 or P-521, or Ed25519", certtoken.ErrUnsupported, what)
@@ -78,69 +67,6 @@ var curves = []struct {
 var edwards25519 = [][]byte{
 	{0x06, 0x03, 0x2b, 0x65, 0x70},
 	append([]byte{0x13, 12}, "edwards25519"...),
-}
-
-// publicOf reads the public half of a key, or returns nil if the token shows less than
-// that. The error says that such a key can't sign here.
-func (o objects) publicOf(key *privateKey) (publicKey, error) {
-	switch key.kind {
-	case p11.CKK_RSA:
-		modulus, err := o.attribute(key.handle, p11.CKA_MODULUS)
-		if err != nil {
-			return nil, err
-		}
-		exponent, err := o.attribute(key.handle, p11.CKA_PUBLIC_EXPONENT)
-		if err != nil {
-			return nil, err
-		}
-		return rsaKey(modulus, exponent), nil
-	case p11.CKK_EC, keyTypeEdwards:
-		return o.pointOf(key)
-	}
-	return nil, unsupportedKey(fmt.Sprintf("the key %v has the PKCS #11 type %#x", key, key.kind))
-}
-
-// pointOf is publicOf for the keys that are a point on a curve. The point is not an
-// attribute of a private key (PKCS #11 v3.0 §2.3.4), so most tokens show it at the
-// public key only.
-func (o objects) pointOf(key *privateKey) (publicKey, error) {
-	params, err := o.attribute(key.handle, p11.CKA_EC_PARAMS)
-	if err != nil {
-		return nil, err
-	}
-	decode, err := curveOf(key.kind, params)
-	if err != nil {
-		return nil, fmt.Errorf("%w (the key %v)", err, key)
-	}
-	if decode == nil {
-		return nil, nil
-	}
-	point, err := o.attribute(key.handle, p11.CKA_EC_POINT)
-	if err != nil {
-		return nil, err
-	}
-	if len(point) == 0 {
-		if point, err = o.publicPoint(key, params); err != nil {
-			return nil, err
-		}
-	}
-	return decode(point), nil
-}
-
-// publicPoint reads the point of the public key that has the id of a private one. There
-// may be none, and of several none is known to be meant.
-func (o objects) publicPoint(key *privateKey, params []byte) ([]byte, error) {
-	if len(key.id) == 0 {
-		return nil, nil
-	}
-	found, err := o.find(
-		p11.NewAttribute(p11.CKA_CLASS, p11.CKO_PUBLIC_KEY),
-		p11.NewAttribute(p11.CKA_ID, key.id),
-		p11.NewAttribute(p11.CKA_EC_PARAMS, params))
-	if err != nil || len(found) != 1 {
-		return nil, err
-	}
-	return o.attribute(found[0], p11.CKA_EC_POINT)
 }
 
 // curveOf returns what decodes the points of a curve, or nil if the token doesn't name it.

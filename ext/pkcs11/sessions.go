@@ -15,14 +15,14 @@ var errNoMoreSessions = errors.New("the token has no more sessions")
 // PKCS #11 demands. If it turns out that the connection was lost, a new one is
 // opened and the work done again, once. The caller leaves when its context ends;
 // the call of the module can't be broken off, and holds its place until it is back.
-func do[T any](ctx context.Context, s *Source, work func(*connection, p11.SessionHandle) (T, error)) (T, error) {
+func do[T any](ctx context.Context, p *pool, work func(*connection, p11.SessionHandle) (T, error)) (T, error) {
 	var none T
 	again := true
 	for {
 		if err := ctx.Err(); err != nil {
 			return none, err
 		}
-		c, err := s.acquire(ctx)
+		c, err := p.acquire(ctx)
 		if err != nil {
 			return none, err
 		}
@@ -34,7 +34,7 @@ func do[T any](ctx context.Context, s *Source, work func(*connection, p11.Sessio
 		go func() {
 			r := result{err: errEnded}
 			defer func() { done <- r }()
-			r.value, r.err = guarded(func() (T, error) { return inSession(s, c, work) })
+			r.value, r.err = guarded(func() (T, error) { return inSession(p, c, work) })
 		}()
 		select {
 		case r := <-done:
@@ -52,99 +52,88 @@ func do[T any](ctx context.Context, s *Source, work func(*connection, p11.Sessio
 }
 
 // acquire returns the connection together with a place to use it.
-func (s *Source) acquire(ctx context.Context) (*connection, error) {
+func (p *pool) acquire(ctx context.Context) (*connection, error) {
 	for {
-		c, err := s.connected(ctx)
+		c, err := p.connected(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.enter(ctx); err != nil {
+		if err := p.enter(ctx); err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		current := s.connection == c
-		s.mu.Unlock()
+		p.mu.Lock()
+		current := p.connection == c
+		p.mu.Unlock()
 		if current {
 			return c, nil
 		}
-		s.leave() // it was lost while this caller waited for a place
+		p.leave() // it was lost while this caller waited for a place
 	}
 }
 
 // inSession takes an idle session or opens one, and leaves the caller's place.
-func inSession[T any](s *Source, c *connection, work func(*connection, p11.SessionHandle) (T, error)) (T, error) {
+func inSession[T any](p *pool, c *connection, work func(*connection, p11.SessionHandle) (T, error)) (T, error) {
 	var none T
-	session, err := s.session(c)
-	if answered(err, noMoreSessions) && s.giveUpPlace() {
+	session, err := p.session(c)
+	if answered(err, noMoreSessions) && p.giveUpPlace() {
 		return none, errNoMoreSessions
 	}
-	defer s.leave()
+	defer p.leave()
 	if err != nil {
 		if isLost(err) {
-			s.lose(c)
+			p.lose(c)
 		}
 		return none, err
 	}
 	value, err := guarded(func() (T, error) { return work(c, session) })
-	s.putBack(c, session, err)
+	p.putBack(c, session, err)
 	return value, err
 }
 
-// guarded makes an error of a panic. What a module answers goes through code that isn't ours, in
-// goroutines whose panic would end the program.
-func guarded[T any](f func() (T, error)) (value T, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the answer of the module can't be read: a panic with a %T", p)
-		}
-	}()
-	return f()
-}
-
 // session takes an idle session, else opens one.
-func (s *Source) session(c *connection) (p11.SessionHandle, error) {
-	s.mu.Lock()
+func (p *pool) session(c *connection) (p11.SessionHandle, error) {
+	p.mu.Lock()
 	if n := len(c.idle); n > 0 {
 		session := c.idle[n-1]
 		c.idle = c.idle[:n-1]
-		s.mu.Unlock()
+		p.mu.Unlock()
 		return session, nil
 	}
-	s.mu.Unlock()
+	p.mu.Unlock()
 	session, err := c.api.OpenSession(c.slot, p11.CKF_SERIAL_SESSION)
 	return session, call("C_OpenSession", err)
 }
 
 // putBack makes a session idle again, or gives its connection up.
-func (s *Source) putBack(c *connection, session p11.SessionHandle, err error) {
+func (p *pool) putBack(c *connection, session p11.SessionHandle, err error) {
 	if isLost(err) {
-		s.lose(c)
-		s.keepLeftover(session, err)
+		p.lose(c)
+		p.keepLeftover(session, err)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.connection == c {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.connection == c {
 		c.idle = append(c.idle, session)
 	} else {
-		s.leftover = append(s.leftover, session)
+		p.leftover = append(p.leftover, session)
 	}
 }
 
 // giveUpPlace keeps the place of a session that the token has no room for, so
 // that fewer are asked for from now on; callers then wait for those there are.
 // The last place isn't given up.
-func (s *Source) giveUpPlace() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (p *pool) giveUpPlace() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	select {
-	case <-s.closed: // Close counts the places
+	case <-p.closed: // close counts the places
 		return false
 	default:
 	}
-	if s.givenUp >= cap(s.places)-1 {
+	if p.givenUp >= cap(p.places)-1 {
 		return false
 	}
-	s.givenUp++
+	p.givenUp++
 	return true
 }

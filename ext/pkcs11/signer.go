@@ -12,22 +12,22 @@ import (
 
 // signer makes the signer of a key on the token. The digest is computed here, the
 // signature there.
-func (s *Source) signer(public publicKey) (*certsource.Signer, error) {
-	name := "pkcs11: " + s.cfg.tokenName() + ", " + s.cfg.keyName()
+func (p *pool) signer(public publicKey) (*certsource.Signer, error) {
+	name := "pkcs11: " + p.cfg.tokenName() + ", " + p.cfg.keyName()
 	return certsource.NewSigner(name, public, func(ctx context.Context, r certsource.SignRequest) ([]byte, error) {
-		return s.sign(ctx, public, r)
+		return p.sign(ctx, public, r)
 	})
 }
 
 // sign has the token sign with a key, if it still has that.
-func (s *Source) sign(ctx context.Context, public publicKey, r certsource.SignRequest) ([]byte, error) {
+func (p *pool) sign(ctx context.Context, public publicKey, r certsource.SignRequest) ([]byte, error) {
 	mech, input := mechanism(r)
-	signature, err := do(ctx, s, func(c *connection, session p11.SessionHandle) ([]byte, error) {
-		known := s.pairOf(c)
+	signature, err := do(ctx, p, func(c *connection, session p11.SessionHandle) ([]byte, error) {
+		known := p.pairOf(c)
 		if !known.public.Equal(public) {
 			return nil, fmt.Errorf("%w: the token has another key by now, %v", certtoken.ErrKeyMismatch, known.key)
 		}
-		return s.signOnce(ctx, c, session, known.key, mech, input)
+		return p.signOnce(ctx, c, session, known.key, mech, input)
 	})
 	if answered(err, noSuchMechanism) {
 		return nil, fmt.Errorf("%w: token or key lack %s: %w", errors.ErrUnsupported, mechanismName(mech), err)
@@ -37,7 +37,7 @@ func (s *Source) sign(ctx context.Context, public publicKey, r certsource.SignRe
 
 // signOnce makes a signature in a session. A key that wants the PIN for each gets
 // it between the two steps (PKCS #11 v3.1 §5.13).
-func (s *Source) signOnce(
+func (p *pool) signOnce(
 	ctx context.Context,
 	c *connection,
 	session p11.SessionHandle,
@@ -50,12 +50,12 @@ func (s *Source) signOnce(
 	}
 	var err error
 	if key.alwaysAuth {
-		err = s.tryPIN(ctx, s.cfg.pin == nil, func(pin string) error {
+		err = p.tryPIN(ctx, p.cfg.pin == nil, func(pin string) error {
 			if err := begin(); err != nil {
 				return err
 			}
 			if err := c.api.Login(session, p11.CKU_CONTEXT_SPECIFIC, pin); err != nil {
-				s.lose(c) // the session's operation stays begun
+				p.lose(c) // the session's operation stays begun
 				return refusal(c.api, c.slot, err)
 			}
 			return nil

@@ -5,25 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/certtoken/certtoken"
 	p11 "github.com/miekg/pkcs11"
 )
 
-const (
-	// loginLimit is how long finding the token and logging in may take. It leaves
-	// a person the time to type a PIN.
-	loginLimit = 2 * time.Minute
-
-	// closeLimit is how long Close waits for what the token is doing.
-	closeLimit = 5 * time.Second
-
-	// readPause is how often a token is looked through for a certificate in the
-	// place of one that isn't valid.
-	readPause = 10 * time.Second
-)
+// readPause is how often a token is looked through for a certificate in the
+// place of one that isn't valid.
+const readPause = 10 * time.Second
 
 // Source is the [certtoken.CertSource] of a key on a token. It opens the token
 // when it is first asked, keeps a bounded number of sessions, and finds the token
@@ -33,23 +23,7 @@ const (
 // A Source is for many goroutines. It has a goroutine only while the token does
 // something; a caller whose context ends leaves, what the token is doing goes on
 // behind it. Make one with [New], and [Source.Close] it.
-type Source struct {
-	cfg     config
-	library *module
-	wrap    func(cryptoki) cryptoki // for tests, which let a token misbehave
-
-	places chan struct{} // one for each session that may be in use
-	turn   chan struct{} // holds the one who asks for the PIN and tries it
-	closed chan struct{} // closed by Close
-
-	mu         sync.Mutex // guards what follows; never held over a call of the module
-	api        cryptoki   // nil: not loaded yet
-	connection *connection
-	flight     *flight
-	leftover   []p11.SessionHandle // of lost connections, to be closed
-	refused    error               // the token refused the PIN
-	givenUp    int                 // places without a session, as the token has no more
-}
+type Source struct{ pool }
 
 var (
 	_ certtoken.CertSource = (*Source)(nil)
@@ -65,14 +39,16 @@ func New(module string, opts ...Option) (*Source, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Source{
+	s := &Source{pool{
 		cfg:     cfg,
 		library: moduleOf(module),
 		wrap:    func(c cryptoki) cryptoki { return c },
 		places:  make(chan struct{}, cfg.sessions),
 		turn:    make(chan struct{}, 1),
 		closed:  make(chan struct{}),
-	}, nil
+	}}
+	s.read = func(o objects) (*pair, error) { return readPair(o, &s.cfg, s.signer) }
+	return s, nil
 }
 
 // Certificate returns the certificate with the key as its signer. It waits for
@@ -98,7 +74,7 @@ func (s *Source) Certificate(ctx context.Context) (*certtoken.Certificate, error
 // Reload reads key and certificate from the token again, for a certificate that
 // was renewed there.
 func (s *Source) Reload(ctx context.Context, _ *certtoken.Certificate) error {
-	_, err := do(ctx, s, func(c *connection, session p11.SessionHandle) (struct{}, error) {
+	_, err := do(ctx, &s.pool, func(c *connection, session p11.SessionHandle) (struct{}, error) {
 		found, err := s.read(objects{c.api, session})
 		if err == nil {
 			s.mu.Lock()
@@ -127,53 +103,7 @@ func (s *Source) Login(ctx context.Context) error {
 // that takes longer, it returns an error and the rest is done behind it. Later
 // calls return nil, other methods [ErrClosed].
 func (s *Source) Close() error {
-	s.mu.Lock()
-	select {
-	case <-s.closed:
-		s.mu.Unlock()
-		return nil
-	default:
-	}
-	close(s.closed)
-	if s.flight != nil {
-		s.flight.cancel()
-	}
-	places := cap(s.places) - s.givenUp
-	s.mu.Unlock()
-
-	done := make(chan error, 1)
-	go func() {
-		for range places { // each call that held one has ended
-			s.places <- struct{}{}
-		}
-		done <- s.shut()
-	}()
-	timer := time.NewTimer(closeLimit)
-	defer timer.Stop()
-	select {
-	case err := <-done:
-		return s.explain(err)
-	case <-timer.C:
-		return s.explain(fmt.Errorf("the token is still busy after %v", closeLimit))
-	}
-}
-
-// shut closes the sessions and lets go of the module, when no call uses them.
-func (s *Source) shut() error {
-	s.mu.Lock()
-	api, handles := s.api, s.leftover
-	if s.connection != nil {
-		handles = append(handles, s.connection.idle...)
-	}
-	s.connection, s.leftover, s.api = nil, nil, nil
-	s.mu.Unlock()
-	if api == nil {
-		return nil
-	}
-	for _, handle := range handles {
-		_ = api.CloseSession(handle) // a session that is gone already is closed
-	}
-	return s.library.release()
+	return s.explain(s.close())
 }
 
 // String names the source by module, token and key.
