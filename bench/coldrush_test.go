@@ -59,7 +59,7 @@ func undisturbedRush(t *testing.T, cfg settings, row rushRow) coldRush {
 // Where nobody answers, the calls fail, and the table says of what.
 func TestColdRushFails(t *testing.T) {
 	r := coldRush{library: nameOAuth2, keys: 3}
-	require.NoError(t, callersOnce(&r, time.Minute, "127.0.0.1:1", os.DevNull))
+	require.NoError(t, callersOnce(&r, rushLimit, "127.0.0.1:1", os.DevNull))
 	assert.Equal(t, 3, r.outcome.Failed)
 	assert.Equal(t, map[string]int{"connection refused": 3}, r.outcome.Errors)
 	r.signatures = time.Second

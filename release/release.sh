@@ -42,7 +42,8 @@ author=$(git config user.name) && email=$(git config user.email) || fail "git do
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-git clone --quiet --no-tags "$repository" "$work/clone"
+# Nothing may go on in the background when the clone is removed.
+git clone --quiet --no-tags --config gc.auto=0 --config maintenance.auto=false "$repository" "$work/clone"
 cd "$work/clone"
 git checkout --quiet -b "$branch" "$commit"
 git config user.name "$author"

@@ -97,7 +97,9 @@ func TestRelease(t *testing.T) {
 	})
 
 	proxy := serve(t, root, published)
-	user := append(emptyCache(t, proxy), "GONOSUMDB="+module)
+	// The checksum database, which is far away, has nothing to say of these tags. The programs here
+	// have no go.sum yet, so that it would be asked for every module of others.
+	user := append(emptyCache(t, proxy), "GONOSUMDB=*")
 	t.Run("the command installs", func(t *testing.T) {
 		dir := t.TempDir()
 		output(t, root, user, "release/build.sh", dir, version)

@@ -25,7 +25,17 @@ func TestMain(m *testing.M) {
 	if isWorker() {
 		os.Exit(workerMain())
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(patient{m})
+}
+
+// patient gives goroutines time to end, of which goleak has half a second.
+type patient struct{ *testing.M }
+
+func (p patient) Run() int {
+	code := p.M.Run()
+	for end := time.Now().Add(patience); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
+	}
+	return code
 }
 
 // patience is how long a test waits for what must come. It only ends a test that hangs.
