@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -155,23 +157,26 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 func TestTalkative(t *testing.T) {
-	for name, failure := range map[string]error{"answered": nil, "unreachable": io.ErrUnexpectedEOF} {
+	for name, c := range map[string]struct {
+		body    io.Reader
+		failure error // of the way to the server
+		says    string
+	}{
+		"answered":     {strings.NewReader("a=b"), nil, "connection lost after sending a=b"},
+		"unreachable":  {strings.NewReader("a=b"), errors.New("no route"), "no route"},
+		"a torn body":  {iotest.ErrReader(errors.New("torn")), nil, "torn"},
+		"without body": {http.NoBody, nil, "connection lost after sending "},
+	} {
 		t.Run(name, func(t *testing.T) {
-			var got string
 			transport := secrettest.Talkative{Base: roundTripFunc(func(req *http.Request) (*http.Response, error) {
 				form, err := io.ReadAll(req.Body)
-				got = string(form)
-				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, cmp.Or(failure, err)
+				assert.Equal(t, c.body != http.NoBody, string(form) == "a=b")
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, cmp.Or(c.failure, err)
 			})}
-			req, err := http.NewRequest(http.MethodPost, "https://as.example.com/", strings.NewReader("a=b"))
+			req, err := http.NewRequest(http.MethodPost, "https://as.example.com/", c.body)
 			require.NoError(t, err)
 			_, err = transport.RoundTrip(req)
-			assert.Equal(t, "a=b", got)
-			if failure != nil {
-				assert.Equal(t, failure, err)
-				return
-			}
-			assert.EqualError(t, err, "connection lost after sending a=b")
+			assert.EqualError(t, err, c.says)
 		})
 	}
 }
