@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"go.uber.org/goleak"
+
+	"github.com/certtoken/certtoken/internal/leaktest"
 )
 
 // patience is how long tests wait for what other goroutines, the kernel or the garbage
@@ -14,31 +16,10 @@ const patience = 3 * time.Minute
 
 // Every test cleans up after itself: no goroutine, timer or connection of a
 // client outlives it.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
-
-// patient gives goroutines time to end, of which goleak has half a second.
-type patient struct{ *testing.M }
-
-func (p patient) Run() int {
-	code := p.M.Run()
-	if code == 0 {
-		_ = findLeak()
-	}
-	return code
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Patient(m, goleak.Find)) }
 
 // noLeak fails when goroutines are left.
 func noLeak(t *testing.T, opts ...goleak.Option) {
 	t.Helper()
-	assert.NoError(t, findLeak(opts...))
-}
-
-// findLeak gives goroutines time to end.
-func findLeak(opts ...goleak.Option) error {
-	end := time.Now().Add(patience)
-	for {
-		if err := goleak.Find(opts...); err == nil || time.Now().After(end) {
-			return err
-		}
-	}
+	assert.NoError(t, leaktest.Find(goleak.Find, opts...))
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +31,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/internal/secrettest"
 )
 
 // shortest is the shortest secret to look for, in bytes: what is shorter, such as
@@ -149,40 +149,14 @@ func (w *watch) der(key *rsa.PrivateKey) {
 	}
 }
 
-// holder is somebody else's struct, in whose unexported fields fmt calls no method.
-type holder[T any] struct {
-	hidden T
-	Shown  T
-}
-
-// print prints a value in every way that a program might.
-func print[T any](w *watch, v T) {
-	wraps := []any{v, &v, holder[T]{v, v}, &holder[T]{v, v}, []T{v}, map[string]T{"k": v}, any(v)}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%o", "%b", "%t", "%p", "%T",
-		"%U", "%e", "%c"} {
-		for _, wrap := range wraps {
-			fmt.Fprintf(w, verb+"\n", wrap)
-		}
-	}
-	for _, wrap := range wraps {
-		for _, encode := range []func(any) ([]byte, error){json.Marshal, xml.Marshal} {
-			data, err := encode(wrap)
-			fmt.Fprintf(w, "%s %v\n", data, err)
-		}
-		for _, handler := range []slog.Handler{
-			slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}),
-			slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}),
-		} {
-			slog.New(handler).Debug("value", "value", wrap, slog.Group("group", "inner", wrap))
-		}
-	}
-}
+// print has the watch see a value in every way that a program might print it.
+func print[T any](w *watch, v T) { secrettest.Print(w, v) }
 
 // dump prints a value as a failed assertion does: spew follows every pointer.
 func dump(w *watch, v any) {
 	mock := &failure{w}
 	assert.Equal(mock, v, "something else")
-	assert.Equal(mock, holder[any]{v, v}, holder[any]{})
+	assert.Equal(mock, secrettest.Hold(v), secrettest.Holder[any]{})
 	assert.Nil(mock, v)
 	assert.Empty(mock, v)
 	assert.Contains(mock, []any{v}, 1)

@@ -27,6 +27,7 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/internal/leaktest"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +39,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // zitadel/oidc logs every refusal
-	goleak.VerifyTestMain(endsServers{m}, keptGoroutines...)
+	goleak.VerifyTestMain(leaktest.Patient(endsServers{m}, goleak.Find, keptGoroutines...), keptGoroutines...)
 }
 
 // keptGoroutines are those of fosite's cache of JWK Sets, which nothing closes.
@@ -47,8 +48,7 @@ var keptGoroutines = []goleak.Option{
 	goleak.IgnoreTopFunction("github.com/dgraph-io/ristretto.(*defaultPolicy[...]).processItems"),
 }
 
-// endsServers ends what all tests share, before goroutines are counted. Those that end have
-// more time for it than goleak gives them, which isn't a second.
+// endsServers ends what all tests share, before goroutines are counted.
 type endsServers struct{ *testing.M }
 
 func (m endsServers) Run() int {
@@ -57,9 +57,6 @@ func (m endsServers) Run() int {
 		if said := s.stop(); code != 0 && said != "" {
 			fmt.Fprintf(os.Stderr, "%s wrote:\n%s\n", s, said)
 		}
-	}
-	for end := time.Now().Add(time.Minute); goleak.Find(keptGoroutines...) != nil && time.Now().Before(end); {
-		time.Sleep(100 * time.Millisecond)
 	}
 	return code
 }

@@ -1,10 +1,6 @@
 package redisstore_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/certtoken/certtoken/ext/redisstore"
 	"github.com/certtoken/certtoken/ext/redisstore/internal/redistest"
+	"github.com/certtoken/certtoken/internal/secrettest"
 )
 
 // Neither the store nor an error shows the password of the connection string,
@@ -38,32 +34,13 @@ func showsNoSecret(t *testing.T, addr string) {
 	store := newStore(t, client)
 	_, getErr := store.Get(t.Context(), name)
 	_, lockErr := store.TryLock(t.Context(), name, time.Second)
-	type holder struct { // in whose unexported fields fmt calls no method
-		store *redisstore.Store
-		any   any
-	}
-	var out strings.Builder
-	print := func(v any) {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X"} {
-			fmt.Fprintf(&out, verb+"\n", v)
-		}
-		data, err := json.Marshal(v)
-		fmt.Fprintln(&out, string(data), err)
-		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "value", v)
-		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "value", v)
-	}
-	for _, err := range []error{getErr, lockErr, store.Set(t.Context(), name, []byte(value), time.Second),
-		store.Delete(t.Context(), name)} {
+	setErr, deleteErr := store.Set(t.Context(), name, []byte(value), time.Second), store.Delete(t.Context(), name)
+	for _, err := range []error{getErr, lockErr, setErr, deleteErr} {
 		require.Error(t, err)
-		print(err)
-		print(holder{store, err})
 	}
-	for _, v := range []any{store, *store, holder{store, *store}, &holder{store, store}, []any{store}} {
-		print(v)
-	}
+	text := secrettest.Printed(getErr, lockErr, setErr, deleteErr) + secrettest.Printed(store) +
+		secrettest.Printed(*store)
 	for _, secret := range []string{password, name, value} {
-		for _, form := range []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret)} {
-			assert.False(t, strings.Contains(out.String(), form), "%q was printed", secret)
-		}
+		assert.False(t, secrettest.Shows(text, secret), "%q was printed", secret)
 	}
 }
