@@ -110,7 +110,7 @@ func TestKeycloakAndAClockThatIsOff(t *testing.T) {
 	cert := newCertificate(t, "client")
 	k.register(t, "clock", "client-jwt", map[string]string{"jwt.credential.certificate": derBase64(cert)})
 	direct := certtoken.Issuer(k.issuer(), k.tokenURL())
-	askOnce := func(t *testing.T, ahead time.Duration, authority certtoken.Authority) (requests int, err error) {
+	askOnce := func(t *testing.T, ahead time.Duration, authority certtoken.Authority) (first, next int, err error) {
 		withClock(t, ahead, k.tls.client(t).Transport, func(t *testing.T, transport http.RoundTripper) {
 			wire := &wire{next: transport}
 			hc := &http.Client{Transport: wire}
@@ -118,22 +118,24 @@ func TestKeycloakAndAClockThatIsOff(t *testing.T) {
 			require.NoError(t, failed)
 			defer client.Close()
 			_, err = client.Token(t.Context(), scope)
-			requests = len(wire.assertions())
-			if err != nil {
-				return
+			first = len(wire.assertions())
+			if err == nil {
+				_, err = client.Token(t.Context(), otherScope)
+				next = len(wire.assertions()) - first
 			}
-			_, failed = client.Token(t.Context(), otherScope)
-			require.NoError(t, failed)
-			assert.Len(t, wire.assertions(), requests+1, "the next token needs no correction")
 		})
-		return requests, err
+		return first, next, err
 	}
 	ask := func(t *testing.T, ahead time.Duration, authority certtoken.Authority) (requests int, err error) {
+		var next int
 		for range 10 { // what Keycloak says depends on how soon it is asked
 			began := time.Now()
-			if requests, err = askOnce(t, ahead, authority); time.Since(began) < prompt {
+			if requests, next, err = askOnce(t, ahead, authority); time.Since(began) < prompt {
 				break
 			}
+		}
+		if err == nil {
+			assert.Equal(t, 1, next, "the next token needs no correction")
 		}
 		return requests, err
 	}
@@ -320,8 +322,18 @@ func (a *askedPaths) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.next.RoundTrip(req)
 }
 
-// signIn gives a refresh token of the user.
-func (k *keycloak) signIn(t *testing.T, id string, cert *certtoken.Certificate) string {
+// signIn gives a refresh token of the user. Where Keycloak was so slow that the assertion was over,
+// it is done again.
+func (k *keycloak) signIn(t *testing.T, id string, cert *certtoken.Certificate) (refreshToken string) {
+	t.Helper()
+	require.NoError(t, promptly(t, func() (err error) {
+		refreshToken, err = k.signInOnce(t, id, cert)
+		return err
+	}))
+	return refreshToken
+}
+
+func (k *keycloak) signInOnce(t *testing.T, id string, cert *certtoken.Certificate) (string, error) {
 	t.Helper()
 	assertion, err := certtoken.Assertion{
 		ClientID: id, Audience: k.issuer(), Algorithm: certtoken.RS256, Lifetime: time.Minute,
@@ -340,8 +352,10 @@ func (k *keycloak) signIn(t *testing.T, id string, cert *certtoken.Certificate) 
 		Description  string `json:"error_description"`
 	}
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
-	require.NotEmpty(t, answer.RefreshToken, answer.Description)
-	return answer.RefreshToken
+	if answer.RefreshToken == "" {
+		return "", fmt.Errorf("no refresh token: %s", answer.Description)
+	}
+	return answer.RefreshToken, nil
 }
 
 // servedJSON is the address of a document, on a server that Keycloak trusts.

@@ -10,9 +10,10 @@ import (
 
 // Ports are chosen among those that no system gives out by itself. One that the system gave
 // out could be given to somebody else, in this process or another, before a server has it.
+// Those below belong to the tests of ext/redisstore, which run at the same time.
 const (
-	firstPort = 15_000
-	ports     = 15_000
+	firstPort = 22_500
+	ports     = 7_500
 )
 
 var handedOut sync.Map // the ports that this process has had

@@ -55,7 +55,6 @@ func TestServerChecksTokens(t *testing.T) {
 
 func TestRenewalIsSeenByCalls(t *testing.T) {
 	w := newWorld(t)
-	w.endpoint.SetLifetime(20 * time.Second)
 	w.endpoint.SetRefreshIn(time.Second)
 	api := w.dial()
 	for end := time.Now().Add(5 * time.Minute); len(w.tokensSeen()) < 2; time.Sleep(20 * time.Millisecond) {

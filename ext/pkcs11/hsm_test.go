@@ -19,14 +19,14 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 	p11 "github.com/miekg/pkcs11"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
+// The PINs have letters that no number has: tests look for them in what is printed, where
+// addresses in memory stand too.
 const (
-	userPIN = "648219"
-	soPIN   = "73519264"
+	userPIN  = "user-648219"
+	wrongPIN = "wrong-111111"
+	soPIN    = "officer-73519264"
 )
 
 // softHSM is a token of SoftHSM in a folder of its own.

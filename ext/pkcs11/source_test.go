@@ -159,7 +159,7 @@ func TestFewSessions(t *testing.T) {
 func TestWrongPIN(t *testing.T) {
 	h := newHSM(t)
 	h.store(t, certtokentest.NewCertificate(t, certtokentest.WithSharedKey()), "my-app", "01")
-	pin := &countedPIN{pin: "111111"}
+	pin := &countedPIN{pin: wrongPIN}
 	s := h.source(t, WithPIN(pin.ask))
 
 	var wg sync.WaitGroup
@@ -169,8 +169,8 @@ func TestWrongPIN(t *testing.T) {
 			assert.ErrorIs(t, err, ErrPINRefused)
 			assert.ErrorIs(t, err, p11.Error(p11.CKR_PIN_INCORRECT))
 			for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%x"} {
-				assert.NotContains(t, fmt.Sprintf(verb, err), "111111")
-				assert.NotContains(t, fmt.Sprintf(verb, err), fmt.Sprintf("%x", "111111"))
+				assert.NotContains(t, fmt.Sprintf(verb, err), wrongPIN)
+				assert.NotContains(t, fmt.Sprintf(verb, err), fmt.Sprintf("%x", wrongPIN))
 			}
 		})
 	}
@@ -421,7 +421,7 @@ func TestAlwaysAuthenticate(t *testing.T) {
 	}
 	assert.Equal(t, before+3, pin.asked.Load())
 
-	pin.pin = "111111"
+	pin.pin = wrongPIN
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {

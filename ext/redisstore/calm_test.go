@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -73,9 +74,10 @@ func (a *attempt) cleanUp() {
 	}
 }
 
-// noteFailure notes what a client said of its store.
+// noteFailure notes what a client said of its store. A connection has a time of its own, which
+// may be over a moment before the context's.
 func (a *attempt) noteFailure(err error) {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		a.noteLate()
 	}
 }

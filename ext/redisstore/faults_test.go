@@ -144,6 +144,8 @@ func TestEviction(t *testing.T) {
 			require.Less(t, i, 10_000, "nothing is evicted")
 			require.NoError(t, client.Set(ctx, "filler-"+time.Duration(i).String(), filler, time.Hour).Err())
 		}
+		// What is stored next must not be evicted too, for which the server would choose at random.
+		require.NoError(t, client.ConfigSet(ctx, "maxmemory", "0").Err())
 		again := f.newReplica(t, store)
 		after := again.token()
 		assert.NotEqual(t, before, after)

@@ -111,8 +111,10 @@ type processes struct {
 // Write notes what the replicas write to standard error, which is that the store has failed,
 // and passes it on.
 func (p *processes) Write(line []byte) (int, error) {
-	if bytes.Contains(line, []byte(context.DeadlineExceeded.Error())) {
-		p.t.noteLate()
+	for _, over := range []error{context.DeadlineExceeded, os.ErrDeadlineExceeded} {
+		if bytes.Contains(line, []byte(over.Error())) {
+			p.t.noteLate()
+		}
 	}
 	return os.Stderr.Write(line)
 }

@@ -296,3 +296,16 @@ func TestAnswersOfTheAgent(t *testing.T) {
 		})
 	}
 }
+
+// An agent can be stopped and started at once: its address is free by then.
+func TestAgentThatIsStoppedAtOnce(t *testing.T) {
+	for range 100 {
+		agent := spiffetest.New(t, app)
+		agent.Stop()
+		agent.Start()
+	}
+	agent := spiffetest.New(t, app)
+	agent.Stop()
+	agent.Start()
+	certificate(t, newX509Source(t, agent))
+}

@@ -17,12 +17,9 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/certtoken/certtoken/selfsigned"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // swtpm is a TPM in software, in a folder of its own.
 type swtpm struct {

@@ -96,6 +96,8 @@ def start(message, folder):
         with open(os.path.join(folder, name), "w", encoding="ascii",
                   opener=lambda p, f: os.open(p, f, 0o600)) as f:
             f.write(message[name])
+    # By default five connections may wait, and what comes with more is dropped for a second or more.
+    ThreadingHTTPServer.request_queue_size = 128
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(folder, "cert"), os.path.join(folder, "key"))

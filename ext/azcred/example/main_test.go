@@ -9,13 +9,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/selfsigned"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The program as it is, with a token endpoint and a resource manager on this
 // machine.

@@ -58,7 +58,7 @@ func run(ctx context.Context, out io.Writer, client *certtoken.Client, scope, ad
 	}
 	defer conn.Close()
 
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	health, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
 	if err != nil {

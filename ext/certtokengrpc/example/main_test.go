@@ -11,7 +11,6 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -20,8 +19,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestExample(t *testing.T) {
 	endpoint, cert := certtokentest.New(), certtokentest.NewCertificate(t)

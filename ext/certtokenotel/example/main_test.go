@@ -10,10 +10,7 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // buffer is written to by both exporters.
 type buffer struct {

@@ -10,10 +10,7 @@ import (
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/ext/redisstore/internal/redistest"
 	"github.com/stretchr/testify/assert"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Of five replicas that start at once, one asks the endpoint.
 func TestReplicas(t *testing.T) {

@@ -31,10 +31,11 @@ type Agent struct {
 	plan      *plan
 	network   string
 
-	mu      sync.Mutex   // guards what follows
-	listen  string       // for net.Listen
-	address string       // of SPIFFE_ENDPOINT_SOCKET
-	server  *grpc.Server // nil: stopped
+	mu      sync.Mutex    // guards what follows
+	listen  string        // for net.Listen
+	address string        // of SPIFFE_ENDPOINT_SOCKET
+	server  *grpc.Server  // nil: stopped
+	served  chan struct{} // closed when server has let its listener go
 }
 
 // New starts an agent that ends with the test. Without identities it refuses everybody.
@@ -86,18 +87,23 @@ func (a *Agent) Start() {
 	}
 	server := grpc.NewServer()
 	workload.RegisterSpiffeWorkloadAPIServer(server, &api{authority: a.authority, plan: a.plan})
-	a.server = server
-	go func() { _ = server.Serve(listener) }()
+	served := make(chan struct{})
+	a.server, a.served = server, served
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener)
+	}()
 }
 
 // Stop ends the agent and its connections, as if its process died.
 func (a *Agent) Stop() {
 	a.mu.Lock()
-	server := a.server
+	server, served := a.server, a.served
 	a.server = nil
 	a.mu.Unlock()
 	if server != nil {
 		server.Stop()
+		<-served // a server that hadn't begun to serve closes its listener only now
 	}
 }
 

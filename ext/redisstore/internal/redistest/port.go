@@ -10,9 +10,11 @@ import (
 
 // Ports are chosen among those that no system gives out by itself. One that the system gave
 // out could be given to somebody else, in this process or another, before a server has it.
+// Those above belong to the tests of interop, which run at the same time: a server there
+// takes seconds to start, and its port looks free until then.
 const (
 	firstPort = 15_000
-	ports     = 15_000
+	ports     = 7_500
 )
 
 var handedOut sync.Map // the ports that this process has had
