@@ -24,11 +24,12 @@ import (
 
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/internal/leaktest"
 	"github.com/certtoken/certtoken/rotate"
 	"github.com/certtoken/certtoken/selfsigned"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Patient(m, goleak.Find)) }
 
 const (
 	clientID = "my-app"

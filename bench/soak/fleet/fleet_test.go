@@ -15,6 +15,7 @@ import (
 
 	"github.com/certtoken/certtoken/bench/soak/internal/load"
 	"github.com/certtoken/certtoken/certtokentest"
+	"github.com/certtoken/certtoken/internal/leaktest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,17 +26,7 @@ func TestMain(m *testing.M) {
 	if isWorker() {
 		os.Exit(workerMain())
 	}
-	goleak.VerifyTestMain(patient{m})
-}
-
-// patient gives goroutines time to end, of which goleak has half a second.
-type patient struct{ *testing.M }
-
-func (p patient) Run() int {
-	code := p.M.Run()
-	for end := time.Now().Add(patience); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
-	}
-	return code
+	goleak.VerifyTestMain(leaktest.Patient(m, goleak.Find))
 }
 
 // patience is how long a test waits for what must come. It only ends a test that hangs.

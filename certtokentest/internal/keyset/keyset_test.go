@@ -21,19 +21,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/certtoken/certtoken/internal/jwk"
+	"github.com/certtoken/certtoken/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
-
-// patient gives goroutines minutes to end, of which goleak has half a second.
-type patient struct{ *testing.M }
-
-func (p patient) Run() int {
-	code := p.M.Run()
-	for end := time.Now().Add(3 * time.Minute); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
-	}
-	return code
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Patient(m, goleak.Find)) }
 
 // member is a public EC key as a JWK, for tests to change.
 func member(t *testing.T, more map[string]any) map[string]any {
