@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("PASSWORD", "correct horse ü")
+			env.Setenv("XDG_CACHE_HOME", env.Getenv("WORK")+"/cache") // each script has a cache of its own
 			return os.Mkdir(env.Getenv("WORK")+"/tmp", 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -72,7 +72,7 @@ func TestAttentionWhereTheTimerIsDead(t *testing.T) {
 }
 
 func TestRotationRows(t *testing.T) {
-	now := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	now := time.Date(2026, 11, 28, 10, 0, 0, 0, time.Local) // days are local ones
 	var text strings.Builder
 	for _, r := range rotationRows(rotate.Status{
 		File: "/a/app.pem", Registrar: "graph:applications/1", Step: rotate.StepConfirm, Due: now.Add(-time.Minute),

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 )
 
 // secrets are what must not be printed, in each of the forms that it might have
@@ -107,16 +108,38 @@ func (s *secrets) find(text string) map[string]bool {
 }
 
 // beginsJWT reports whether a JWT's header begins somewhere in a text: an object in
-// base64url. A thumbprint can hold its first letters by chance, but what follows
-// them there is no text.
+// base64url. Random base64 holds its first letters by chance, and some printable bytes behind
+// them too, but no name of a member as well: once in ten trillion characters.
 func beginsJWT(text string) bool {
 	for _, run := range objectInBase64.FindAllString(text, -1) {
 		object, err := base64.RawURLEncoding.DecodeString(run)
-		if err == nil && !bytes.ContainsFunc(object, func(r rune) bool { return r < ' ' || r > '~' }) {
+		if err == nil && beginsObject.Match(object) {
 			return true
 		}
 	}
 	return false
 }
 
-var objectInBase64 = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{9}`)
+var (
+	objectInBase64 = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{13}`)
+	beginsObject   = regexp.MustCompile(`^\{"[a-z][a-z0-9_]{2,}(#S256)?(":[ -~]*|"?)$`)
+)
+
+func TestBeginsJWT(t *testing.T) {
+	encode := base64.RawURLEncoding.EncodeToString
+	for text, want := range map[string]bool{
+		encode([]byte(`{"alg":"RS256","typ":"JWT"}`)):                true,
+		encode([]byte(`{"x5t#S256":"a"}`)):                           true,
+		encode([]byte(`{"certtokentest_filler":"a"}`)):               true,
+		"behind other text" + encode([]byte(`{"typ":"JWT"}`)) + ".e": true,
+		encode([]byte(`{"alg":"RS256"}`))[:16]:                       true, // cut off
+		encode([]byte("{\"\x7f\x80random bytes")):                    false,
+		encode([]byte(`{"Tk;9 }%printable`)):                         false, // by chance
+		"eyJ":                                                        false,
+		"":                                                           false,
+	} {
+		if got := beginsJWT(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
