@@ -196,7 +196,7 @@ func TestKeycloakTLSClientAuth(t *testing.T) {
 			subject("client"),
 			newCertificate(t, "client"),
 			overTLS,
-			"tls: ",
+			"register the certificate there or have the server trust its issuer",
 		},
 		{"an assertion, bound", "client-jwt", assertion, cert, beside, ""},
 		{"an assertion, not presented", "client-jwt", assertion, cert, nil, "Client Certification missing"},

@@ -92,6 +92,5 @@ func isTemporary(err error) bool {
 		return true
 	}
 	var connection *net.OpError
-	// By "remote error" crypto/tls means that the server has refused the handshake.
-	return errors.As(err, &connection) && connection.Op != "remote error"
+	return errors.As(err, &connection) && !connections.EndedHandshake(err)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/failure"
 	"github.com/certtoken/certtoken/cmd/certtoken/internal/tokencache"
 	"github.com/certtoken/certtoken/internal/azureenv"
+	"github.com/certtoken/certtoken/internal/connections"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -158,17 +158,10 @@ func (t *tokenSource) fromAgent(cmd *cobra.Command) (*issuedToken, error) {
 // adviseDeviations says after a refused handshake what is unusual about the
 // certificate: a server whose parser is strict refuses it for that.
 func (t *tokenSource) adviseDeviations(err error, cert *openedCert) error {
-	if !t.target.mtls && !t.target.bound || len(cert.deviations) == 0 || !isAlert(err) {
+	if !t.target.mtls && !t.target.bound || len(cert.deviations) == 0 || !connections.EndedHandshake(err) {
 		return err
 	}
 	return failure.Errorf("%w", err).Advise(console.Wrap("The endpoint ended the TLS handshake. Strict programs, "+
 		"such as those in Go, refuse this certificate: "+console.Printable(strings.Join(cert.deviations, "; "))+
 		". A certificate made anew is better: \"certtoken cert new\".", adviceWidth)...)
-}
-
-// isAlert recognises a TLS alert that the endpoint has sent. Its type in crypto/tls
-// has no name outside.
-func isAlert(err error) bool {
-	var opErr *net.OpError
-	return errors.As(err, &opErr) && opErr.Op == "remote error"
 }

@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/certtoken/certtoken/internal/redact"
 )
@@ -28,11 +30,15 @@ func Explain(over http.RoundTripper, server *url.URL, err error) error {
 	}
 	transport, _ := over.(*http.Transport)
 	advice := distrusted(server, err)
-	if advice == "" && isAlert(err) {
+	if advice == "" && EndedHandshake(err) {
 		advice = refusedHandshake(transport)
 	}
 	if advice == "" && transport != nil {
 		advice = throughProxy(transport, server, err)
+	}
+	if advice == "" && isCut(err) && presents(transport) {
+		advice = "the connection broke before an answer: if that goes on, the server may not accept the certificate " +
+			"that this client presented in the TLS handshake: " + acceptance
 	}
 	if advice == "" && errors.Is(err, context.DeadlineExceeded) {
 		advice = silence(transport)
@@ -76,24 +82,38 @@ func distrusted(server *url.URL, err error) string {
 		redact.Short(server.Host), redact.Short(leaf.Issuer.String()))
 }
 
-// isAlert reports whether the other end has ended the TLS connection by an alert (RFC 8446
-// §6). The type of crypto/tls has no name outside.
-func isAlert(err error) bool {
+// EndedHandshake reports whether the other end has ended the TLS connection by an alert
+// (RFC 8446 §6), or before HTTP/2 could begin. The type of crypto/tls has no name outside.
+func EndedHandshake(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "remote error"
+	return errors.As(err, &op) && op.Op == "remote error" || strings.Contains(err.Error(), notEstablished)
+}
+
+// notEstablished is what net/http says of a connection that ended before its first request
+// of HTTP/2, and the alert is lost. Over TLS 1.3 a server reads the client's certificate when
+// the client has ended its own part of the handshake already.
+const notEstablished = "http2: client conn could not be established"
+
+// isCut reports whether the connection ended without a word. A server that refuses a
+// certificate over TLS 1.3 may have closed it before its alert could be read.
+func isCut(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) && (op.Op == "read" || op.Op == "write") && !op.Timeout()
 }
 
 // refusedHandshake is the advice for a TLS alert of the server. What the client presents
 // is the usual cause, whatever the alert's name is: servers choose it differently.
 func refusedHandshake(transport *http.Transport) string {
 	if presents(transport) {
-		return "the server ended the TLS handshake, in which this client presented its certificate: register " +
-			"the certificate there or have the server trust its issuer, and see that it is within its validity " +
-			"and, if it names extended key usages, allows client authentication"
+		return "the server ended the TLS handshake, in which this client presented its certificate: " + acceptance
 	}
 	return "the server ended the TLS handshake: does it want a client's certificate (WithTLSClientAuth presents one), " +
 		"or another version of TLS?"
 }
+
+// acceptance is what a server may want of the certificate in a handshake.
+const acceptance = "register the certificate there or have the server trust its issuer, and see that it is within its " +
+	"validity and, if it names extended key usages, allows client authentication"
 
 // presents reports whether a transport presents a certificate where a server asks for one.
 func presents(transport *http.Transport) bool {

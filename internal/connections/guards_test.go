@@ -7,12 +7,16 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +130,47 @@ func TestAdviceOnAnAlert(t *testing.T) {
 		})
 	}
 	assert.ErrorContains(t, Explain(roundTrips{}, server, alert), "WithTLSClientAuth")
+}
+
+// Over TLS 1.3 a server refuses the certificate when the client has ended the handshake, and the
+// connection may be closed before the alert was read.
+func TestAdviceOnARefusalThatIsLost(t *testing.T) {
+	server := &url.URL{Scheme: "https", Host: "login.example.com"}
+	presenting := &http.Transport{TLSClientConfig: &tls.Config{GetClientCertificate: noCertificate}}
+	lost := errors.New("http2: client conn could not be established")
+	assert.ErrorContains(t, Explain(presenting, server, lost), "register the certificate")
+	assert.ErrorContains(t, Explain(&http.Transport{}, server, lost), "WithTLSClientAuth")
+	for _, cut := range []error{
+		io.EOF, io.ErrUnexpectedEOF,
+		&net.OpError{Op: "read", Err: syscall.ECONNRESET}, &net.OpError{Op: "write", Err: syscall.EPIPE},
+	} {
+		err := Explain(presenting, server, fmt.Errorf("Post: %w", cut))
+		require.ErrorIs(t, err, cut)
+		assert.ErrorContains(t, err, "may not accept the certificate")
+		assert.Equal(t, cut, Explain(&http.Transport{}, server, cut), "it has presented none")
+	}
+	for _, other := range []error{
+		&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},
+	} {
+		assert.NotContains(t, Explain(presenting, server, other).Error(), "certificate")
+	}
+}
+
+// What net/http says of such a refusal is in each of its forms understood.
+func TestRefusalsOverTLS13(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.EnableHTTP2 = true
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}
+	server.StartTLS()
+	defer server.Close()
+	for range 100 {
+		transport := server.Client().Transport.(*http.Transport).Clone()
+		transport.TLSClientConfig.Certificates = server.TLS.Certificates
+		err := request(t, transport, server.URL)
+		require.ErrorContains(t, err, "register the certificate there")
+		transport.CloseIdleConnections()
+	}
 }
 
 func noCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return nil, nil }
