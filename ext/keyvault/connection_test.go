@@ -39,7 +39,8 @@ func (i identity) GetToken(ctx context.Context, options policy.TokenRequestOptio
 func TestConnection(t *testing.T) {
 	srv := certtokentest.NewServer(t, certtokentest.WithTenants(tenant))
 	newClient := func(id string, source certtoken.CertSource) *certtoken.Client {
-		client, err := certtoken.NewClient(certtoken.Entra(tenant), id, source, certtoken.WithHTTPClient(srv.Client()))
+		client, err := certtoken.NewClient(certtoken.Entra(tenant), id, source,
+			certtoken.WithHTTPClient(srv.Client()), certtoken.WithRequestTimeouts(5*time.Minute, 10*time.Minute))
 		require.NoError(t, err)
 		t.Cleanup(func() { client.Close() })
 		return client
@@ -55,13 +56,15 @@ func TestConnection(t *testing.T) {
 	}))
 	credential := identity{newClient("managed-identity", machine)}
 	options := keyvault.WithClientOptions(azcore.ClientOptions{Transport: srv.Client(), Retry: quick})
+	patiently := keyvault.WithTimeout(5 * time.Minute) // a busy machine takes long to read a PFX
 
 	type maker = func(string, string, azcore.TokenCredential, ...keyvault.Option) (*keyvault.Source, error)
 	for name, from := range map[string]maker{
 		"FromSecret": keyvault.FromSecret, "FromKey": keyvault.FromKey,
 	} {
 		t.Run(name, func(t *testing.T) {
-			source, err := from(vault.URL(), "app", credential, options, keyvault.WithRefreshInterval(time.Second))
+			source, err := from(vault.URL(), "app", credential, options, patiently,
+				keyvault.WithRefreshInterval(time.Second))
 			require.NoError(t, err)
 			client := newClient("app", source)
 			fresh := certtoken.Request{Scopes: []string{"https://graph.microsoft.com/.default"}, Fresh: true}
@@ -70,7 +73,7 @@ func TestConnection(t *testing.T) {
 
 			// Continuous access evaluation: the SDK passes the claims to the credential.
 			guard.Challenge(`{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}`)
-			other, err := from(vault.URL(), "app", credential, options)
+			other, err := from(vault.URL(), "app", credential, options, patiently)
 			require.NoError(t, err)
 			_, err = newClient("app", other).Acquire(t.Context(), fresh)
 			require.NoError(t, err)
@@ -79,11 +82,11 @@ func TestConnection(t *testing.T) {
 	}
 
 	// The identity loses its right: a cold source says so, a warm one goes on.
-	warm, err := keyvault.FromSecret(vault.URL(), "app", credential, options)
+	warm, err := keyvault.FromSecret(vault.URL(), "app", credential, options, patiently)
 	require.NoError(t, err)
 	load(t, warm)
 	guard.Refuse(-1)
-	cold, err := keyvault.FromSecret(vault.URL(), "app", credential, options)
+	cold, err := keyvault.FromSecret(vault.URL(), "app", credential, options, patiently)
 	require.NoError(t, err)
 	_, err = cold.Certificate(t.Context())
 	require.ErrorContains(t, err, "401 Unauthorized")

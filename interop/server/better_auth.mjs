@@ -46,6 +46,9 @@ let administrator; // the header of the session
 
 async function start({ key, cert, ca }) {
   const server = createServer({ key, cert, ca, requestCert: true, rejectUnauthorized: false });
+  // By default a connection is closed that was idle for five seconds, in which moment a client may
+  // send its next request over it.
+  server.keepAliveTimeout = 0;
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const base = `https://127.0.0.1:${server.address().port}`;
   auth = betterAuth({

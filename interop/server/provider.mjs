@@ -154,6 +154,9 @@ function configuration(profile, lifetimes, ca) {
 
 async function start({ key, cert, ca, profile }) {
   const server = createServer({ key, cert, ca, requestCert: profile !== 'dpop', rejectUnauthorized: false });
+  // By default a connection is closed that was idle for five seconds, in which moment a client may
+  // send its next request over it.
+  server.keepAliveTimeout = 0;
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const { port } = server.address();
   const issuer = `https://127.0.0.1:${port}`;

@@ -91,6 +91,8 @@ public class Server {
             var context = app.run(
                 "--spring.main.banner-mode=off", "--logging.level.root=error",
                 "--server.address=127.0.0.1", "--server.port=0",
+                // A connection that is closed because it was idle may be one over which a request is coming.
+                "--server.tomcat.keep-alive-timeout=10m",
                 "--server.ssl.certificate=" + folder.resolve("cert"),
                 "--server.ssl.certificate-private-key=" + folder.resolve("key"),
                 "--server.ssl.trust-certificate=" + folder.resolve("ca"),
