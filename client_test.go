@@ -705,32 +705,41 @@ func bytesPerToken(t *testing.T, scopes []string, size int) float64 {
 
 // Users whose tokens are very large fill no more memory than the documentation says.
 func TestUsersBytesAreBounded(t *testing.T) {
-	const users, size, documented = 1_000, 100_000, 80 << 20 // 838 find a place
-	endpoint := &stub{size: size, life: 3600}
-	client := newStubClient(t, endpoint)
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before := heap()
-	ask := func(user int) {
-		grant := certtoken.OnBehalfOf(fmt.Sprint("user-", user))
-		_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Grant: grant})
-		require.NoError(t, err)
-	}
-	for i := range users {
-		ask(i)
-	}
-	assert.Less(t, float64(heap())-float64(before), 1.05*documented)
-	kept := certtoken.UserCacheLen(client)
-	assert.InDelta(t, documented/size, kept, documented/size/20)
-	for i := range kept {
-		ask(users - 1 - i)
-	}
-	assert.EqualValues(t, users, endpoint.requests.Load(), "the newest are kept")
+	bubble(t, func(t *testing.T) {
+		const users, size, documented = 1_000, 100_000, 80 << 20 // 838 find a place
+		endpoint := &stub{size: size, life: 3600}
+		client := newStubClient(t, endpoint)
+		heap := func() uint64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		before := heap()
+		ask := func(user int) {
+			grant := certtoken.OnBehalfOf(fmt.Sprint("user-", user))
+			_, err := client.Acquire(t.Context(), certtoken.Request{Scopes: []string{graph}, Grant: grant})
+			require.NoError(t, err)
+		}
+		for i := range users {
+			ask(i)
+		}
+		synctest.Wait() // the last token is weighed, and makes room for itself, behind its caller
+		var took float64
+		for range 10 { // a pool or a finalizer may hold something for one collection more
+			if took = float64(heap()) - float64(before); took < 1.05*documented {
+				break
+			}
+		}
+		assert.Less(t, took, 1.05*documented)
+		kept := certtoken.UserCacheLen(client)
+		assert.InDelta(t, documented/size, kept, documented/size/20)
+		for i := range kept {
+			ask(users - 1 - i)
+		}
+		assert.EqualValues(t, users, endpoint.requests.Load(), "the newest are kept")
+	})
 }
 
 func TestCacheLimit(t *testing.T) {
@@ -1015,7 +1024,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		time.Sleep(time.Second) // for flights whose callers have left: their slots stay until then
 		assert.LessOrEqual(t, certtoken.CacheLen(client), 13)
-		time.Sleep(time.Second)
 	})
 }

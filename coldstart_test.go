@@ -57,7 +57,7 @@ func TestAColdStartIsOneRequest(t *testing.T) {
 			}
 			defer transport.CloseIdleConnections()
 			client, err := certtoken.NewClient(c.authority, appID, certtoken.CertFile(file),
-				certtoken.WithHTTPClient(&http.Client{Transport: transport}))
+				certtoken.WithHTTPClient(&http.Client{Transport: transport}), patiently())
 			require.NoError(t, err)
 			defer client.Close()
 			assert.Zero(t, connections.Load(), "before it is asked for a token")

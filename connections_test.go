@@ -57,7 +57,7 @@ func newDefaultClient(t *testing.T, endpoint string) *certtoken.Client {
 	t.Helper()
 	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
 	authority := certtoken.Issuer("https://as.example.com", endpoint, certtoken.WithLoopbackHTTP())
-	client, err := certtoken.NewClient(authority, appID, cert)
+	client, err := certtoken.NewClient(authority, appID, cert, patiently())
 	require.NoError(t, err)
 	return client
 }

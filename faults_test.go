@@ -370,7 +370,7 @@ func TestFaultsOverTheWire(t *testing.T) {
 				if c.client != nil {
 					hc = c.client(server)
 				}
-				r := newRigOf(t, server, nil, certtoken.WithHTTPClient(hc))
+				r := newRigOf(t, server, nil, certtoken.WithHTTPClient(hc), patiently())
 				t.Cleanup(hc.CloseIdleConnections)
 				server.Fail(c.fault)
 				_, err := r.client.Token(t.Context(), graph)

@@ -59,7 +59,7 @@ func TestStampedeIsOneRequest(t *testing.T) {
 // run at once.
 func TestStampedeOverTheWire(t *testing.T) {
 	server := certtokentest.NewServer(t, certtokentest.WithOpaqueTokens())
-	r := newRigOf(t, server, nil)
+	r := newRigOf(t, server, nil, patiently())
 	t.Cleanup(server.Client().CloseIdleConnections)
 	for round := range 5 {
 		scope := scopeOf(round)

@@ -40,7 +40,7 @@ func newLegsRig(t *testing.T, home certtoken.AuthorityOption, opts ...certtoken.
 		ID: agentID, Blueprint: appID, Tenant: certtokentest.DefaultTenant, Users: []string{agentUser},
 	})
 	client, err := certtoken.NewClient(certtoken.Entra(certtokentest.DefaultTenant, home), appID, r.source,
-		append([]certtoken.Option{certtoken.WithHTTPClient(r.server.Client())}, opts...)...)
+		append([]certtoken.Option{certtoken.WithHTTPClient(r.server.Client()), patiently()}, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	r.home = client
@@ -70,7 +70,8 @@ func (r *legsRig) second(
 ) *certtoken.Client {
 	t.Helper()
 	client, err := certtoken.NewFederatedClient(certtoken.Entra(certtokentest.DefaultTenant, option), secondApp,
-		r.home.AssertionSource(), append([]certtoken.Option{certtoken.WithHTTPClient(r.server.Client())}, opts...)...)
+		r.home.AssertionSource(),
+		append([]certtoken.Option{certtoken.WithHTTPClient(r.server.Client()), patiently()}, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	return client

@@ -54,7 +54,7 @@ func newMTLSRig(t *testing.T, opts []certtoken.AuthorityOption, more ...certtoke
 		r.server.Authority(opts...),
 		appID,
 		r.source,
-		append([]certtoken.Option{certtoken.WithHTTPClient(r.server.Client())}, more...)...)
+		append([]certtoken.Option{certtoken.WithHTTPClient(r.server.Client()), patiently()}, more...)...)
 	require.NoError(t, err)
 	r.client = client
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
