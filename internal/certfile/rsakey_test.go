@@ -232,6 +232,20 @@ func labelOf(der []byte) string {
 	return "RSA PRIVATE KEY"
 }
 
+// None of the first 16 primes betrays the factors of this modulus: each is a square modulo both or
+// modulo neither.
+func TestPrimesOfAnUnluckyKey(t *testing.T) {
+	p, q := big.NewInt(3586498659268575727), big.NewInt(3621452840563852087)
+	for _, base := range []int64{2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53} {
+		require.Equal(t, big.Jacobi(big.NewInt(base), p), big.Jacobi(big.NewInt(base), q))
+	}
+	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	key := rsaNumbers{n: new(big.Int).Mul(p, q), e: 65537, d: new(big.Int).ModInverse(big.NewInt(65537), phi)}
+	require.NotNil(t, key.d)
+	require.NoError(t, key.findPrimes())
+	assert.ElementsMatch(t, []string{p.String(), q.String()}, []string{key.p.String(), key.q.String()})
+}
+
 // A hostile key costs as little as one that is refused for its size.
 func TestFindPrimesIsBounded(t *testing.T) {
 	prime, _ := new(big.Int).SetString(strings.Repeat("1", 1031), 10) // a known prime of 3,423 bits

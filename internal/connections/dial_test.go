@@ -44,6 +44,7 @@ func newPipeServer(t *testing.T) *pipeServer {
 	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-s.answer })}
 	go func() { _ = server.Serve(accept) }()
 	t.Cleanup(func() {
+		synctest.Wait() // a dial that nobody needs any more has got its connection, so that it is closed
 		s.transport.CloseIdleConnections()
 		assert.NoError(t, server.Close())
 		synctest.Wait()
