@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -631,6 +632,31 @@ func TestHandshakeThatTheServerEnds(t *testing.T) {
 				_, err = client.Token(t.Context(), "read")
 				require.ErrorContains(t, err, want)
 				assert.ErrorContains(t, err, "the server ended the TLS handshake")
+				require.NoError(t, client.Close())
+			})
+		}
+	})
+}
+
+// Over TLS 1.3 and HTTP/2 the server refuses when the client believes that the handshake is over, and
+// net/http often loses what it said.
+func TestHandshakeThatTheServerEndsLate(t *testing.T) {
+	cert := certtokentest.NewCertificate(t, certtokentest.WithSharedKey())
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.EnableHTTP2 = true
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}
+	server.StartTLS()
+	defer server.Close()
+	t.Run("clients", func(t *testing.T) {
+		for i := range 5 {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel() // they wait between their attempts
+				client, err := certtoken.NewClient(certtoken.Issuer("https://as.example.com", server.URL,
+					certtoken.WithTLSClientAuth()), appID, cert, certtoken.WithHTTPClient(server.Client()))
+				require.NoError(t, err)
+				_, err = client.Token(t.Context(), "read")
+				require.ErrorContains(t, err, "register the certificate there or have the server trust its issuer")
 				require.NoError(t, client.Close())
 			})
 		}

@@ -23,6 +23,16 @@ type Fixed interface{ IsFixed() }
 // doesn't say. The request went over a RoundTripper, nil for http.DefaultTransport, to a
 // server. The result wraps err, and is err for a [Fixed] RoundTripper.
 func Explain(over http.RoundTripper, server *url.URL, err error) error {
+	return explain(over, server, err, false)
+}
+
+// ExplainBody is Explain for an error of reading the answer: by then the server has accepted
+// what it was shown in the TLS handshake.
+func ExplainBody(over http.RoundTripper, server *url.URL, err error) error {
+	return explain(over, server, err, true)
+}
+
+func explain(over http.RoundTripper, server *url.URL, err error, answered bool) error {
 	if over == nil {
 		over = http.DefaultTransport
 	} else if _, ok := over.(Fixed); ok {
@@ -36,7 +46,7 @@ func Explain(over http.RoundTripper, server *url.URL, err error) error {
 	if advice == "" && transport != nil {
 		advice = throughProxy(transport, server, err)
 	}
-	if advice == "" && isCut(err) && presents(transport) {
+	if advice == "" && !answered && presents(transport) && isCut(err) {
 		advice = "the connection broke before an answer: if that goes on, the server may not accept the certificate " +
 			"that this client presented in the TLS handshake: " + acceptance
 	}

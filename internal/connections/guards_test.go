@@ -148,6 +148,7 @@ func TestAdviceOnARefusalThatIsLost(t *testing.T) {
 		require.ErrorIs(t, err, cut)
 		assert.ErrorContains(t, err, "may not accept the certificate")
 		assert.Equal(t, cut, Explain(&http.Transport{}, server, cut), "it has presented none")
+		assert.Equal(t, cut, ExplainBody(presenting, server, cut), "the server has answered")
 	}
 	for _, other := range []error{
 		&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},

@@ -60,10 +60,9 @@ func (c *Client) Post(ctx context.Context, r *Request) (Answer, error) {
 	ctx, end := connections.Begin(ctx, over.Transport, req.URL)
 	defer end()
 	req = req.WithContext(ctx)
-	failed := func(err error) error { return connections.Explain(over.Transport, req.URL, r.failed(ctx, err)) }
 	resp, err := over.Do(req)
 	if err != nil {
-		return Answer{}, failed(err)
+		return Answer{}, connections.Explain(over.Transport, req.URL, r.failed(ctx, err))
 	}
 	defer resp.Body.Close()
 	if r.Answered != nil {
@@ -76,7 +75,7 @@ func (c *Client) Post(ctx context.Context, r *Request) (Answer, error) {
 	case errors.Is(err, ErrTooLong), errors.Is(err, errEncoding):
 		return Answer{}, r.unusable(resp, err.Error())
 	case err != nil:
-		return Answer{}, failed(err)
+		return Answer{}, connections.ExplainBody(over.Transport, req.URL, r.failed(ctx, err))
 	}
 	return Read(r, resp, body)
 }
