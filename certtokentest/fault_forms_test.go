@@ -271,6 +271,16 @@ func TestOddRetryAfter(t *testing.T) {
 	assert.Equal(t, "1.0", r.header.Get("Retry-After"))
 }
 
+// The end of a limit, in seconds since 1970.
+func TestEndOfALimit(t *testing.T) {
+	f := newFixture(t)
+	f.srv.Fail(certtokentest.Fault{Status: 429, Header: http.Header{"X-Rate-Limit-Reset": {"1893456000"}}})
+	r := f.post(f.form())
+	assert.Equal(t, 429, r.status)
+	assert.Equal(t, "1893456000", r.header.Get("X-Rate-Limit-Reset"))
+	assert.Empty(t, r.header.Get("Retry-After"))
+}
+
 func TestDiscoveryFaults(t *testing.T) {
 	f := newFixture(t, certtokentest.WithIssuer("https://id.example.com"))
 	const place = "https://id.example.com/.well-known/oauth-authorization-server"
