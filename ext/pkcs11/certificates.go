@@ -38,15 +38,11 @@ func (o objects) certificates() ([]stored, error) {
 		if err != nil {
 			continue
 		}
-		id, err := o.attribute(handle, p11.CKA_ID)
+		id, label, err := o.name(handle)
 		if err != nil {
 			return nil, err
 		}
-		label, err := o.attribute(handle, p11.CKA_LABEL)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, stored{id, string(label), cert})
+		all = append(all, stored{id, label, cert})
 	}
 	return all, nil
 }

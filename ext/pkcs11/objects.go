@@ -55,6 +55,15 @@ func (o objects) attribute(object p11.ObjectHandle, kind uint) ([]byte, error) {
 	return got[0].Value, nil
 }
 
+// name reads what an object is called.
+func (o objects) name(object p11.ObjectHandle) (id []byte, label string, err error) {
+	if id, err = o.attribute(object, p11.CKA_ID); err != nil {
+		return nil, "", err
+	}
+	text, err := o.attribute(object, p11.CKA_LABEL)
+	return id, string(text), err
+}
+
 // ulong reads a CK_ULONG, which is as long as the C compiler made it.
 func ulong(value []byte) (uint64, bool) {
 	switch len(value) {

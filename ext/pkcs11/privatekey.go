@@ -84,15 +84,11 @@ func (o objects) ofKeyTypes(found []p11.ObjectHandle) (usable []p11.ObjectHandle
 
 // nameKey reads what a key is called.
 func (o objects) nameKey(handle p11.ObjectHandle) (*privateKey, error) {
-	id, err := o.attribute(handle, p11.CKA_ID)
+	id, label, err := o.name(handle)
 	if err != nil {
 		return nil, err
 	}
-	label, err := o.attribute(handle, p11.CKA_LABEL)
-	if err != nil {
-		return nil, err
-	}
-	return &privateKey{handle: handle, id: id, label: string(label)}, nil
+	return &privateKey{handle: handle, id: id, label: label}, nil
 }
 
 func (o objects) readKey(handle p11.ObjectHandle) (*privateKey, error) {

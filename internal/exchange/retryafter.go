@@ -25,6 +25,12 @@ func retryAfter(value string, date time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
+	return pauseUntil(at, date)
+}
+
+// pauseUntil is how long it is until a time that the server named, by its own clock, or by
+// ours if it told none.
+func pauseUntil(at, date time.Time) time.Duration {
 	if date.IsZero() {
 		date = time.Now()
 	}
@@ -55,19 +61,13 @@ func pauseAsked(resp *http.Response, date time.Time) time.Duration {
 // that are left are fewer than 100 million, which is three years.
 func untilReset(value string, date time.Time) time.Duration {
 	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-	var at time.Time
 	switch {
 	case err != nil:
 		return 0
 	case n >= 1e12:
-		at = time.UnixMilli(n)
+		return pauseUntil(time.UnixMilli(n), date)
 	case n >= 1e8:
-		at = time.Unix(n, 0)
-	default:
-		return min(max(0, duration(float64(n))), maxRetryAfter)
+		return pauseUntil(time.Unix(n, 0), date)
 	}
-	if date.IsZero() {
-		date = time.Now()
-	}
-	return min(max(0, at.Sub(date)), maxRetryAfter)
+	return min(max(0, duration(float64(n))), maxRetryAfter)
 }
