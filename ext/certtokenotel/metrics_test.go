@@ -20,6 +20,7 @@ import (
 	"github.com/certtoken/certtoken"
 	"github.com/certtoken/certtoken/certtokentest"
 	"github.com/certtoken/certtoken/ext/certtokenotel"
+	"github.com/certtoken/certtoken/internal/secrettest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
@@ -396,7 +397,7 @@ func TestNothingSecretIsExported(t *testing.T) {
 	for _, hidden := range []string{token.AccessToken(), w.endpoint.LastRequest().Assertion, clientID} {
 		assert.NotContains(t, all.String(), hidden)
 	}
-	assert.NotRegexp(t, `eyJ[\w-]+\.`, all.String())
+	assert.False(t, secrettest.BeginsJWT(all.String()), "the beginning of a JWT")
 }
 
 // withoutIDs removes the random ids of exemplars, which JSON has in base64: in there any few
